@@ -1,0 +1,5 @@
+import sys
+
+from dffmpeg.standalone.main import main
+
+sys.exit(main())

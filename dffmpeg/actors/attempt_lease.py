@@ -1,0 +1,45 @@
+"""This attempt's heartbeat: the coordinator sees that it lives, the worker that it is still its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dffmpeg.actors.attempt_messages import StopAttempt
+from dffmpeg.actors.runtime import Actor, ActorRef
+from dffmpeg.actors.uplink import Uplink, gone
+from dffmpeg.errors import Refused
+from dffmpeg.wire.workers import AttemptRef
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The time has come for a heartbeat."""
+
+
+class AttemptLeaseActor(Actor[Beat]):
+    """Sends a heartbeat every `interval` seconds.
+
+    Args:
+        attempts: told `StopAttempt` when the coordinator says that the attempt is not ours.
+    """
+
+    def __init__(
+        self, attempt: AttemptRef, uplink: Uplink, interval: float, attempts: ActorRef[StopAttempt]
+    ) -> None:
+        self._attempt = attempt
+        self._uplink = uplink
+        self._interval = interval
+        self._attempts = attempts
+
+    async def start(self) -> None:
+        self.context.tell_after(self._interval, Beat())
+
+    async def handle(self, message: Beat) -> None:
+        try:
+            await self._uplink.heartbeat(self._attempt)
+        except Refused as refusal:
+            if not gone(refusal):
+                raise
+            await self._attempts.tell(StopAttempt(self._attempt))
+            return
+        self.context.tell_after(self._interval, message)

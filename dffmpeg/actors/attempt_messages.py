@@ -1,0 +1,111 @@
+"""What the worker's actors say to each other about attempts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dffmpeg.actors.processes import RunningProcess
+from dffmpeg.actors.runtime import Request
+from dffmpeg.wire.workers import AttemptRef, JobRequest, RegisterReply
+
+# To the attempts actor
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """The coordinator gave this worker an attempt; known ones are not taken twice."""
+
+    request: JobRequest
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAttempt:
+    """End it gracefully and confirm `canceled`; one that is not held is confirmed too."""
+
+    attempt: AttemptRef
+
+
+@dataclass(frozen=True, slots=True)
+class StopAttempt:
+    """It is not this worker's any more: kill it at once, report nothing."""
+
+    attempt: AttemptRef
+
+
+@dataclass(frozen=True, slots=True)
+class StopJob:
+    """Like `StopAttempt`, for whatever attempt of the job is held."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopAll:
+    """The lease ran out: every attempt runs elsewhere, or will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finishing:
+    """Its process is gone and its end is about to be reported: from then on its slot is free.
+
+    Told before the report, because the coordinator may fill the slot as soon as it has that.
+    """
+
+    attempt: AttemptRef
+
+
+class BeginRegistration(Request[list[AttemptRef]]):
+    """Which attempts are held. No further one is accepted until `EndRegistration`.
+
+    Otherwise the coordinator could see an attempt as running here that the
+    registration, made before, does not list, and would take it for lost.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class EndRegistration:
+    """The registration was answered (what to run, cancel and stop), or failed (None)."""
+
+    reply: RegisterReply | None
+
+
+class Drain(Request[None]):
+    """Take no further attempt; answered when none is held."""
+
+
+AttemptsMessage = Assign | CancelAttempt | StopAttempt | StopJob | StopAll | Finishing | EndRegistration
+
+# To a job's process actor
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End the process: SIGINT, then SIGTERM, then SIGKILL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The coordinator has both streams; their lengths in bytes."""
+
+    stdout: int
+    stderr: int
+
+
+# To a job's output actor
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The process runs; its pipes may be read. They stay the process actor's."""
+
+    process: RunningProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The process is gone: what its pipes hold now is the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendAgain:
+    """The coordinator turned out to lack output that it once had."""

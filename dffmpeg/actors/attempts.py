@@ -1,0 +1,308 @@
+"""Which attempts this worker holds: accepts up to its slots, starts and ends the small tree of each.
+
+An attempt is held from the moment it was offered until its tree has ended. It is
+started only after the coordinator confirmed the acceptance; until then a stop or
+a cancelation is only noted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from dffmpeg.actors.attempt_messages import (
+    Assign,
+    AttemptsMessage,
+    BeginRegistration,
+    Cancel,
+    CancelAttempt,
+    Drain,
+    EndRegistration,
+    Finishing,
+    StopAll,
+    StopAttempt,
+    StopJob,
+)
+from dffmpeg.actors.capabilities import Programs
+from dffmpeg.actors.commands import NotRunnable, prepare
+from dffmpeg.actors.mounts import PresentPaths
+from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, Down, Reply
+from dffmpeg.actors.spawning import Command
+from dffmpeg.actors.uplink import Uplink, gone
+from dffmpeg.errors import Refused
+from dffmpeg.supervisors import (
+    ChildSpec,
+    ChildStartFailed,
+    NotFound,
+    SupervisorError,
+    SupervisorNotRunning,
+    SupervisorRef,
+)
+from dffmpeg.wire.jobs import FinishReport
+from dffmpeg.wire.workers import AttemptRef, JobRequest, RegisterReply
+
+logger = logging.getLogger("dffmpeg.worker.attempts")
+
+_ASK_SECONDS = 10.0
+_MAX_REPORTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class JobTree:
+    """What is needed to start an attempt's tree and to reach into it.
+
+    Attributes:
+        spec: for the `jobs` supervisor; its id is the attempt's.
+        supervisor: the handle of the tree, which `spec` binds.
+        process: the actor that takes `Cancel`.
+    """
+
+    spec: ChildSpec
+    supervisor: SupervisorRef
+    process: ActorRef[Cancel]
+
+
+TreeFactory = Callable[[JobRequest, Command, ActorRef[AttemptsMessage]], JobTree]
+
+
+@dataclass(slots=True)
+class _Held:
+    request: JobRequest
+    tree: JobTree | None = None
+    canceled: bool = False
+    stopped: bool = False
+    finishing: bool = False
+
+
+class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
+    """Holds attempts, at most `slots`.
+
+    Args:
+        jobs: the supervisor under which each attempt's tree runs.
+        make_tree: what such a tree is made of.
+        mounts: asked for the directories that are there.
+        capabilities: asked for the programs.
+    """
+
+    def __init__(
+        self,
+        uplink: Uplink,
+        *,
+        slots: int,
+        jobs: SupervisorRef,
+        make_tree: TreeFactory,
+        mounts: ActorRef[PresentPaths],
+        capabilities: ActorRef[Programs],
+    ) -> None:
+        self._uplink = uplink
+        self._slots = slots
+        self._jobs = jobs
+        self._make_tree = make_tree
+        self._mounts = mounts
+        self._capabilities = capabilities
+        self._held: dict[AttemptRef, _Held] = {}
+        self._draining = False
+        self._drained: list[Reply[None]] = []
+        self._open = trio.Event()
+        self._open.set()
+        self._reports = 0
+        # Its own, because a thread that hangs on a dead mount keeps its token.
+        self._threads = trio.CapacityLimiter(4 * slots)
+
+    async def handle(self, message: AttemptsMessage | BeginRegistration | Drain | Down) -> object:
+        match message:
+            case Assign(request):
+                self._assign(request)
+            case CancelAttempt(attempt):
+                self._cancel(attempt)
+            case StopAttempt() | StopJob() | StopAll():
+                for attempt in self._meant(message):
+                    self._stop(attempt)
+            case Finishing(attempt):
+                self._free_slot(attempt)
+            case BeginRegistration():
+                return self._begin_registration()
+            case EndRegistration(reply):
+                self._end_registration(reply)
+            case Drain():
+                self._draining = True
+                self._drained.append(self.context.defer())
+                self._note_idle()
+            case Down():
+                self._tree_ended(message)
+        return None
+
+    def _meant(self, message: StopAttempt | StopJob | StopAll) -> list[AttemptRef]:
+        match message:
+            case StopAttempt(attempt):
+                return [attempt]
+            case StopJob(job_id):
+                return [attempt for attempt in self._held if attempt.job_id == job_id]
+            case StopAll():
+                return list(self._held)
+
+    @property
+    def _used_slots(self) -> int:
+        return sum(not (held.finishing or held.stopped) for held in self._held.values())
+
+    def _free_slot(self, attempt: AttemptRef) -> None:
+        held = self._held.get(attempt)
+        if held is not None:
+            held.finishing = True
+
+    # What the coordinator wants
+
+    def _begin_registration(self) -> list[AttemptRef]:
+        self._open = trio.Event()
+        return list(self._held)
+
+    def _end_registration(self, reply: RegisterReply | None) -> None:
+        self._open.set()
+        if reply is None:
+            return
+        for attempt in reply.stop:
+            self._stop(attempt)
+        for attempt in reply.cancel:
+            self._cancel(attempt)
+        for request in reply.assigned:
+            self._assign(request)
+
+    def _assign(self, request: JobRequest) -> None:
+        attempt = AttemptRef(job_id=request.job_id, attempt=request.attempt)
+        if attempt in self._held:
+            return
+        refusal = None
+        if self._draining:
+            refusal = "the worker is draining"
+        elif self._used_slots >= self._slots:
+            refusal = "all slots of the worker are in use"
+        if refusal is not None:
+            self._report(partial(self._uplink.reject, attempt, refusal))
+            return
+        self._held[attempt] = _Held(request)
+        self.context.nursery.start_soon(self._begin, attempt)
+
+    def _cancel(self, attempt: AttemptRef) -> None:
+        held = self._held.get(attempt)
+        if held is None:
+            self._report(partial(self._confirm_canceled, attempt))
+        elif not held.canceled:
+            held.canceled = True
+            if held.tree is not None:
+                held.tree.process.tell_nowait(Cancel())
+
+    def _stop(self, attempt: AttemptRef) -> None:
+        held = self._held.get(attempt)
+        if held is None or held.stopped:
+            return
+        logger.info("job %s, attempt %d, is not ours any more", attempt.job_id, attempt.attempt)
+        held.stopped = True
+        if held.tree is not None:
+            self.context.nursery.start_soon(self._terminate, held.tree)
+
+    async def _terminate(self, tree: JobTree) -> None:
+        with suppress(NotFound, SupervisorNotRunning):
+            await self._jobs.terminate_child(tree.spec.id)
+
+    # An attempt's life
+
+    async def _begin(self, attempt: AttemptRef) -> None:
+        held = self._held[attempt]
+        try:
+            command = await self._prepare(held.request)
+        except NotRunnable as reason:
+            self._forget(attempt)
+            await self._send_report(partial(self._uplink.reject, attempt, str(reason)))
+            return
+        await self._open.wait()
+        if held.stopped or not await self._accepted(attempt):
+            self._forget(attempt)
+        elif held.canceled:
+            self._forget(attempt)
+            await self._send_report(partial(self._confirm_canceled, attempt))
+        else:
+            await self._start_tree(attempt, held, command)
+
+    async def _prepare(self, request: JobRequest) -> Command:
+        try:
+            present = await self._mounts.ask(PresentPaths(), _ASK_SECONDS)
+            programs = await self._capabilities.ask(Programs(), _ASK_SECONDS)
+            with trio.fail_after(_ASK_SECONDS):
+                return await trio.to_thread.run_sync(
+                    prepare, request, programs, present, abandon_on_cancel=True, limiter=self._threads
+                )
+        except trio.TooSlowError:
+            raise NotRunnable("the worker's directories do not answer") from None
+        except ActorError as error:
+            raise NotRunnable("the worker is restarting") from error
+
+    async def _accepted(self, attempt: AttemptRef) -> bool:
+        try:
+            await self._uplink.accept(attempt)
+        except Refused as refusal:
+            logger.info("job %s was not accepted: %s", attempt.job_id, refusal)
+            return False
+        return True
+
+    async def _start_tree(self, attempt: AttemptRef, held: _Held, command: Command) -> None:
+        tree = self._make_tree(held.request, command, self.context.ref)
+        try:
+            await self._jobs.start_child(tree.spec)
+        except (ChildStartFailed, SupervisorError) as error:
+            self._forget(attempt)
+            await self._report_lost(attempt, error)
+            return
+        held.tree = tree
+        self.context.watch(tree.supervisor.ref)
+        if held.stopped:
+            await self._terminate(tree)
+        elif held.canceled:
+            await tree.process.tell(Cancel())
+
+    def _tree_ended(self, down: Down) -> None:
+        for attempt, held in self._held.items():
+            if held.tree is not None and held.tree.supervisor.ref == down.ref:
+                self._forget(attempt)
+                if down.reason is not None and not held.stopped:
+                    self.context.nursery.start_soon(self._report_lost, attempt, down.reason)
+                return
+
+    def _forget(self, attempt: AttemptRef) -> None:
+        del self._held[attempt]
+        self._note_idle()
+
+    def _note_idle(self) -> None:
+        if self._draining and not self._held:
+            for reply in self._drained:
+                reply.send(None)
+            self._drained.clear()
+
+    # Reports about attempts that have no tree
+
+    def _report(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Send a report in the background; while too many wait, the next registration reconciles instead."""
+        if self._reports < _MAX_REPORTS:
+            self.context.nursery.start_soon(self._send_report, call)
+
+    async def _send_report(self, call: Callable[[], Awaitable[None]]) -> None:
+        self._reports += 1
+        try:
+            await call()
+        except Refused as refusal:
+            if not gone(refusal):
+                raise
+        finally:
+            self._reports -= 1
+
+    async def _report_lost(self, attempt: AttemptRef, error: BaseException) -> None:
+        """Give a running attempt back: what broke was ours, not the command, so it may run again."""
+        reason = f"lost: a fault in the worker ended it ({type(error).__name__})"
+        await self._send_report(partial(self._uplink.reject, attempt, reason))
+
+    async def _confirm_canceled(self, attempt: AttemptRef) -> None:
+        await self._uplink.finish(attempt.job_id, FinishReport(status="canceled", attempt=attempt.attempt))

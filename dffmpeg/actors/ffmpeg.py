@@ -1,0 +1,177 @@
+"""One attempt's process, from its start to the report of its end.
+
+spawned -> runs -> ended (by itself, or by a cancelation's steps)
+        -> the output actor delivers the rest -> finish is answered -> this actor ends, and with it its tree
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from dataclasses import dataclass
+
+from dffmpeg.actors.attempt_messages import Cancel, Delivered, Ended, Finishing, Opened, SendAgain
+from dffmpeg.actors.processes import Processes, RunningProcess
+from dffmpeg.actors.runtime import Actor, ActorRef, Timer
+from dffmpeg.actors.spawning import CannotStart, Command
+from dffmpeg.actors.uplink import Uplink, gone
+from dffmpeg.configuration.worker import Cancel as CancelSteps
+from dffmpeg.errors import Refused
+from dffmpeg.wire.jobs import FinishReport
+from dffmpeg.wire.workers import AttemptRef
+
+logger = logging.getLogger("dffmpeg.worker.ffmpeg")
+
+_CANCELED_OUTPUT_SECONDS = 10.0
+"""How long the output of a canceled process may take to be delivered: its reader may be gone for good."""
+
+_MAX_RESENDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """The last signal did not end the process: send the next one."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUpOutput:
+    """A canceled process's output was not taken in time: report its end without it."""
+
+
+FFmpegMessage = Cancel | Delivered | Ended | Escalate | GiveUpOutput
+
+
+class FFmpegProcessActor(Actor[FFmpegMessage]):
+    """Owns one real process and its pipes; reports its end to the coordinator.
+
+    It ends normally once the report was answered, also when the program could
+    not be started. Whatever ends it otherwise kills the process's group at once.
+
+    Args:
+        output: told when the pipes can be read, and when the process is gone.
+        attempts: told when its slot may be used again.
+        steps: how long each step of a cancelation may take.
+    """
+
+    def __init__(
+        self,
+        attempt: AttemptRef,
+        command: Command,
+        uplink: Uplink,
+        processes: Processes,
+        *,
+        output: ActorRef[Opened | Ended | SendAgain],
+        attempts: ActorRef[Finishing],
+        steps: CancelSteps,
+    ) -> None:
+        self._attempt = attempt
+        self._command = command
+        self._uplink = uplink
+        self._processes = processes
+        self._output = output
+        self._attempts = attempts
+        self._steps = steps
+        self._process: RunningProcess | None = None
+        self._canceled = False
+        self._escalation: Timer | None = None
+        self._delivered: Delivered | None = None
+        self._resends = 0
+
+    async def run(self) -> None:
+        try:
+            async with self._processes.running(self._command) as process:
+                self._process = process
+                self.context.nursery.start_soon(self._await_end, process)
+                await self._output.tell(Opened(process))
+                await super().run()
+        except CannotStart as reason:
+            logger.warning("job %s: %s", self._attempt.job_id, reason)
+            self.context.ready()
+            await self._finish(
+                FinishReport(status="failed", attempt=self._attempt.attempt, reason=str(reason)[:2000])
+            )
+
+    async def _await_end(self, process: RunningProcess) -> None:
+        await process.exited.wait()
+        await self.context.ref.tell(Ended())
+
+    async def handle(self, message: FFmpegMessage) -> None:
+        process = self._process
+        assert process is not None
+        match message:
+            case Cancel():
+                self._cancel(process)
+            case Escalate(number):
+                self._signal(process, signal.Signals(number))
+            case Ended():
+                if self._escalation is not None:
+                    self._escalation.cancel()
+                await self._output.tell(message)
+                if self._canceled:
+                    self.context.tell_after(_CANCELED_OUTPUT_SECONDS, GiveUpOutput())
+                await self._finish_if_over(process)
+            case Delivered():
+                self._delivered = message
+                await self._finish_if_over(process)
+            case GiveUpOutput():
+                await self._finish(self._report(process, None))
+
+    def _cancel(self, process: RunningProcess) -> None:
+        if self._canceled:
+            return
+        self._canceled = True
+        if process.exited.is_set():
+            self.context.tell_after(_CANCELED_OUTPUT_SECONDS, GiveUpOutput())
+        else:
+            self._signal(process, signal.SIGINT)
+
+    def _signal(self, process: RunningProcess, number: signal.Signals) -> None:
+        logger.info("job %s: %s", self._attempt.job_id, number.name)
+        process.send_signal(number)
+        if number is signal.SIGINT:
+            self._escalation = self.context.tell_after(self._steps.interrupt, Escalate(signal.SIGTERM))
+        elif number is signal.SIGTERM:
+            self._escalation = self.context.tell_after(self._steps.terminate, Escalate(signal.SIGKILL))
+
+    async def _finish_if_over(self, process: RunningProcess) -> None:
+        # In either order: a program may close its streams long before it ends.
+        if process.exited.is_set() and self._delivered is not None:
+            await self._finish(self._report(process, self._delivered))
+
+    def _report(self, process: RunningProcess, delivered: Delivered | None) -> FinishReport:
+        report = FinishReport(
+            status="completed" if process.exit.code == 0 else "failed",
+            exit_code=process.exit.code,
+            signal=process.exit.signal,
+            attempt=self._attempt.attempt,
+            stdout=None if delivered is None else delivered.stdout,
+            stderr=None if delivered is None else delivered.stderr,
+        )
+        if process.failure is not None:
+            report.reason = process.failure
+            report.exit_code = None
+        if self._canceled:
+            report.status = "canceled"
+        return report
+
+    async def _finish(self, report: FinishReport) -> None:
+        """Report, and end; or have the output sent again if the coordinator lost some of it."""
+        await self._attempts.tell(Finishing(self._attempt))
+        try:
+            await self._uplink.finish(self._attempt.job_id, report)
+        except Refused as refusal:
+            if not gone(refusal):
+                raise
+            if (
+                refusal.status == 409
+                and refusal.detail.startswith("output missing")
+                and self._resends < _MAX_RESENDS
+            ):
+                self._resends += 1
+                self._delivered = None
+                await self._output.tell(SendAgain())
+                return
+            logger.warning("job %s: the report of its end was refused: %s", self._attempt.job_id, refusal)
+        self.context.finish()

@@ -1,0 +1,374 @@
+"""JobActor: owns one live job on the coordinator, its timers, its followers, its streams' windows.
+
+All that it remembers can be made again from the job's row: an actor that
+crashed loads the row and goes on, with every timer begun anew.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+
+import trio
+
+from dffmpeg.actors.job_messages import (
+    Accept,
+    Acknowledge,
+    Cancel,
+    Due,
+    Finish,
+    Follow,
+    FollowDue,
+    JobMessage,
+    Lost,
+    OfferLines,
+    Output,
+    OutputDue,
+    Reject,
+    WorkerBeat,
+)
+from dffmpeg.actors.refusals import Conflict, Forbidden
+from dffmpeg.actors.relays import AttemptOutput
+from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull, Reply, Timer
+from dffmpeg.actors.services import Services
+from dffmpeg.actors.worker import Deliver
+from dffmpeg.model import access, jobs
+from dffmpeg.model.jobs import Job, JobState, RetryPolicy, Transition
+from dffmpeg.wire import codec
+from dffmpeg.wire.frames import Frame
+from dffmpeg.wire.jobs import FinishReport, OutputReply, Position
+from dffmpeg.wire.records import job_request, job_status, status_frame
+
+OUTPUT_HOLD = 10.0
+"""Seconds that a worker's output request may be held while its window is full."""
+
+CANCEL_PATIENCE = 120.0
+"""Seconds after which a cancelation without its worker's word is taken as done: the attempt is fenced."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    cursor: Position
+    reply: Reply[list[Frame]]
+    timer: Timer
+
+
+class JobActor(Actor[JobMessage]):
+    """One live job: assigned, running or canceling.
+
+    It ends when the job does, or when the job is pending again.
+    """
+
+    mailbox_size = 256
+
+    def __init__(self, job_id: str, services: Services) -> None:
+        self._job_id = job_id
+        self._services = services
+        self._job: Job | None = None
+        self._numbers = count()
+        self._followers: dict[int, _Waiting] = {}
+        self._held_output: dict[int, tuple[Reply[OutputReply], Timer]] = {}
+
+    @property
+    def _leases(self) -> float:
+        return self._services.config.leases.worker
+
+    async def start(self) -> None:
+        job = await self._services.store.jobs.get(self._job_id)
+        if job is None or job.state not in jobs.LIVE:
+            # The row is the truth: whatever we were started for is over.
+            self.context.finish()
+            return
+        self._job = job
+        self._output = AttemptOutput(job, self._services.store.streams, self._services.config.streams)
+        if job.state is not JobState.ASSIGNED:
+            await self._output.recover()
+        # Silence is counted from now: whoever could not reach a coordinator that was
+        # away gets a whole lease to come back.
+        self._worker_seen = self._client_seen = trio.current_time()
+        self._enter(job.state)
+        if job.monitor:
+            self.context.tell_after(self._client_lease, Due("client"))
+        await self._offer()
+
+    @property
+    def job(self) -> Job:
+        assert self._job is not None
+        return self._job
+
+    async def handle(self, message: JobMessage) -> object:  # noqa: C901 - a table of messages
+        match message:
+            case Accept():
+                return await self._accept(message)
+            case Reject():
+                return await self._reject(message)
+            case WorkerBeat():
+                return self._beat(message)
+            case Output():
+                return await self._take_output(message)
+            case OfferLines():
+                await self._take_lines(message)
+            case Finish():
+                return await self._finish(message)
+            case Follow():
+                return await self._follow(message)
+            case Acknowledge():
+                await self._acknowledge(message)
+            case Cancel():
+                return await self._cancel(message)
+            case Lost():
+                await self._lost(message)
+            case Due():
+                await self._due(message.what)
+            case FollowDue():
+                self._release_follower(message.number)
+            case OutputDue():
+                self._release_output(message.number)
+        return None
+
+    # Changing state: one compare-and-set, then everybody who has to know.
+
+    async def _apply(self, transition: Transition) -> bool:
+        """Make the change durable. False: the row had moved on; the actor has loaded what it says now."""
+        won = await self._services.store.jobs.apply(transition)
+        if won:
+            self._job = transition.made(self.job)
+        else:
+            self._job = await self._services.store.jobs.get(self._job_id)
+        if self._job is None or self._job.state not in jobs.LIVE or self._job.attempt != self._attempt:
+            await self._end()
+        else:
+            self._enter(self._job.state)
+            await self._serve_followers()
+        if won and self._job is not None:
+            await self._services.announce(self._job)
+        return won
+
+    def _enter(self, state: JobState) -> None:
+        self._attempt = self.job.attempt
+        match state:
+            case JobState.ASSIGNED:
+                patience = self._services.config.janitor.job_assignment_timeout
+                self.context.tell_after(patience, Due("assignment"))
+            case JobState.RUNNING:
+                self._worker_seen = trio.current_time()
+                self.context.tell_after(self._leases, Due("worker"))
+            case JobState.CANCELING:
+                self.context.tell_after(CANCEL_PATIENCE, Due("cancel"))
+            case _:
+                raise AssertionError(f"{state} is not a live state")
+
+    async def _end(self) -> None:
+        """The job has ended, or waits again: answer those who wait here, and go."""
+        await self._serve_followers()
+        for number in list(self._held_output):
+            self._release_output(number)
+        self._services.changed.ring(self._job_id)
+        self._services.wake_scheduler()
+        self.context.finish()
+
+    def _fence(self, worker_id: str, attempt: int | None) -> None:
+        """Refuse what does not come from the current attempt's worker."""
+        job = self.job
+        if worker_id != job.worker_id or (attempt is not None and attempt != job.attempt):
+            raise Conflict(f"attempt {attempt} of job {job.job_id} is not {worker_id}'s any more")
+
+    # What the worker says
+
+    async def _accept(self, message: Accept) -> Job:
+        self._fence(message.worker_id, message.attempt)
+        if self.job.state is JobState.RUNNING:
+            # The answer to the first acceptance was lost on its way.
+            return self.job
+        if self.job.state is not JobState.ASSIGNED:
+            raise Conflict(f"job {self._job_id} is {self.job.state}")
+        if not await self._apply(jobs.accept(self.job, self._attempt, message.worker_id, time.time())):
+            raise Conflict(f"job {self._job_id} is {self.job.state}")
+        return self.job
+
+    def _beat(self, message: WorkerBeat) -> Job:
+        self._fence(message.worker_id, message.attempt)
+        self._worker_seen = trio.current_time()
+        return self.job
+
+    async def _reject(self, message: Reject) -> Job:
+        self._fence(message.worker_id, message.attempt)
+        if self.job.state is JobState.ASSIGNED:
+            # The first rejection may be bad luck; from the second on there is no hurry.
+            delay = self._retries.delay(self._attempt - 1, random.random())  # noqa: S311 - jitter
+            transition = jobs.reject(
+                self.job, self._attempt, message.worker_id, time.time(), message.reason, delay=delay
+            )
+        else:
+            transition = self._losing(f"{message.worker_id}: {message.reason}")
+        await self._apply(transition)
+        return self.job
+
+    async def _take_output(self, message: Output) -> OutputReply | None:
+        for frame in message.frames:
+            self._fence(message.worker_id, frame.attempt)
+        self._fence(message.worker_id, None)
+        if self.job.state is JobState.ASSIGNED:
+            raise Conflict(f"job {self._job_id} was not accepted yet")
+        self._worker_seen = trio.current_time()
+        news = [await self._output.take(frame) for frame in message.frames]
+        if any(news):
+            await self._serve_followers()
+        if not self._output.full:
+            return self._output.reply()
+        number = next(self._numbers)
+        timer = self.context.tell_after(OUTPUT_HOLD, OutputDue(number))
+        self._held_output[number] = (self.context.defer(), timer)
+        return None
+
+    async def _take_lines(self, message: OfferLines) -> None:
+        self._fence(message.worker_id, None)
+        if await self._output.append(message.texts):
+            await self._serve_followers()
+
+    def _release_output(self, number: int) -> None:
+        reply, timer = self._held_output.pop(number)
+        timer.cancel()
+        reply.send(self._output.reply())
+
+    async def _finish(self, message: Finish) -> Job:
+        report = message.report
+        self._fence(message.worker_id, report.attempt)
+        if self.job.state is JobState.ASSIGNED:
+            raise Conflict(f"job {self._job_id} was not accepted yet")
+        missing = self._output.missing(report.stdout, report.stderr)
+        if missing is not None:
+            raise Conflict(missing)
+        await self._output.settle()
+        finished = jobs.finish(
+            self.job,
+            self._attempt,
+            message.worker_id,
+            time.time(),
+            _target(self.job.state, report),
+            report.exit_code,
+            report.signal,
+            report.reason,
+        )
+        if not await self._apply(finished):
+            raise Conflict(f"job {self._job_id} is {self.job.state}")
+        return self.job
+
+    # What the requester and its followers say
+
+    async def _follow(self, message: Follow) -> list[Frame] | None:
+        if not access.may_see(message.who, self.job):
+            raise Forbidden(f"job {self._job_id} is not yours")
+        frames = await self._news(message.cursor)
+        if frames or message.wait <= 0:
+            return frames
+        number = next(self._numbers)
+        timer = self.context.tell_after(message.wait, FollowDue(number))
+        self._followers[number] = _Waiting(message.cursor, self.context.defer(), timer)
+        return None
+
+    async def _news(self, cursor: Position) -> list[Frame]:
+        job = self.job
+        if job.state in jobs.TERMINAL:
+            frames = await self._output.frames(cursor, ended=True)
+            return [*frames, status_frame(job)] if all(frame.eof for frame in frames) else frames
+        changed = cursor.status != job.state.value or cursor.attempt != job.attempt
+        frames = [status_frame(job)] if changed else []
+        if job.attempt == self._attempt:
+            frames += await self._output.frames(cursor)
+        return frames
+
+    async def _serve_followers(self) -> None:
+        for number, waiting in list(self._followers.items()):
+            frames = await self._news(waiting.cursor)
+            if frames and self._followers.pop(number, None) is not None:
+                waiting.timer.cancel()
+                waiting.reply.send(frames)
+
+    def _release_follower(self, number: int) -> None:
+        self._followers.pop(number).reply.send([])
+
+    async def _acknowledge(self, message: Acknowledge) -> None:
+        if not access.may_see(message.who, self.job):
+            raise Forbidden(f"job {self._job_id} is not yours")
+        if not access.is_owner(message.who, self.job):
+            return
+        self._client_seen = trio.current_time()
+        position = message.position
+        if position.owner and position.attempt == self._attempt:
+            self._output.acknowledge(position)
+            if not self._output.full:
+                for number in list(self._held_output):
+                    self._release_output(number)
+
+    async def _cancel(self, message: Cancel) -> Job:
+        if message.who is not None and not access.may_command(message.who, self.job):
+            raise Forbidden(f"job {self._job_id} is not yours")
+        if self.job.state is not JobState.CANCELING:
+            await self._apply(jobs.request_cancel(self.job, time.time(), message.reason))
+            # Nobody may be left to take the output: it must not keep ffmpeg from ending.
+            await self._output.disown()
+            await self._offer()
+        return self.job
+
+    # What nobody says
+
+    async def _lost(self, message: Lost) -> None:
+        if message.attempt == self._attempt:
+            await self._apply(self._losing(message.reason))
+
+    def _losing(self, reason: str) -> Transition:
+        return jobs.lose(self.job, time.time(), reason, self._retries, random.random())  # noqa: S311 - jitter
+
+    @property
+    def _retries(self) -> RetryPolicy:
+        retries = self._services.config.retries
+        return RetryPolicy(self.job.max_attempts, retries.backoff_minimum, retries.backoff_maximum)
+
+    @property
+    def _client_lease(self) -> float:
+        return self.job.heartbeat_interval * self._services.config.leases.client_factor
+
+    async def _due(self, what: str) -> None:
+        now = trio.current_time()
+        state = self.job.state
+        if what == "assignment" and state is JobState.ASSIGNED:
+            await self._apply(jobs.not_accepted(self.job, time.time()))
+        elif what == "cancel" and state is JobState.CANCELING:
+            await self._apply(jobs.confirm_canceled(self.job, time.time()))
+        elif what == "worker" and state is JobState.RUNNING:
+            left = self._worker_seen + self._leases - now
+            if left > 0:
+                self.context.tell_after(left, Due("worker"))
+            else:
+                await self._apply(self._losing(f"no word from {self.job.worker_id}"))
+        elif what == "client" and self.job.monitor and state is not JobState.CANCELING:
+            left = self._client_seen + self._client_lease - now
+            if left > 0:
+                self.context.tell_after(left, Due("client"))
+            else:
+                await self._cancel(Cancel(None, "its client has gone"))
+
+    async def _offer(self) -> None:
+        """A hint to the worker; registration repeats whatever gets lost."""
+        job = self.job
+        if job.worker_id is None:
+            return
+        if job.state is JobState.ASSIGNED:
+            message = Deliver("job_request", codec.to_builtins(job_request(job, self._leases)), job.job_id)
+        elif job.state is not JobState.RUNNING:
+            message = Deliver("job_status", job_status(job), job.job_id)
+        else:
+            return
+        # Never wait here: the worker's actor may be telling us something at this very moment.
+        with suppress(MailboxFull, ActorStopped):
+            worker = await self._services.workers.reach(job.worker_id)
+            worker.tell_nowait(message)
+
+
+def _target(state: JobState, report: FinishReport) -> JobState:
+    """Where a report leads: a job that was being canceled ends canceled, however its process ended."""
+    return JobState.CANCELED if state is JobState.CANCELING else JobState(report.status)

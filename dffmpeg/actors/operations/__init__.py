@@ -1,0 +1,20 @@
+"""What the outside may ask of the coordinator: every route and every WebSocket message ends in one of these.
+
+The web layer authenticates, limits and decodes; these decide who may do what,
+change state through one compare-and-set, and tell the actors concerned.
+"""
+
+from __future__ import annotations
+
+from dffmpeg.actors.operations.attempts import AttemptOperations
+from dffmpeg.actors.operations.messages import MessageOperations
+from dffmpeg.actors.operations.overview import OverviewOperations
+from dffmpeg.actors.operations.requester import RequesterOperations
+from dffmpeg.actors.refusals import Conflict, Forbidden, NotFound, OperationError, Unavailable
+
+
+class Operations(RequesterOperations, AttemptOperations, MessageOperations, OverviewOperations):
+    """All of them."""
+
+
+__all__ = ["Conflict", "Forbidden", "NotFound", "OperationError", "Operations", "Unavailable"]

@@ -1,0 +1,54 @@
+"""What a worker says of the attempts that it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dffmpeg.actors.job_messages import Accept, Finish, Output, Reject, WorkerBeat
+from dffmpeg.actors.operations.base import Base, NotLive, require
+from dffmpeg.actors.refusals import Conflict
+from dffmpeg.errors import BadInput
+from dffmpeg.model.identities import Identity, Role
+from dffmpeg.wire.frames import Frame, Kind
+from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StatusReply
+
+
+class AttemptOperations(Base):
+    """Only for workers. Each may raise `NotFound`, `Forbidden`, `Unavailable`, and `Conflict`
+    where the attempt is not the caller's any more or the job's state does not allow it."""
+
+    async def accept(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
+        """The worker takes the attempt; only after this has returned may it start the process."""
+        require(who, Role.WORKER)
+        await self._report(job_id, Accept(who.client_id, report.attempt))
+        return StatusReply()
+
+    async def reject(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
+        """The worker does not take the attempt, or lost it through no fault of the command."""
+        require(who, Role.WORKER)
+        reason = report.reason or f"{who.client_id} gave no reason"
+        await self._report(job_id, Reject(who.client_id, report.attempt, reason))
+        return StatusReply()
+
+    async def worker_heartbeat(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
+        """Renew the attempt's lease; `detail` says so where the job is being canceled."""
+        require(who, Role.WORKER)
+        job = await self._report(job_id, WorkerBeat(who.client_id, report.attempt))
+        return StatusReply(detail=job.state.value)
+
+    async def finish(self, who: Identity, job_id: str, report: FinishReport) -> StatusReply:
+        """The attempt has ended; its end and its output are durable when this returns."""
+        require(who, Role.WORKER)
+        await self._report(job_id, Finish(who.client_id, report))
+        return StatusReply()
+
+    async def output(self, who: Identity, job_id: str, frames: Sequence[Frame]) -> OutputReply:
+        """Take pieces of the attempt's streams; held for some seconds while the owner's window is full."""
+        require(who, Role.WORKER)
+        for frame in frames:
+            if frame.kind not in (Kind.STDOUT, Kind.STDERR):
+                raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
+        try:
+            return await self._ask(job_id, Output(who.client_id, frames), hold=15.0)
+        except NotLive as error:
+            raise Conflict(f"job {job_id} is {error.job.state}; nothing was changed") from None

@@ -1,0 +1,69 @@
+"""The routes of older programs: polling for messages, and logs by lines."""
+
+from __future__ import annotations
+
+from dffmpeg.actors.job_messages import OfferLines
+from dffmpeg.actors.operations.base import Base, require
+from dffmpeg.actors.refusals import Conflict
+from dffmpeg.model.identities import Identity, Role
+from dffmpeg.model.streams import Stream
+from dffmpeg.transports.http_polling_server import HttpPollingDownlink
+from dffmpeg.wire.jobs import LogLine, LogsRequest, StatusReply
+from dffmpeg.wire.workers import DownlinkMessage
+
+LOG_BYTES = 1 << 20
+"""How much of a stream one answer by lines reads."""
+
+
+class MessageOperations(Base):
+    """Each may raise `NotFound`, `Forbidden` and `Unavailable`."""
+
+    def _polling(self) -> HttpPollingDownlink:
+        downlink = self._services.downlinks.get("http_polling")
+        if not isinstance(downlink, HttpPollingDownlink):
+            raise Conflict("the http_polling downlink is not enabled here")
+        return downlink
+
+    async def poll_worker(self, who: Identity, *, last: str | None, wait: float) -> list[DownlinkMessage]:
+        """Messages behind `last` for the calling worker; waits up to `wait` seconds for one."""
+        require(who, Role.WORKER)
+        return await self._polling().poll(who.client_id, job_id=None, last=last, wait=wait)
+
+    async def poll_job(
+        self, who: Identity, job_id: str, *, last: str | None, wait: float
+    ) -> list[DownlinkMessage]:
+        """The same for a requester, about one job."""
+        job = await self._visible(who, job_id)
+        return await self._polling().poll(job.requester_id, job_id=job_id, last=last, wait=wait)
+
+    async def add_log_lines(self, who: Identity, job_id: str, request: LogsRequest) -> StatusReply:
+        """Append lines to the streams of the caller's current attempt."""
+        require(who, Role.WORKER)
+        lines: dict[Stream, list[bytes]] = {Stream.STDOUT: [], Stream.STDERR: []}
+        for line in request.logs:
+            stream = Stream.STDOUT if line.stream == "stdout" else Stream.STDERR
+            lines[stream].append(line.content.encode() + b"\n")
+        texts = {stream: b"".join(parts) for stream, parts in lines.items()}
+        await self._report(job_id, OfferLines(who.client_id, texts))
+        return StatusReply()
+
+    async def log_lines(
+        self, who: Identity, job_id: str, *, since: str | None, limit: int
+    ) -> tuple[list[LogLine], str | None]:
+        """What is kept of the current attempt's stderr, by lines; a line's id is its offset's."""
+        job = await self._visible(who, job_id)
+        offset = _offset(since, job.attempt)
+        part = await self._services.store.streams.read(job_id, job.attempt, Stream.STDERR, offset, LOG_BYTES)
+        lines: list[LogLine] = []
+        position = part.offset
+        for raw in part.data.splitlines(keepends=True)[:limit]:
+            position += len(raw)
+            text = raw.rstrip(b"\r\n").decode("utf-8", "replace")
+            lines.append(LogLine(stream="stderr", content=text, id=f"{job.attempt}-{position}"))
+        return lines, lines[-1].id if lines else since
+
+
+def _offset(since: str | None, attempt: int) -> int:
+    """Where the line behind an id begins; the id of another attempt begins anew."""
+    number, _, offset = (since or "").partition("-")
+    return int(offset) if number == str(attempt) and offset.isdigit() else 0

@@ -1,0 +1,65 @@
+"""How the coordinator is: the dashboard's data, its health, and sweeps on request."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from dffmpeg import __version__
+from dffmpeg.actors.janitor import ACTIONS, Sweep
+from dffmpeg.actors.operations.base import require
+from dffmpeg.actors.operations.workers import WorkerOperations
+from dffmpeg.errors import BadInput
+from dffmpeg.model.identities import Identity, Role
+from dffmpeg.store import StoreError
+from dffmpeg.wire import codec
+from dffmpeg.wire.records import job_record
+
+SHOWN = 200
+"""Jobs that the overview shows at most, newest first."""
+
+SWEEP_PATIENCE = 60.0
+
+
+class OverviewOperations(WorkerOperations):
+    """Reads; only the sweep changes anything."""
+
+    async def run_janitor(self, who: Identity, action: str) -> None:
+        """Ask for a sweep and wait for its end: `run_all`, `clean_workers` or `clean_jobs`."""
+        require(who, Role.ADMIN)
+        if action not in ACTIONS:
+            raise BadInput(f"action: expected one of {', '.join(ACTIONS)}, got {action!r}")
+        await self._services.janitor.ask(Sweep(action), timeout=SWEEP_PATIENCE)
+
+    async def overview(self, window: float) -> dict[str, Any]:
+        """Workers, how loaded they are, the jobs of the window, and how many there are by state."""
+        now = time.time()
+        workers = await self._records(now - window)
+        jobs = await self._services.store.jobs.list(
+            requester_id=None, since=now - window, states=None, limit=SHOWN, before_id=None
+        )
+        counts = await self._services.store.jobs.counts()
+        return {
+            "workers": codec.to_builtins(workers),
+            "worker_load": {worker.worker_id: worker.used_slots for worker in workers},
+            "jobs": [codec.to_builtins(job_record(job)) for job in jobs],
+            "counts": {state.value: number for state, number in counts.items()},
+        }
+
+    async def health(self, *, deep: bool) -> dict[str, Any]:
+        """`status` is `online` or `unhealthy`; with `deep` also each database and each downlink."""
+        answer: dict[str, Any] = {"status": "online", "version": __version__}
+        if deep:
+            database = await self._database_health()
+            answer["databases"] = {"default": database}
+            answer["transports"] = self._services.downlinks.health()
+            if database != "online" or "unhealthy" in answer["transports"].values():
+                answer["status"] = "unhealthy"
+        return answer
+
+    async def _database_health(self) -> str:
+        try:
+            await self._services.store.jobs.counts()
+        except StoreError as error:
+            return f"unhealthy: {error}"
+        return "online"

@@ -1,0 +1,30 @@
+"""What an operation may answer instead of a result. None of these is a crash of the actor that says it."""
+
+from __future__ import annotations
+
+from dffmpeg.actors.runtime import Rejected
+from dffmpeg.errors import DffmpegError
+
+
+class OperationError(DffmpegError, Rejected):
+    """Base of the refusals."""
+
+
+class NotFound(OperationError):
+    """No such job or worker (HTTP 404)."""
+
+
+class Forbidden(OperationError):
+    """Not with this role, or not yours (HTTP 403)."""
+
+
+class Conflict(OperationError):
+    """The state does not allow it; nothing was changed (HTTP 409)."""
+
+
+class Unavailable(OperationError):
+    """Not now; the caller may try again in `retry_after` seconds (HTTP 503)."""
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -1,0 +1,113 @@
+"""What the coordinator's actors share: the open store, the downlinks, and the ways to each other.
+
+The tree makes it once. Nothing in it is state of its own: repositories stand
+for rows, directories and references for actors that may be restarted.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import trio
+
+from dffmpeg.actors.runtime import Actor, ActorRef, MailboxFull
+from dffmpeg.store import Store, StoreSettings, StoreUnavailable, open_store
+from dffmpeg.transports.bell import Bell
+from dffmpeg.wire.records import downlink_message, job_status
+
+if TYPE_CHECKING:
+    from dffmpeg.actors.directory import Directory
+    from dffmpeg.actors.janitor import Sweep
+    from dffmpeg.actors.job_messages import JobMessage
+    from dffmpeg.actors.scheduler import Wake
+    from dffmpeg.actors.worker import WorkerMessage
+    from dffmpeg.configuration.coordinator import CoordinatorConfig
+    from dffmpeg.model.jobs import Job
+    from dffmpeg.transports.downlink import Downlinks
+
+
+class OpenStore:
+    """Where the running store is found; empty while it is down."""
+
+    def __init__(self) -> None:
+        self._store: Store | None = None
+
+    @property
+    def current(self) -> Store:
+        """The open store.
+
+        Raises:
+            StoreUnavailable: it is not open now.
+        """
+        if self._store is None:
+            raise StoreUnavailable("the database is not open")
+        return self._store
+
+    def set(self, store: Store | None) -> None:
+        self._store = store
+
+
+class StoreActor(Actor[None]):
+    """Opens the databases, migrates them, and keeps their writers running."""
+
+    def __init__(self, settings: StoreSettings, opened: OpenStore) -> None:
+        self._settings = settings
+        self._opened = opened
+
+    async def run(self) -> None:
+        async with open_store(self._settings) as store:
+            self._opened.set(store)
+            try:
+                self.context.ready()
+                await self.context.stopping.wait()
+            finally:
+                self._opened.set(None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """See the module."""
+
+    config: CoordinatorConfig
+    opened: OpenStore
+    downlinks: Downlinks
+    jobs: Directory[JobMessage]
+    workers: Directory[WorkerMessage]
+    scheduler: ActorRef[Wake]
+    janitor: ActorRef[Sweep]
+    changed: Bell = field(default_factory=Bell)
+    """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
+
+    @property
+    def store(self) -> Store:
+        """The repositories, as long as the database is open."""
+        return self.opened.current
+
+    async def announce(self, job: Job) -> None:
+        """Tell whoever waits for the job that its state has changed."""
+        self.changed.ring(job.job_id)
+        downlink = self.downlinks.get(job.transport)
+        # Where there are connections, a follower has one of its own and asks for itself.
+        if downlink is None or downlink.connected(job.requester_id) is not None:
+            return
+        await downlink.send(
+            downlink_message(job.requester_id, "job_status", job_status(job), time.time(), job_id=job.job_id)
+        )
+
+    def wake_scheduler(self) -> None:
+        """A job or a slot may be there. Its mailbox holds one such message: more would say the same."""
+        from dffmpeg.actors.scheduler import Wake
+
+        try:
+            self.scheduler.tell_nowait(Wake())
+        except MailboxFull:
+            return
+
+
+async def wait_at_most(event: trio.Event, seconds: float) -> bool:
+    """Wait for an event; returns whether it happened in time."""
+    with trio.move_on_after(seconds):
+        await event.wait()
+    return event.is_set()

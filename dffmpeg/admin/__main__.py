@@ -1,0 +1,5 @@
+import sys
+
+from dffmpeg.admin.main import main
+
+sys.exit(main())

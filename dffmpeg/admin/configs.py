@@ -1,0 +1,55 @@
+"""`dffmpeg-admin config`: configuration files are written and checked."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+
+from dffmpeg.admin.output import answer
+from dffmpeg.command_line import say
+from dffmpeg.configuration import load, locate
+from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.configuration.common import Section
+from dffmpeg.configuration.coordinator import CoordinatorConfig
+from dffmpeg.configuration.worker import WorkerConfig
+from dffmpeg.configuration.writing import render, write_file
+
+KINDS: Mapping[str, type[Section]] = {
+    "coordinator": CoordinatorConfig,
+    "worker": WorkerConfig,
+    "client": ClientConfig,
+}
+
+
+def init(options: argparse.Namespace) -> None:
+    """Write a commented configuration; one that will hold a key is for its owner's eyes only."""
+    text = render(KINDS[options.process])
+    if options.output is None:
+        say(text.removesuffix("\n"))
+        return
+    mode = 0o644 if options.process == "coordinator" else 0o600
+    write_file(options.output, text, mode=mode, overwrite=options.force)
+    answer(options, {"file": str(options.output)}, f"wrote {options.output}")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Say whether a configuration can be used, and what of it is missing on this machine."""
+    file = locate(options.process, options.file)
+    config = load(KINDS[options.process], options.process, file)
+    missing = list(_missing(config))
+    lines = [f"{file}: ok", *(f"warning: {line}" for line in missing)]
+    answer(options, {"file": str(file), "ok": True, "warnings": missing}, "\n".join(lines))
+
+
+def _missing(config: Section) -> Iterator[str]:
+    """What a configuration names and this machine does not have; that may be right on another one."""
+    if isinstance(config, WorkerConfig | ClientConfig):
+        for name, directory in config.paths.items():
+            if not os.path.isdir(directory):
+                yield f"paths.{name}: there is no directory {directory} here"
+    if isinstance(config, WorkerConfig):
+        for name, program in config.binaries.items():
+            if shutil.which(program) is None:
+                yield f"binaries.{name}: there is no program {program} here"

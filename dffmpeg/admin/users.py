@@ -1,0 +1,197 @@
+"""`dffmpeg-admin user` and `db`: straight on the database, also while the coordinator runs.
+
+A running coordinator remembers identities for a few seconds only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import trio
+
+from dffmpeg.actors.store_settings import store_settings
+from dffmpeg.admin import written
+from dffmpeg.admin.output import answer, table
+from dffmpeg.configuration import load
+from dffmpeg.configuration.checks import check_network, did_you_mean
+from dffmpeg.configuration.coordinator import CoordinatorConfig
+from dffmpeg.errors import BadInput, ConfigurationError, DffmpegError
+from dffmpeg.model.identities import Identity, Role
+from dffmpeg.store import Store, open_store
+from dffmpeg.wire.signature import encode_key, generate_key
+
+T = TypeVar("T")
+
+
+class UserError(DffmpegError):
+    """There is no such user, or there is one already."""
+
+
+def add(options: argparse.Namespace) -> None:
+    """Add a user with a new key; print the key, or write it into a configuration."""
+    config = _config(options)
+    identity = Identity(
+        client_id=written.check_id(options.id),
+        role=Role(options.role),
+        key=generate_key(),
+        allowed_networks=_networks(options.network),
+    )
+    file = written.planned(options, config, identity)
+
+    async def run(store: Store) -> None:
+        if await store.identities.get(identity.client_id) is not None:
+            raise UserError(f"there is a user {identity.client_id} already")
+        await store.identities.add(identity)
+        try:
+            if file is not None:
+                file.write(identity.key)
+        except ConfigurationError:
+            # Nobody knows its key.
+            await store.identities.delete(identity.client_id)
+            raise
+
+    _with_store(config, run)
+    _answer_key(options, identity, file)
+
+
+def rotate_key(options: argparse.Namespace) -> None:
+    """Give a user a new key; print it, or write it into a configuration."""
+    config = _config(options)
+    key = generate_key()
+
+    async def run(store: Store) -> tuple[Identity, written.Planned | None]:
+        identity = await _get(store, options.id)
+        file = written.planned(options, config, identity)
+        await store.identities.set_key(identity.client_id, key)
+        try:
+            if file is not None:
+                file.write(key)
+        except ConfigurationError:
+            await store.identities.set_key(identity.client_id, identity.key)
+            raise
+        return identity, file
+
+    identity, file = _with_store(config, run)
+    _answer_key(options, replace(identity, key=key), file)
+
+
+def list_all(options: argparse.Namespace) -> None:
+    """List all users."""
+
+    async def run(store: Store) -> Sequence[Identity]:
+        return await store.identities.list()
+
+    identities = sorted(_with_store(_config(options), run), key=lambda identity: identity.client_id)
+    shown = [_shown(identity, show_key=options.show_key) for identity in identities]
+    heads = ("ID", "ROLE", "NETWORKS", "KEY") if options.show_key else ("ID", "ROLE", "NETWORKS")
+    rows = [heads, *([_cell(value) for value in user.values()] for user in shown)]
+    answer(options, shown, table(rows) if shown else "there are no users")
+
+
+def show(options: argparse.Namespace) -> None:
+    """Show one user."""
+    identity = _with_store(_config(options), lambda store: _get(store, options.id))
+    shown = _shown(identity, show_key=options.show_key)
+    answer(options, shown, table([(f"{key}:", _cell(value)) for key, value in shown.items()]))
+
+
+def set_scope(options: argparse.Namespace) -> None:
+    """Say from where a user may come."""
+    networks = _networks(None if options.any else options.network)
+
+    async def run(store: Store) -> None:
+        identity = await _get(store, options.id)
+        await store.identities.set_scope(identity.client_id, networks)
+
+    _with_store(_config(options), run)
+    text = f"{options.id} may come from {', '.join(networks) or 'anywhere'}"
+    answer(options, {"id": options.id, "networks": list(networks)}, text)
+
+
+def delete(options: argparse.Namespace) -> None:
+    """Delete a user, after asking where somebody is there to be asked."""
+
+    async def run(store: Store) -> bool:
+        identity = await _get(store, options.id)
+        if not options.yes and sys.stdin.isatty() and not _confirmed(identity):
+            return False
+        await store.identities.delete(identity.client_id)
+        return True
+
+    deleted = _with_store(_config(options), run)
+    text = f"deleted {options.id}" if deleted else f"kept {options.id}"
+    answer(options, {"id": options.id, "deleted": deleted}, text)
+
+
+def migrate(options: argparse.Namespace) -> None:
+    """Bring the database's tables up to this version; opening a database does it."""
+
+    async def run(store: Store) -> None:
+        await store.identities.list()
+
+    _with_store(_config(options), run)
+    answer(options, {"migrated": True}, "the database is up to date")
+
+
+def _config(options: argparse.Namespace) -> CoordinatorConfig:
+    return load(CoordinatorConfig, "coordinator", options.config)
+
+
+def _with_store(config: CoordinatorConfig, work: Callable[[Store], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with open_store(store_settings(config)) as store:
+            return await work(store)
+
+    return trio.run(run)
+
+
+async def _get(store: Store, name: str) -> Identity:
+    identity = await store.identities.get(name)
+    if identity is None:
+        names = [one.client_id for one in await store.identities.list()]
+        hint = did_you_mean(name, names) if names else "; there are no users"
+        raise UserError(f"there is no user {name!r}{hint}")
+    return identity
+
+
+def _networks(networks: Sequence[str] | None) -> tuple[str, ...]:
+    if networks is None:
+        return ()
+    try:
+        return tuple(check_network("--network", network) for network in networks)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+
+
+def _shown(identity: Identity, *, show_key: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": identity.client_id,
+        "role": str(identity.role),
+        "networks": list(identity.allowed_networks),
+    }
+    return {**shown, "hmac_key": encode_key(identity.key)} if show_key else shown
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return ", ".join(value) or "anywhere"
+
+
+def _answer_key(options: argparse.Namespace, identity: Identity, file: written.Planned | None) -> None:
+    shown = _shown(identity, show_key=file is None)
+    if file is not None:
+        text = f"{identity.client_id} ({identity.role}): wrote {file.path}"
+        shown["file"] = str(file.path)
+    else:
+        text = f'{identity.client_id} ({identity.role})\nhmac_key = "{shown["hmac_key"]}"'
+    answer(options, shown, text)
+
+
+def _confirmed(identity: Identity) -> bool:
+    print(f"Delete {identity.role} {identity.client_id}? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,5 @@
+import sys
+
+from dffmpeg.client.main import main
+
+sys.exit(main())

@@ -1,0 +1,389 @@
+"""The Python interface to a coordinator, which the command line itself uses.
+
+async with Client.from_config() as client:
+    job = await client.submit("ffmpeg", ["-i", "in.mkv", "out.mp4"], monitor=True)
+    async with client.follow(job.job_id, owner=True) as events:
+        async for event in events:
+            ...
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import trio
+
+from dffmpeg.client.events import Event, Gap, Output, Status
+from dffmpeg.client.following import Follower
+from dffmpeg.client.handing import Handing
+from dffmpeg.configuration import load
+from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.errors import BadInput, ConfigurationError, DffmpegError, NotConnected, Refused, single_error
+from dffmpeg.model import paths
+from dffmpeg.supervisors.backoff import Backoff
+from dffmpeg.transports.signed_http import SignedHttp
+from dffmpeg.wire import bytestring, signature
+from dffmpeg.wire.frames import Kind
+from dffmpeg.wire.jobs import JobRecord, LogLine, StatusReply, SubmitRequest
+from dffmpeg.wire.workers import WorkerRecord
+
+Argument = bytes | str
+Sink = Callable[[bytes], Awaitable[None]]
+"""Takes bytes and returns when they are written, so that a slow one slows the program down."""
+
+_SUBMIT = Backoff(minimum=0.2, maximum=3.0, jitter=0.5)
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+class _Logs(msgspec.Struct):
+    logs: list[LogLine]
+    last_message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        record: its final record.
+        exit_code: the program's exit code, where it ended by itself.
+        signal: the number of the signal that it died of, where it did.
+        problem: None where the program's own end is the outcome; else one line that says why there is none.
+    """
+
+    record: JobRecord
+    exit_code: int | None
+    signal: int | None
+    problem: str | None
+
+    @classmethod
+    def of(cls, record: JobRecord) -> Outcome:
+        """The outcome that a final record tells of."""
+        problem = None
+        if record.status == "canceled":
+            problem = f"job {record.job_id} was canceled" + (f": {record.reason}" if record.reason else "")
+        elif record.exit_code is None and record.signal is None:
+            problem = f"job {record.job_id} {record.status}: {record.reason or 'no exit code was reported'}"
+        return cls(record, record.exit_code, record.signal, problem)
+
+
+class Client:
+    """One coordinator, as one identity. An async context manager, which owns the connections.
+
+    Every method may raise `Unreachable` (no connection, or it broke), `Refused`
+    (the coordinator said no) and `BadInput` (an argument cannot be sent, or an answer not understood).
+
+    Args:
+        config: where the coordinator is, who we are, and which directories have names.
+        note: takes a line about reconnects and the like; by default nobody is told.
+
+    Raises:
+        ConfigurationError: the key or a mapped directory cannot be used.
+    """
+
+    def __init__(self, config: ClientConfig, *, note: Callable[[str], None] = lambda line: None) -> None:
+        self.config = config
+        self._note = note
+        try:
+            self._directories = paths.validated(config.paths)
+            key = signature.decode_key(config.hmac_key)
+        except paths.PathError as error:
+            raise ConfigurationError(str(error)) from None
+        except ValueError as error:
+            raise ConfigurationError(f"hmac_key: {error}") from None
+        self._http = SignedHttp(config.coordinator_url, config.client_id, key)
+
+    @classmethod
+    def from_config(cls, path: Path | None = None) -> Client:
+        """A client as a configuration file says.
+
+        Args:
+            path: the file; None searches it (`DFFMPEG_CLIENT_CONFIG`, then the usual places).
+
+        Raises:
+            ConfigurationError: there is none, or it cannot be used.
+        """
+        return cls(load(ClientConfig, "client", path))
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.__aexit__(kind, error, trace)
+
+    def request(
+        self,
+        binary: str,
+        arguments: Sequence[Argument],
+        *,
+        cwd: Argument | None = None,
+        monitor: bool = False,
+        pending_timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> SubmitRequest:
+        """What `submit` sends: the arguments with mapped directories as variables."""
+        used: set[str] = set()
+
+        def mapped(argument: Argument) -> bytes:
+            variables, names = paths.to_variables(os.fsencode(argument), self._directories)
+            used.update(names)
+            return variables
+
+        wire_arguments = bytestring.list_to_wire(mapped(argument) for argument in arguments)
+        return SubmitRequest(
+            binary_name=_identifier("program", binary),
+            arguments=wire_arguments,
+            working_directory=self._working_directory(cwd, used),
+            paths=sorted(used),
+            client_paths={name: bytestring.to_wire(self._directories[name]) for name in sorted(used)},
+            supported_transports=self.config.transports,
+            monitor=monitor,
+            heartbeat_interval=self.config.heartbeat_interval,
+            pending_timeout=pending_timeout if pending_timeout is not None else self.config.pending_timeout,
+            max_attempts=max_attempts,
+        )
+
+    def _working_directory(self, cwd: Argument | None, used: set[str]) -> bytestring.ByteString | None:
+        if cwd is None:
+            try:
+                cwd = os.getcwdb()
+            except FileNotFoundError:
+                # It was removed under us; a program that runs here has none either.
+                return None
+        variables, names = paths.to_variables(os.fsencode(cwd), self._directories)
+        used.update(names)
+        return bytestring.to_wire(variables) if names else None
+
+    async def submit(
+        self,
+        binary: str,
+        arguments: Sequence[Argument],
+        *,
+        cwd: Argument | None = None,
+        monitor: bool = False,
+        pending_timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> JobRecord:
+        """Put a job into the queue.
+
+        A coordinator that cannot be connected to is tried again for the configuration's `connect_timeout`.
+
+        Args:
+            binary: the program's name, such as `ffmpeg`.
+            arguments: its arguments, without its name. Text is encoded as file names are.
+            cwd: the working directory; None is the current one. Sent where it is inside a mapped directory.
+            monitor: whether the caller follows the job as its owner: it is canceled when the caller is gone.
+            pending_timeout: seconds after which a job that no worker took fails; None is the
+                configuration's, which may be never.
+            max_attempts: how often it may be run when workers are lost; None is the coordinator's.
+
+        Returns:
+            The job's record; it is durable.
+
+        Raises:
+            Unreachable: no connection within the time; or it broke before the answer, and then
+                the job may be in the queue or not.
+        """
+        request = self.request(
+            binary,
+            arguments,
+            cwd=cwd,
+            monitor=monitor,
+            pending_timeout=pending_timeout,
+            max_attempts=max_attempts,
+        )
+        deadline = trio.current_time() + self.config.connect_timeout
+        failures = 0
+        while True:
+            try:
+                return await self._http.call("POST", "/jobs/submit", JobRecord, json=request)
+            # Only what was certainly not acted upon is sent again: a job must not run twice.
+            except NotConnected as error:
+                reason: DffmpegError = error
+                wait = 0.0
+            except Refused as error:
+                if error.status not in (429, 503):
+                    raise
+                reason, wait = error, error.retry_after or 0.0
+            failures += 1
+            wait = max(wait, _SUBMIT.delay(failures, random.random()))  # noqa: S311
+            if trio.current_time() + wait > deadline:
+                raise reason
+            self._note(f"trying again: {reason}")
+            await trio.sleep(wait)
+
+    async def status(self, job_id: str) -> JobRecord:
+        """A job's record."""
+        return await self._http.call("GET", f"/jobs/{_identifier('job', job_id)}/status", JobRecord)
+
+    async def jobs(
+        self, window: float | None = None, limit: int | None = None, *, since_id: str | None = None
+    ) -> list[JobRecord]:
+        """One's own jobs that are active, or finished within `window` seconds; at most `limit`."""
+        query = _query(window=window, limit=limit, since_id=since_id)
+        return await self._http.call("GET", "/jobs", list[JobRecord], query=query)
+
+    async def cancel(self, job_id: str) -> StatusReply:
+        """Ask for a job to be canceled; the program may still finish its file.
+
+        Returns:
+            The answer, whose `detail` says so if the job had finished before.
+        """
+        return await self._http.call("POST", f"/jobs/{_identifier('job', job_id)}/cancel", StatusReply)
+
+    async def workers(self, window: float | None = None) -> list[WorkerRecord]:
+        """The workers seen within `window` seconds; None is the coordinator's default."""
+        return await self._http.call("GET", "/workers", list[WorkerRecord], query=_query(window=window))
+
+    async def worker(self, worker_id: str) -> WorkerRecord:
+        """A worker's record."""
+        return await self._http.call("GET", f"/workers/{_identifier('worker', worker_id)}", WorkerRecord)
+
+    async def logs(self, job_id: str, *, limit: int = 100_000) -> list[LogLine]:
+        """A job's stderr as lines of text, as far as it is kept; at most `limit` lines."""
+        path = f"/jobs/{_identifier('job', job_id)}/logs"
+        lines: list[LogLine] = []
+        last: str | None = None
+        while len(lines) < limit:
+            query = _query(since_message_id=last, limit=min(1000, limit - len(lines)))
+            page = await self._http.call("GET", path, _Logs, query=query)
+            lines += page.logs
+            if not page.logs or page.last_message_id in (None, last):
+                break
+            last = page.last_message_id
+        return lines
+
+    def follow(
+        self, job_id: str, *, owner: bool = False
+    ) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """Follow a job from its beginning, or from what is kept of it, to its end.
+
+        Use as `async with client.follow(job_id) as events: async for event in events:`. Leaving the
+        block ends the following; the job goes on, but an owner's job is canceled if nobody follows it soon.
+
+        Asking for the next event acknowledges the one before. Lost connections are made again
+        without a word. The last event is the `Status` with the final record.
+
+        Args:
+            owner: whether the job was submitted with `monitor` and this is its caller: the program
+                then waits while we do.
+
+        Raises:
+            Refused, OutputDiffers, OutputLost: from the iteration, as `Follower.run`.
+        """
+        return self._follow(_identifier("job", job_id), owner)
+
+    @asynccontextmanager
+    async def _follow(self, job_id: str, owner: bool) -> AsyncIterator[AsyncIterator[Event]]:
+        handing = Handing()
+        follower = self._follower(job_id, owner, handing.hand)
+        with single_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(handing.close_after, follower.run)
+                yield handing
+                nursery.cancel_scope.cancel()
+
+    def _follower(self, job_id: str, owner: bool, deliver: Callable[[Event], Awaitable[None]]) -> Follower:
+        return Follower(
+            self._http,
+            job_id,
+            owner=owner,
+            transports=self.config.transports,
+            heartbeat=self.config.heartbeat_interval,
+            deliver=deliver,
+            note=self._note,
+        )
+
+    async def deliver(
+        self,
+        job_id: str,
+        *,
+        stdout: Sink,
+        stderr: Sink,
+        owner: bool = False,
+        on_event: Callable[[Status | Gap], Awaitable[None]] | None = None,
+    ) -> Outcome:
+        """Follow a job to its end and write its output to two sinks, each at its own pace.
+
+        Args:
+            on_event: is told what is no output.
+
+        Raises:
+            Refused, OutputDiffers, OutputLost: as `Follower.run`.
+            Exception: whatever a sink raised.
+        """
+
+        async def pass_on(event: Event) -> None:
+            if isinstance(event, Output):
+                await (stdout if event.stream is Kind.STDOUT else stderr)(event.data)
+            elif on_event is not None:
+                await on_event(event)
+
+        return Outcome.of(await self._follower(_identifier("job", job_id), owner, pass_on).run())
+
+    async def run(
+        self,
+        binary: str,
+        arguments: Sequence[Argument],
+        *,
+        stdout: Sink,
+        stderr: Sink,
+        cwd: Argument | None = None,
+        pending_timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> Outcome:
+        """Run a program as if it ran here: `submit`, then `deliver` as the owner. Arguments as there.
+
+        If this is cancelled, or a sink fails, the job is canceled too.
+        """
+        job = await self.submit(
+            binary,
+            arguments,
+            cwd=cwd,
+            monitor=True,
+            pending_timeout=pending_timeout,
+            max_attempts=max_attempts,
+        )
+        finished = False
+        try:
+            outcome = await self.deliver(job.job_id, stdout=stdout, stderr=stderr, owner=True)
+            finished = True
+        finally:
+            if not finished:
+                await self.abandon(job.job_id)
+        return outcome
+
+    async def abandon(self, job_id: str, *, timeout: float = 3.0) -> None:
+        """Cancel a job on the way out, even out of a cancelled block: for so many seconds at most.
+
+        Where the coordinator cannot be told, it notices by itself that the owner is gone.
+        """
+        with trio.move_on_after(timeout, shield=True):
+            try:
+                await self.cancel(job_id)
+            except DffmpegError as error:
+                self._note(f"job {job_id} could not be canceled: {error}")
+
+
+def _identifier(what: str, text: str) -> str:
+    # It becomes a part of the path, so nothing else may pass as one.
+    if _IDENTIFIER.fullmatch(text) is None:
+        raise BadInput(f"not the name of a {what}: {text!r}")
+    return text
+
+
+def _query(**values: Any) -> dict[str, str] | None:
+    given: Mapping[str, str] = {name: f"{value}" for name, value in values.items() if value is not None}
+    return dict(given) or None

@@ -1,0 +1,168 @@
+"""`dffmpeg-client job …` and `submit`: jobs from the command line."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import time
+from collections.abc import AsyncIterator
+
+import trio
+
+from dffmpeg.client import endings, tables
+from dffmpeg.client.api import Client
+from dffmpeg.client.command import Invocation
+from dffmpeg.client.endings import Ending
+from dffmpeg.client.events import Gap, Status
+from dffmpeg.client.foreground import Foreground, not_ignored, of_outcome
+from dffmpeg.client.sinks import StdoutClosed, standard_error, standard_output
+from dffmpeg.errors import DffmpegError, single_error
+from dffmpeg.wire import bytestring
+from dffmpeg.wire.jobs import JobRecord
+
+
+async def submit(call: Invocation) -> Ending:
+    """Run a program, or with `--detach` only put it into the queue."""
+    options = call.options
+
+    async def send() -> JobRecord:
+        return await call.client.submit(
+            options.binary,
+            call.program_arguments,
+            monitor=not options.detach,
+            pending_timeout=options.pending_timeout,
+            max_attempts=options.max_attempts,
+        )
+
+    if not options.detach:
+        return await Foreground(call.client).run(send)
+    record = await send()
+    call.print(record, lambda: record.job_id)
+    return Ending()
+
+
+async def show_all(call: Invocation) -> Ending:
+    """List the identity's own jobs."""
+    records = await call.client.jobs(call.options.window, call.options.limit)
+    call.print(records, lambda: job_table(records))
+    return Ending()
+
+
+async def show(call: Invocation) -> Ending:
+    """Everything about one job."""
+    record = await call.client.status(call.options.job)
+    call.print(record, lambda: job_fields(record))
+    return Ending()
+
+
+async def cancel(call: Invocation) -> Ending:
+    """Cancel a job."""
+    reply = await call.client.cancel(call.options.job)
+    call.print(reply, lambda: reply.detail or "canceling")
+    return Ending()
+
+
+async def logs(call: Invocation) -> Ending:
+    """A job's stderr as lines, or with `--follow` both streams as they come, byte for byte."""
+    if call.options.follow:
+        ending = await _watch(call.client, call.options.job)
+        return Ending() if ending.line is None and ending.signal is None else ending
+    lines = await call.client.logs(call.options.job)
+    call.print(lines, lambda: "\n".join(tables.plain(line.content) for line in lines) or "no output")
+    return Ending()
+
+
+async def attach(call: Invocation) -> Ending:
+    """Follow a job from what is kept of it, and end as it does."""
+    return await _watch(call.client, call.options.job)
+
+
+async def _watch(client: Client, job_id: str) -> Ending:
+    # Whether there is such a job is said at once; only following it is tried for ever.
+    await client.status(job_id)
+    ending = Ending(130, line=f"detached; the job goes on: dffmpeg-client job attach {job_id}")
+    with single_error(), trio.open_signal_receiver(*not_ignored((signal.SIGINT,))) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_on_signal, signals, nursery.cancel_scope)
+            ending = await _deliver(client, job_id)
+            nursery.cancel_scope.cancel()
+    return ending
+
+
+async def _cancel_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    async for _ in signals:
+        scope.cancel()
+
+
+async def _deliver(client: Client, job_id: str) -> Ending:
+    stderr = standard_error()
+
+    async def mark(event: Status | Gap) -> None:
+        if isinstance(event, Gap):
+            line = f"dffmpeg: {event.missing} bytes of {event.stream.name.lower()} were not kept\n"
+            await stderr(line.encode("ascii"))
+
+    try:
+        outcome = await client.deliver(job_id, stdout=standard_output(), stderr=stderr, on_event=mark)
+    except StdoutClosed as error:
+        return error.ending
+    except DffmpegError as error:
+        return endings.of_error(error)
+    return of_outcome(outcome)
+
+
+def job_table(records: list[JobRecord]) -> str:
+    """Jobs as a table for people."""
+    now = time.time()
+    return tables.table(
+        ("JOB", "STATUS", "AGE", "WORKER", "COMMAND"),
+        [
+            (
+                record.job_id,
+                _state(record),
+                tables.age(record.created_at, now),
+                record.worker_id,
+                tables.shortened(command_line(record)),
+            )
+            for record in records
+        ],
+        empty="no jobs",
+    )
+
+
+def job_fields(record: JobRecord) -> str:
+    """One job for people."""
+    cwd = record.working_directory
+    return tables.fields(
+        [
+            ("job", record.job_id),
+            ("status", _state(record)),
+            ("reason", record.reason),
+            ("command", command_line(record)),
+            ("directory", None if cwd is None else _shown(cwd)),
+            ("requester", record.requester_id),
+            ("worker", record.worker_id),
+            ("attempt", f"{record.attempt} of {record.max_attempts}"),
+            ("created", tables.moment(record.created_at)),
+            ("changed", tables.moment(record.last_update)),
+            ("worker seen", tables.moment(record.worker_last_seen)),
+            ("client seen", tables.moment(record.client_last_seen)),
+        ]
+    )
+
+
+def command_line(record: JobRecord) -> str:
+    """The program and its arguments, quoted as a shell wants them, on one line."""
+    return shlex.join([record.binary_name, *(_shown(argument) for argument in record.arguments)])
+
+
+def _shown(value: bytestring.ByteString) -> str:
+    return bytestring.display(bytestring.from_wire(value, "argument"))
+
+
+def _state(record: JobRecord) -> str:
+    if record.signal is not None:
+        return f"{record.status} (signal {record.signal})"
+    if record.exit_code:
+        return f"{record.status} (exit code {record.exit_code})"
+    return record.status

@@ -1,0 +1,130 @@
+"""The command line of `dffmpeg-client`: the table of its commands and their options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from dffmpeg import __version__
+from dffmpeg.client import endings, jobs, workers
+from dffmpeg.client.command import Command
+from dffmpeg.client.endings import Ending
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse's, which ends a wrong usage as every other failure of ours: 2 may be a job's own exit code."""
+
+    def error(self, message: str) -> NoReturn:
+        endings.finish(Ending(endings.CONFIGURATION, line=f"{message}; see {self.prog} --help"))
+
+
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Parse a command line; ends the process with a usage message where it does not fit.
+
+    Returns:
+        The options, of which `command` is what to do; and what stood behind `--`.
+    """
+    parser = _parser()
+    own, behind = _split(list(arguments))
+    options = parser.parse_args(own)
+    submits = options.command is jobs.submit
+    if behind is not None and not submits:
+        parser.error("only submit takes arguments behind --")
+    if submits and options.json and not options.detach:
+        parser.error("submit --json needs --detach: without it, standard output is the program's")
+    return options, behind or []
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str] | None]:
+    # By hand, because argparse would look for options of its own behind the `--` too.
+    if "--" not in arguments:
+        return arguments, None
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser("dffmpeg-client", description="Runs FFmpeg on other machines as if it ran here.")
+    parser.set_defaults(config=None, json=False, verbose=False)
+    parser.add_argument("--version", action="version", version=f"dffmpeg {__version__}")
+    _common(parser)
+    groups = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    submit = _command(groups, "submit", jobs.submit, "run a program; its arguments stand behind --")
+    submit.usage = "dffmpeg-client submit [options] -b PROGRAM -- [ARGUMENT ...]"
+    submit.add_argument("-b", "--binary", required=True, metavar="PROGRAM", help="such as ffmpeg or ffprobe")
+    submit.add_argument("--detach", action="store_true", help="only queue it, and print the job's id")
+    submit.add_argument(
+        "--pending-timeout", type=seconds, metavar="S", help="fail if no worker took it within S seconds"
+    )
+    submit.add_argument(
+        "--max-attempts", type=count, metavar="N", help="run it at most N times if workers die"
+    )
+
+    status = _command(groups, "status", workers.status, "the cluster and your unfinished jobs, or one job")
+    status.add_argument("job", nargs="?", metavar="JOB")
+
+    job = groups.add_parser("job", help="your jobs").add_subparsers(required=True, metavar="COMMAND")
+    listed = _command(job, "list", jobs.show_all, "active and lately finished jobs")
+    listed.add_argument("--window", type=seconds, metavar="S", help="finished within the last S seconds")
+    listed.add_argument("--limit", type=count, metavar="N", help="at most N jobs")
+    _command(job, "show", jobs.show, "everything about a job").add_argument("job", metavar="JOB")
+    _command(job, "cancel", jobs.cancel, "cancel a job").add_argument("job", metavar="JOB")
+    logs = _command(job, "logs", jobs.logs, "what a job wrote")
+    logs.add_argument("--follow", action="store_true", help="as it comes, until the job ends")
+    logs.add_argument("job", metavar="JOB")
+    attach = _command(job, "attach", jobs.attach, "follow a job, and end as it does; Ctrl-C detaches")
+    attach.add_argument("job", metavar="JOB")
+
+    worker = groups.add_parser("worker", help="the workers").add_subparsers(required=True, metavar="COMMAND")
+    seen = _command(worker, "list", workers.show_all, "all workers")
+    seen.add_argument("--window", type=seconds, metavar="S", help="seen within the last S seconds")
+    _command(worker, "show", workers.show, "everything about a worker").add_argument(
+        "worker", metavar="WORKER"
+    )
+    return parser
+
+
+def _command(groups: Any, name: str, command: Command, text: str) -> ArgumentParser:
+    parser: ArgumentParser = groups.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    _common(parser)
+    return parser
+
+
+def _common(parser: ArgumentParser) -> None:
+    # Accepted before and behind the command; suppressed defaults do not undo the other place.
+    absent = argparse.SUPPRESS
+    parser.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", default=absent, help="the configuration to use"
+    )
+    parser.add_argument("--json", action="store_true", default=absent, help="print JSON")
+    parser.add_argument("-v", "--verbose", action="store_true", default=absent, help="tell about reconnects")
+
+
+def seconds(text: str) -> float:
+    """A positive number of seconds.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 31_536_000:
+        raise argparse.ArgumentTypeError(f"expected seconds, above 0 and at most a year: {text!r}")
+    return value
+
+
+def count(text: str) -> int:
+    """A positive whole number.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else.
+    """
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 1_000_000):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0: {text!r}")
+    return int(text)

@@ -1,0 +1,234 @@
+"""What a value must be beyond its type, and relative file names made absolute.
+
+Each check raises ValueError with "key: what was expected"; no secret is ever repeated in it.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.configuration.common import Connection, Section
+from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Repository
+from dffmpeg.configuration.worker import WorkerConfig
+from dffmpeg.wire.signature import decode_key
+
+T = TypeVar("T", bound=Section)
+
+REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+
+def check(config: T, folder: Path) -> T:
+    """Check a configuration's values.
+
+    Args:
+        folder: the base of relative file names.
+
+    Returns:
+        The configuration with file names absolute and directories normalised.
+
+    Raises:
+        ValueError: a value does not fit; the text is "key: what was expected".
+    """
+    changes: dict[str, Any] = {}
+    if isinstance(config, Connection):
+        _check_connection(config)
+    if isinstance(config, WorkerConfig | ClientConfig):
+        _check_transports("transports", config.transports)
+        changes["paths"] = {
+            check_variable(f"paths.{_shown(name)}", name): check_directory(f"paths.{_shown(name)}", directory)
+            for name, directory in config.paths.items()
+        }
+    if isinstance(config, WorkerConfig):
+        changes["binaries"] = {
+            check_name(f"binaries.{_shown(name)}", name): _program(
+                f"binaries.{_shown(name)}", program, folder
+            )
+            for name, program in config.binaries.items()
+        }
+        if config.output.chunk > config.output.window:
+            raise ValueError("output.chunk: expected at most output.window")
+    if isinstance(config, CoordinatorConfig):
+        _check_coordinator(config)
+        changes["database"] = _check_database(config.database, folder)
+    return msgspec.structs.replace(config, **changes)
+
+
+def check_url(key: str, url: str) -> str:
+    """An http(s) URL of a coordinator, with a host, perhaps a path, and nothing else."""
+    expected = f"{key}: expected a URL such as https://coordinator.example:8000, got {url!r}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(expected) from None
+    if parts.username is not None or parts.password is not None:
+        # Not repeated: it holds a password.
+        raise ValueError(f"{key}: expected a URL without user name and password")
+    plain = url.isascii() and url.isprintable() and " " not in url
+    if not plain or parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError(expected)
+    if parts.query or parts.fragment:
+        raise ValueError(f"{key}: expected a URL without query and fragment, got {url!r}")
+    return url
+
+
+def check_network(key: str, text: str) -> str:
+    """An IP network in CIDR form, or a single address."""
+    import ipaddress
+
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        pass
+    else:
+        return text
+    try:
+        meant = f", did you mean {ipaddress.ip_network(text, strict=False)}?"
+    except ValueError:
+        meant = ""
+    raise ValueError(f"{key}: expected a network such as 192.168.0.0/24, got {text!r}{meant}")
+
+
+def check_variable(key: str, name: str) -> str:
+    """A path variable's name: it stands behind a `$`, so it must end where the path goes on."""
+    if not _VARIABLE.fullmatch(name):
+        raise ValueError(f"{key}: expected a name of letters, digits and _ that begins with no digit")
+    return name
+
+
+def check_directory(key: str, directory: str) -> str:
+    """A mapped directory: absolute, and not the root, which would map every path there is.
+
+    Returns:
+        It without a trailing slash and empty or `.` components.
+    """
+    if not os.path.isabs(directory) or "\0" in directory:
+        raise ValueError(f"{key}: expected an absolute directory, got {directory!r}")
+    # normpath would take `a/..` away, which is another place where `a` is a symbolic link.
+    if ".." in directory.split("/"):
+        raise ValueError(f"{key}: expected a directory without '..', got {directory!r}")
+    plain = "/" + os.path.normpath(directory).lstrip("/")
+    if plain == "/":
+        raise ValueError(f"{key}: expected a directory below '/', not '/' itself")
+    return plain
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() else repr(name)
+
+
+def _check_transports(key: str, names: Collection[str]) -> None:
+    if not names:
+        raise ValueError(f"{key}: expected at least one name")
+
+
+def _check_connection(config: Connection) -> None:
+    check_url("coordinator_url", config.coordinator_url)
+    check_name("client_id", config.client_id)
+    try:
+        decode_key(config.hmac_key)
+    except ValueError as error:
+        raise ValueError(f"hmac_key: {error}") from None
+
+
+def _check_coordinator(config: CoordinatorConfig) -> None:
+    if not config.host or not config.host.isprintable():
+        raise ValueError("host: expected an address to listen on, such as 127.0.0.1 or ::")
+    for index, name in enumerate(config.allowed_binaries):
+        check_name(f"allowed_binaries[{index}]", name)
+    _check_transports("transports.enabled_transports", config.transports.enabled_transports)
+    _check_networks("allowed_dashboard_ips", config.allowed_dashboard_ips)
+    _check_networks("security.trusted_proxies", config.security.trusted_proxies)
+    if config.retries.backoff_minimum > config.retries.backoff_maximum:
+        raise ValueError("retries.backoff_minimum: expected at most retries.backoff_maximum")
+
+
+def _check_networks(key: str, networks: Iterable[str]) -> None:
+    for index, network in enumerate(networks):
+        check_network(f"{key}[{index}]", network)
+
+
+def _check_database(database: Database, folder: Path) -> Database:
+    defaults = {name: dict(options) for name, options in database.engine_defaults.items()}
+    if "sqlite" in defaults:
+        sqlite = defaults["sqlite"]
+        path = sqlite.get("path", "dffmpeg.db")
+        sqlite["path"] = _database_path("database.engine_defaults.sqlite.path", path, folder)
+    repositories = {
+        name: _check_repository(name, repository, folder)
+        for name, repository in database.repositories.items()
+    }
+    return Database(engine_defaults=defaults, repositories=repositories)
+
+
+def _check_repository(name: str, repository: Repository, folder: Path) -> Repository:
+    key = f"database.repositories.{_shown(name)}"
+    if name not in REPOSITORIES:
+        raise ValueError(f"{key}: unknown repository{did_you_mean(name, REPOSITORIES)}")
+    for index, text in enumerate(repository.encryption_keys):
+        if ":" in text:
+            continue  # another provider's, which it checks itself
+        _check_fernet_key(f"{key}.encryption_keys[{index}]", text)
+    if name != "auth" and (repository.encryption_keys or repository.encryption_keys_file is not None):
+        raise ValueError(f"{key}: encryption keys belong to database.repositories.auth only")
+    if repository.encryption_keys_file is None:
+        return repository
+    file = _file(f"{key}.encryption_keys_file", repository.encryption_keys_file, folder)
+    return msgspec.structs.replace(repository, encryption_keys_file=file)
+
+
+def _check_fernet_key(key: str, text: str) -> None:
+    try:
+        decode_key(text.replace("-", "+").replace("_", "/"))
+    except ValueError:
+        raise ValueError(f"{key}: expected a Fernet key: URL-safe base64 of 32 bytes") from None
+
+
+def check_name(key: str, name: str) -> str:
+    """A name that people choose: an identity's, a program's."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{key}: expected letters, digits, '_', '-' and '.' (at most 128), got {name!r}")
+    return name
+
+
+def _database_path(key: str, path: object, folder: Path) -> str:
+    if not isinstance(path, str):
+        raise ValueError(f"{key}: expected a string")  # noqa: TRY004 - one kind of error for every check
+    if path == ":memory:":
+        raise ValueError(f"{key}: expected a file: what is in memory would be gone at the next start")
+    return _file(key, path, folder)
+
+
+def _program(key: str, program: str, folder: Path) -> str:
+    if "/" in program:
+        return _file(key, program, folder)
+    if not program or "\0" in program:
+        raise ValueError(f"{key}: expected a program's name or path")
+    return program
+
+
+def _file(key: str, name: str, folder: Path) -> str:
+    if not name or "\0" in name:
+        raise ValueError(f"{key}: expected a file name")
+    return os.path.join(os.path.abspath(folder), name)
+
+
+def did_you_mean(name: str, names: Collection[str] | Mapping[str, object]) -> str:
+    """`, did you mean "slots"?`, or which ones there are when none is close."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(names), 1)
+    if near:
+        return f', did you mean "{near[0]}"?'
+    return f"; there are {', '.join(names)}"

@@ -1,0 +1,37 @@
+"""What the configurations share: value types with their bounds, and the strict base of every section."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
+Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
+Window = Annotated[int, msgspec.Meta(ge=64 * 1024, le=1 << 32)]
+"""Bytes under way: with none, nothing would ever move."""
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class Section(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A table of a TOML file; an unknown key is an error, which names it."""
+
+
+class Connection(Section, frozen=True):
+    """Where the coordinator is and who we are; base of the worker's and the client's configuration.
+
+    `coordinator_url` may carry the path prefix of a reverse proxy. `hmac_key` is
+    base64 of 32 bytes, as `dffmpeg-admin user add` prints it.
+    """
+
+    coordinator_url: str
+    client_id: str
+    hmac_key: str
+    log_level: LogLevel = "INFO"
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(client_id={self.client_id!r}, coordinator_url={self.coordinator_url!r})"
+        )

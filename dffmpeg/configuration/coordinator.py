@@ -1,0 +1,106 @@
+"""The coordinator's configuration: what `coordinator.toml` may hold. Durations are seconds, sizes bytes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import field
+
+from dffmpeg.configuration.common import Count, LogLevel, Port, Seconds, Section, Size, Window
+
+
+class Repository(Section, frozen=True):
+    """One of `auth`, `jobs`, `workers`, `messages`, `streams`."""
+
+    engine: str = "sqlite"
+    encryption_keys: list[str] = []
+    """Only `auth`: Fernet keys, the first encrypts, all decrypt."""
+    encryption_keys_file: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Repository(engine={self.engine!r})"
+
+
+class Database(Section, frozen=True):
+    engine_defaults: dict[str, dict[str, Any]] = field(
+        default_factory=lambda: {"sqlite": {"path": "dffmpeg.db"}}
+    )
+    repositories: dict[str, Repository] = {}
+
+
+class Transports(Section, frozen=True):
+    enabled_transports: list[str] = field(default_factory=lambda: ["websocket", "http_polling"])
+    transport_settings: dict[str, dict[str, Any]] = {}
+
+
+class Janitor(Section, frozen=True):
+    interval: Seconds = 10.0
+    job_assignment_timeout: Seconds = 30.0
+    message_retention: Seconds = 3600.0
+
+
+class Leases(Section, frozen=True):
+    """How long silence is borne before the coordinator acts on it."""
+
+    worker: Seconds = 60.0
+    """A worker that did not renew for so long is lost, and its jobs move."""
+    worker_disconnect: Seconds = 10.0
+    """The same, once its downlink's connection was closed at its end."""
+    client_factor: Annotated[float, msgspec.Meta(ge=1.5, le=100)] = 6.0
+    """A monitored job is canceled after so many heartbeat intervals without its client."""
+
+
+class Streams(Section, frozen=True):
+    window: Window = 4 * 1024 * 1024
+    """Bytes of a stream that are under way: what the caller has not taken yet."""
+    stderr_head: Size = 8 * 1024 * 1024
+    stderr_tail: Size = 8 * 1024 * 1024
+    stdout_kept: Size = 256 * 1024 * 1024
+    """Of a detached job's stdout; what comes behind it is dropped."""
+
+
+class Limits(Section, frozen=True):
+    body: Size = 2 * 1024 * 1024
+    """Of a request; an output request may have `output_body`."""
+    output_body: Annotated[int, msgspec.Meta(ge=4 << 20, le=1 << 32)] = 8 * 1024 * 1024
+    arguments: Count = 20_000
+    live_jobs: Count = 10_000
+    workers: Count = 10_000
+
+
+class Retries(Section, frozen=True):
+    max_attempts: Count = 3
+    backoff_minimum: Seconds = 0.5
+    backoff_maximum: Seconds = 30.0
+
+
+class Security(Section, frozen=True):
+    clock_drift: Seconds = 30.0
+    trusted_proxies: list[str] = []
+
+
+class Debug(Section, frozen=True):
+    routes: bool = False
+    """Adds routes that crash actors by hand. Never on a real cluster."""
+
+
+class CoordinatorConfig(Section, frozen=True):
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    log_level: LogLevel = "INFO"
+    default_job_heartbeat_interval: Seconds = 5.0
+    default_pending_timeout: Seconds | None = None
+    """None: a job waits until a worker can take it."""
+    allowed_binaries: list[str] = field(default_factory=lambda: ["ffmpeg", "ffprobe"])
+    web_dashboard_enabled: bool = True
+    allowed_dashboard_ips: list[str] = field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
+    database: Database = Database()
+    transports: Transports = Transports()
+    janitor: Janitor = Janitor()
+    leases: Leases = Leases()
+    streams: Streams = Streams()
+    limits: Limits = Limits()
+    retries: Retries = Retries()
+    security: Security = Security()
+    debug: Debug = Debug()

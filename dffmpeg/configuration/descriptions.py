@@ -1,0 +1,146 @@
+"""What each key means, in the words of the files that `dffmpeg-admin config init` writes.
+
+Defaults and bounds are not told here: they are read from the structs. A key
+with no entry is an error in `dffmpeg.configuration.writing`, and a test writes
+every file.
+"""
+
+from __future__ import annotations
+
+from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.configuration.common import Connection, Section
+from dffmpeg.configuration.coordinator import (
+    CoordinatorConfig,
+    Database,
+    Debug,
+    Janitor,
+    Leases,
+    Limits,
+    Retries,
+    Security,
+    Streams,
+    Transports,
+)
+from dffmpeg.configuration.worker import Cancel, Output, WorkerConfig
+
+_CONNECTION = {
+    "coordinator_url": "Where the coordinator is, with the path prefix of a reverse proxy if there is one.",
+    "client_id": "Who this is: the identity made by `dffmpeg-admin user add`.",
+    "hmac_key": "Its key, as that command printed it. Keep this file at mode 0600.",
+    "log_level": "One of DEBUG, INFO, WARNING, ERROR.",
+}
+
+_PATHS = "Path variables: what travels is `$NAME/...`, and each machine says here which directory that is."
+
+DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
+    Connection: _CONNECTION,
+    CoordinatorConfig: {
+        "host": "Address to listen on; 0.0.0.0 or :: for every network.",
+        "port": "Port to listen on.",
+        "log_level": _CONNECTION["log_level"],
+        "default_job_heartbeat_interval": "Seconds between a job's heartbeats where the client names none.",
+        "default_pending_timeout": "Seconds after which a job that no worker took is given up. "
+        "Without it a job waits until a worker can take it.",
+        "allowed_binaries": "Programs that a job may name.",
+        "web_dashboard_enabled": "The read-only dashboard at /status.",
+        "allowed_dashboard_ips": "Networks from which the dashboard may be seen.",
+        "database": "The database is the cluster's memory. SQLite needs nothing else.",
+        "transports": "How messages reach workers and clients.",
+        "janitor": "Sweeps up what nobody owns any more.",
+        "leases": "How long silence is borne before the coordinator acts on it, in seconds.",
+        "streams": "How much of a job's output is kept, in bytes.",
+        "limits": "What is refused because it is too much. Sizes are bytes.",
+        "retries": "What happens to a job whose worker was lost.",
+        "security": "Who is trusted, and how far.",
+        "debug": "Never on a real cluster.",
+    },
+    Database: {
+        "engine_defaults": "Relative paths count from this file's folder.",
+        "repositories": "Keys of identities can be stored encrypted; the file holds one Fernet key a line, "
+        "the first encrypts, all decrypt.",
+    },
+    Transports: {
+        "enabled_transports": "Ways that are offered; worker and client choose by their own order.",
+        "transport_settings": "A transport's own settings, a table each.",
+    },
+    Janitor: {
+        "interval": "Seconds between two sweeps.",
+        "job_assignment_timeout": "Seconds in which a worker must accept a job before another one gets it.",
+        "message_retention": "Seconds for which messages are kept for pollers.",
+    },
+    Leases: {
+        "worker": "A worker that did not renew for so long is lost, and its jobs move.",
+        "worker_disconnect": "The same, once its downlink was closed from its end.",
+        "client_factor": "A monitored job is canceled after so many heartbeat intervals without its client.",
+    },
+    Streams: {
+        "window": "Of a stream, what may be under way before ffmpeg has to wait for its caller.",
+        "stderr_head": "Of a job's stderr, what is kept from the beginning.",
+        "stderr_tail": "Of a job's stderr, what is kept from the end.",
+        "stdout_kept": "Of a detached job's stdout, what is kept.",
+    },
+    Limits: {
+        "body": "A request's body.",
+        "output_body": "The body of a request that carries output.",
+        "arguments": "Arguments of one job.",
+        "live_jobs": "Jobs that run at once.",
+        "workers": "Workers that are registered at once.",
+    },
+    Retries: {
+        "max_attempts": "How often a job is tried where the client does not say.",
+        "backoff_minimum": "Seconds before the second attempt; it doubles with each, with jitter.",
+        "backoff_maximum": "The most seconds between two attempts.",
+    },
+    Security: {
+        "clock_drift": "Seconds that a request's time may be off.",
+        "trusted_proxies": "Networks of reverse proxies whose X-Forwarded-For is believed.",
+    },
+    Debug: {"routes": "Adds routes that crash parts of the coordinator by hand."},
+    WorkerConfig: {
+        **_CONNECTION,
+        "slots": "How many jobs run here at once.",
+        "binaries": "Programs that jobs may run here: a name that is looked up on the PATH, or a path.",
+        "paths": _PATHS,
+        "capabilities": "What this machine can do, beyond what is found out by itself.",
+        "transports": "Downlinks, in order of preference.",
+        "registration_interval": "Seconds between two renewals of this worker's lease.",
+        "drain_timeout": "Seconds that running jobs may take to end after the first SIGTERM.",
+        "cancel": "Seconds that each step of a cancelation may take before the next, harder one.",
+        "output": "How output is sent to the coordinator, in bytes.",
+    },
+    Cancel: {
+        "interrupt": "After SIGINT, on which ffmpeg finishes its file.",
+        "terminate": "After SIGTERM; then SIGKILL.",
+    },
+    Output: {
+        "window": "Of a stream, what is kept until the coordinator has it.",
+        "chunk": "The most that is read at once.",
+    },
+    ClientConfig: {
+        **_CONNECTION,
+        "paths": _PATHS,
+        "transports": "Ways to follow a job, in order of preference.",
+        "heartbeat_interval": "Seconds between a job's heartbeats.",
+        "pending_timeout": "Seconds after which a job that no worker took is given up. "
+        "Without it the coordinator decides.",
+        "connect_timeout": "Seconds for which an unreachable coordinator is tried again.",
+    },
+}
+
+EXAMPLES: dict[tuple[type[Section], str], str] = {
+    (CoordinatorConfig, "default_pending_timeout"): "default_pending_timeout = 600.0",
+    (Database, "repositories"): '[database.repositories.auth]\nencryption_keys_file = "auth.keys"',
+    (Transports, "transport_settings"): "[transports.transport_settings.websocket]",
+    (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
+    (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
+    (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',
+    (ClientConfig, "pending_timeout"): "pending_timeout = 600.0",
+}
+"""How a key without a default, or with an empty one, is written."""
+
+PLACEHOLDERS = {
+    "coordinator_url": "http://127.0.0.1:8000",
+    "client_id": "",
+    "hmac_key": "",
+}
+"""What stands at a required key until somebody fills it in."""

@@ -1,0 +1,42 @@
+"""The worker's configuration: what `worker.toml` may hold. Durations are seconds, sizes bytes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import field
+
+from dffmpeg.configuration.common import Connection, Seconds, Section, Window
+
+
+class Cancel(Section, frozen=True):
+    """How long each step of a cancelation may take before the next, harder one."""
+
+    interrupt: Seconds = 10.0
+    """After SIGINT, on which ffmpeg finishes its file."""
+    terminate: Seconds = 5.0
+    """After SIGTERM; then SIGKILL."""
+
+
+class Output(Section, frozen=True):
+    window: Window = 4 * 1024 * 1024
+    """Bytes of a stream that are kept until the coordinator says that they may be forgotten."""
+    chunk: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 256 * 1024
+
+
+class WorkerConfig(Connection, frozen=True):
+    slots: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 2
+    """How many jobs run here at once."""
+    binaries: dict[str, str] = field(default_factory=lambda: {"ffmpeg": "ffmpeg", "ffprobe": "ffprobe"})
+    """Name to program, looked up on the PATH if it is not absolute."""
+    paths: dict[str, str] = {}
+    """Path variable to directory: Movies = "/mnt/media/movies"."""
+    capabilities: list[str] = []
+    transports: list[str] = field(default_factory=lambda: ["websocket", "http_polling"])
+    """Downlinks, in order of preference."""
+    registration_interval: Seconds = 10.0
+    drain_timeout: Seconds = 86_400.0
+    """How long running jobs may take to end after the first SIGTERM."""
+    cancel: Cancel = Cancel()
+    output: Output = Output()

@@ -1,0 +1,107 @@
+"""`dffmpeg-coordinator`: the API, the scheduler and the dashboard."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+import trio
+
+from dffmpeg import __version__, command_line, logs
+from dffmpeg.actors.operations import Operations
+from dffmpeg.actors.refusals import Unavailable
+from dffmpeg.actors.services import Services
+from dffmpeg.actors.store_settings import store_settings
+from dffmpeg.configuration import load
+from dffmpeg.configuration.coordinator import CoordinatorConfig
+from dffmpeg.errors import ConfigurationError
+from dffmpeg.store import StoreSettings
+from dffmpeg.supervisors import TreeHandle, TreeNode, open_tree
+from dffmpeg.supervisors.coordinator import coordinator_services, coordinator_tree
+from dffmpeg.transports.plugins import server_downlinks
+from dffmpeg.web.app import create_app
+from dffmpeg.web.server import WebServer
+
+log = logging.getLogger("dffmpeg.coordinator")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the coordinator until SIGTERM or SIGINT.
+
+    Returns:
+        0 after a clean stop, 1 if it could not start or its tree could not be
+        healed, 2 for a configuration that cannot be used.
+    """
+    options = _parser().parse_args(arguments)
+    return command_line.run("dffmpeg-coordinator", lambda: _run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_line.Parser(
+        prog="dffmpeg-coordinator",
+        description="Queues jobs, gives them to workers, and tells their callers how they fare.",
+    )
+    parser.add_argument("--config", "-c", type=Path, metavar="FILE", help="configuration file (TOML)")
+    parser.add_argument("--host", help="address to listen on, in place of the configured one")
+    parser.add_argument("--port", type=int, help="port to listen on, in place of the configured one")
+    parser.add_argument("--version", action="version", version=f"dffmpeg {__version__}")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = _configured(options)
+    settings = store_settings(config)
+    services = coordinator_services(
+        config, lambda opened: server_downlinks(config.transports, lambda: opened.current.messages)
+    )
+    logs.configure(config.log_level)
+    trio.run(_serve, services, settings)
+    return 0
+
+
+def _configured(options: argparse.Namespace) -> CoordinatorConfig:
+    config = load(CoordinatorConfig, "coordinator", options.config)
+    if options.host is not None:
+        config = msgspec.structs.replace(config, host=options.host)
+    if options.port is not None:
+        if not 0 <= options.port <= 65_535:
+            raise ConfigurationError(f"--port: expected 0 to 65535, got {options.port}")
+        config = msgspec.structs.replace(config, port=options.port)
+    return config
+
+
+async def _serve(services: Services, settings: StoreSettings) -> None:
+    handles: list[TreeHandle] = []
+
+    def running() -> TreeHandle:
+        if not handles:
+            raise Unavailable("the coordinator is starting")
+        return handles[0]
+
+    def tree() -> TreeNode:
+        return running().tree()
+
+    def crash(path: str) -> None:
+        running().crash_child(path)
+
+    def web() -> WebServer:
+        app = create_app(
+            Operations(services), services.opened.current.identities, services.config, tree=tree, crash=crash
+        )
+        return WebServer(app, services.config)
+
+    root = coordinator_tree(services, settings, web)
+    with ExitStack() as start, trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        start.enter_context(logs.failures_told_by_caller())
+        async with open_tree(root, name="coordinator") as handle:
+            start.close()
+            handles.append(handle)
+            log.info("coordinator %s serves", __version__)
+            async for number in signals:
+                log.info("%s: stopping", signal.Signals(number).name)
+                break

@@ -1,0 +1,364 @@
+"""Jobs, their attempts, and the only ways in which either may change.
+
+A change is a value: `Transition`. The constructors below decide, from a job's
+row and what happened, what should become of it; the store carries that out as
+one compare-and-set, which either wins or changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class JobState(StrEnum):
+    PENDING = "pending"
+    ASSIGNED = "assigned"
+    RUNNING = "running"
+    CANCELING = "canceling"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+S = JobState
+
+TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
+    {
+        S.PENDING: frozenset({S.ASSIGNED, S.CANCELED, S.FAILED}),
+        S.ASSIGNED: frozenset({S.RUNNING, S.PENDING, S.CANCELED, S.CANCELING}),
+        S.RUNNING: frozenset({S.COMPLETED, S.FAILED, S.CANCELED, S.PENDING, S.CANCELING}),
+        S.CANCELING: frozenset({S.CANCELED}),
+        S.COMPLETED: frozenset(),
+        S.FAILED: frozenset(),
+        S.CANCELED: frozenset(),
+    }
+)
+"""From each state, the states that may follow."""
+
+TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
+LIVE = frozenset({S.ASSIGNED, S.RUNNING, S.CANCELING})
+"""A worker has it; on the coordinator an actor drives it."""
+
+
+class AttemptOutcome(StrEnum):
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    NOT_ACCEPTED = "not_accepted"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job's row. Times are Unix seconds UTC, durations seconds.
+
+    Attributes:
+        arguments: in the `$Name` form; bytes, because file names are.
+        paths: names of the path variables that the arguments use.
+        client_paths: the client's directory for each name.
+        attempt: number of the current or last attempt; 0 before the first.
+        signal: the signal that the process died of, if it did.
+        reason: why the job failed or was canceled where that was not the process's doing.
+        monitor: its client is attached; when the client has gone the job is canceled.
+        not_before: when it may be tried again.
+        excluded_worker: the worker that just lost it: another one goes first.
+    """
+
+    job_id: str
+    requester_id: str
+    binary_name: str
+    arguments: tuple[bytes, ...]
+    paths: tuple[str, ...] = ()
+    working_directory: bytes | None = None
+    client_paths: Mapping[str, bytes] = field(default_factory=dict)
+    state: JobState = JobState.PENDING
+    attempt: int = 0
+    worker_id: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str | None = None
+    monitor: bool = False
+    heartbeat_interval: float = 5.0
+    transport: str | None = None
+    transport_metadata: Mapping[str, Any] = field(default_factory=dict)
+    supported_transports: tuple[str, ...] = ()
+    pending_timeout: float | None = None
+    max_attempts: int = 3
+    not_before: float | None = None
+    created_at: float
+    last_update: float
+    worker_last_seen: float | None = None
+    client_last_seen: float | None = None
+    excluded_worker: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One assignment of a job to a worker, and what came of it."""
+
+    job_id: str
+    attempt: int
+    worker_id: str
+    assigned_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    outcome: AttemptOutcome | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str | None = None
+
+
+class TransitionError(Exception):
+    """The table has no such edge: the caller decided on something impossible."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One change of one job, to be made if and only if the row still fits.
+
+    Attributes:
+        sources: the states of which the row must be in one.
+        fence_attempt, fence_worker: what the row's attempt and worker must equal; None for no matter.
+        now: when, Unix seconds.
+        changes: the job's columns that take new values, besides `state` and `last_update`.
+        opens: the attempt that begins with it.
+        starts: the attempt's process begins.
+        closes: the outcome of the attempt that ends with it.
+    """
+
+    job_id: str
+    sources: frozenset[JobState]
+    target: JobState
+    now: float
+    fence_attempt: int | None = None
+    fence_worker: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    opens: Attempt | None = None
+    starts: bool = False
+    closes: AttemptOutcome | None = None
+
+    def __post_init__(self) -> None:
+        wrong = sorted(source for source in self.sources if self.target not in TRANSITIONS[source])
+        if wrong or not self.sources:
+            raise TransitionError(
+                f"job {self.job_id}: no way from {', '.join(wrong) or 'nowhere'} to {self.target}"
+            )
+
+    def made(self, job: Job) -> Job:
+        """The row once the change was made to it."""
+        return replace(job, state=self.target, last_update=self.now, **self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again, not before so many seconds have passed."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """There have been enough attempts."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """For attempts lost through no fault of the command: exponential backoff, jitter above a floor.
+
+    Args:
+        minimum, maximum: bounds of the delay, seconds.
+    """
+
+    max_attempts: int
+    minimum: float
+    maximum: float
+
+    def next(self, attempt: int, jitter: float) -> Retry | GiveUp:
+        """What follows the loss of an attempt.
+
+        Args:
+            attempt: its number, from 1.
+            jitter: a random number from 0 to 1.
+        """
+        return GiveUp() if attempt >= self.max_attempts else Retry(self.delay(attempt, jitter))
+
+    def delay(self, attempt: int, jitter: float) -> float:
+        """Seconds to wait after that attempt; none before the first."""
+        if attempt < 1:
+            return 0.0
+        ceiling = min(self.maximum, self.minimum * 2.0 ** min(attempt, 60))
+        return self.minimum + (max(ceiling, self.minimum) - self.minimum) * jitter
+
+
+def _later(now: float, delay: float) -> float | None:
+    return now + delay if delay > 0 else None
+
+
+def assign(job: Job, worker_id: str, now: float) -> Transition:
+    """Give a pending job to a worker: its next attempt begins."""
+    number = job.attempt + 1
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({S.PENDING}),
+        target=S.ASSIGNED,
+        now=now,
+        fence_attempt=job.attempt,
+        changes={"attempt": number, "worker_id": worker_id, "not_before": None, "worker_last_seen": None},
+        opens=Attempt(job_id=job.job_id, attempt=number, worker_id=worker_id, assigned_at=now),
+    )
+
+
+def accept(job: Job, attempt: int, worker_id: str, now: float) -> Transition:
+    """The worker takes the attempt, and may start the process once this has won."""
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({S.ASSIGNED}),
+        target=S.RUNNING,
+        now=now,
+        fence_attempt=attempt,
+        fence_worker=worker_id,
+        changes={"worker_last_seen": now},
+        starts=True,
+    )
+
+
+def reject(
+    job: Job, attempt: int, worker_id: str, now: float, reason: str, *, delay: float = 0.0
+) -> Transition:
+    """The worker does not take the attempt; another worker goes first now.
+
+    Args:
+        delay: seconds before the next attempt, so that a worker which rejects
+            whatever it gets does not keep everybody busy.
+    """
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({S.ASSIGNED}),
+        target=S.PENDING,
+        now=now,
+        fence_attempt=attempt,
+        fence_worker=worker_id,
+        changes={
+            "worker_id": None,
+            "excluded_worker": worker_id,
+            "reason": reason,
+            "not_before": _later(now, delay),
+        },
+        closes=AttemptOutcome.REJECTED,
+    )
+
+
+def not_accepted(job: Job, now: float) -> Transition:
+    """The worker said nothing in time."""
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({S.ASSIGNED}),
+        target=S.PENDING,
+        now=now,
+        fence_attempt=job.attempt,
+        changes={
+            "worker_id": None,
+            "excluded_worker": job.worker_id,
+            "reason": f"{job.worker_id} did not accept it in time",
+            "not_before": None,
+        },
+        closes=AttemptOutcome.NOT_ACCEPTED,
+    )
+
+
+def finish(
+    job: Job,
+    attempt: int,
+    worker_id: str,
+    now: float,
+    target: JobState,
+    exit_code: int | None,
+    signal: int | None,
+    reason: str | None,
+) -> Transition:
+    """The attempt's process has ended, or could not be started."""
+    if target not in TERMINAL:
+        raise TransitionError(f"job {job.job_id}: {target} is not an end")
+    # A job that was being canceled ends canceled, however its process ended.
+    sources = {S.RUNNING, S.CANCELING} if target is S.CANCELED else {S.RUNNING}
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset(sources),
+        target=target,
+        now=now,
+        fence_attempt=attempt,
+        fence_worker=worker_id,
+        changes={
+            "exit_code": exit_code,
+            "signal": signal,
+            "reason": reason if reason is not None or target is not S.CANCELED else job.reason,
+            "worker_last_seen": now,
+        },
+        closes=AttemptOutcome(target.value),
+    )
+
+
+def request_cancel(job: Job, now: float, reason: str) -> Transition:
+    """Somebody wants it to end. Only a process that runs has to be asked."""
+    waiting = job.state in (S.PENDING, S.ASSIGNED)
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({job.state}),
+        target=S.CANCELED if waiting else S.CANCELING,
+        now=now,
+        fence_attempt=job.attempt,
+        changes={"reason": reason},
+        closes=AttemptOutcome.CANCELED if job.state is S.ASSIGNED else None,
+    )
+
+
+def confirm_canceled(job: Job, now: float) -> Transition:
+    """Nobody is left who could confirm the cancelation: the attempt is over for us."""
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({S.CANCELING}),
+        target=S.CANCELED,
+        now=now,
+        fence_attempt=job.attempt,
+        closes=AttemptOutcome.CANCELED,
+    )
+
+
+def lose(job: Job, now: float, reason: str, policy: RetryPolicy, jitter: float) -> Transition:
+    """The attempt is gone through no fault of the command: again, if there are attempts left."""
+    if job.state is S.CANCELING:
+        return confirm_canceled(job, now)
+    verdict = Retry(0.0) if job.state is S.ASSIGNED else policy.next(job.attempt, jitter)
+    changes: dict[str, Any] = {"excluded_worker": job.worker_id}
+    target = S.PENDING if isinstance(verdict, Retry) else S.FAILED
+    match verdict:
+        case Retry(delay=delay):
+            changes |= {"worker_id": None, "reason": reason, "not_before": _later(now, delay)}
+        case GiveUp():
+            changes |= {"reason": f"{reason}; {job.attempt} of {job.max_attempts} attempts are used up"}
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({job.state}),
+        target=target,
+        now=now,
+        fence_attempt=job.attempt,
+        changes=changes,
+        closes=AttemptOutcome.LOST,
+    )
+
+
+def expire(job: Job, now: float) -> Transition:
+    """No worker took it for as long as its submitter was ready to wait."""
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({S.PENDING}),
+        target=S.FAILED,
+        now=now,
+        fence_attempt=job.attempt,
+        changes={"reason": f"no worker took it within {job.pending_timeout:g} s"},
+    )

@@ -1,0 +1,147 @@
+"""What the sender of a byte stream keeps, and what it sends next.
+
+A stream is an append-only log addressed by offset. The sender keeps the bytes
+from `kept` to `end` in memory, at most `capacity` of them; the receiver says up
+to where it has the stream (`received`) and up to where nobody will ask again
+(`acked`). Pure: no clock, no I/O.
+
+Invariants: acked <= kept <= sent <= end, and end - kept <= capacity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dffmpeg.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of the stream that is ready to travel.
+
+    Attributes:
+        offset: where in the stream the payload begins, bytes.
+        floor: the oldest offset that is still kept; a receiver that lacks older
+            bytes than that can never have them, and may begin there.
+        eof: the stream ends behind the payload.
+    """
+
+    offset: int
+    payload: bytes
+    floor: int
+    eof: bool
+
+
+class SendWindow:
+    """One stream's bytes between the one who writes and the one who receives them.
+
+    Args:
+        capacity: bytes that may be kept; a writer waits while there is no `room`.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        if capacity < 1:
+            raise ValueError("a window holds at least one byte")
+        self.capacity = capacity
+        self._bytes = bytearray()
+        self._kept = 0
+        self._sent = 0
+        self._received = 0
+        self._closed = False
+        self._doubted = False
+        self._asking = False
+
+    @property
+    def kept(self) -> int:
+        """The oldest offset that can still be sent."""
+        return self._kept
+
+    @property
+    def sent(self) -> int:
+        """The offset from which the next piece begins."""
+        return self._sent
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last byte that was appended; the stream's length once it is closed."""
+        return self._kept + len(self._bytes)
+
+    @property
+    def room(self) -> int:
+        """How many bytes may be appended now."""
+        return 0 if self._closed else self.capacity - len(self._bytes)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the stream's end is known."""
+        return self._closed
+
+    @property
+    def pending(self) -> bool:
+        """Whether a piece waits to be sent: bytes, or the question what the receiver has."""
+        return self._sent < self.end or self._asking
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the receiver has the whole stream. That it is the whole is for the report of
+        the end to say, so an end alone is not worth a request."""
+        return self._closed and not self._doubted and self._received == self.end
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end.
+
+        Raises:
+            ValueError: more than `room`, or the stream is closed.
+        """
+        if len(data) > self.room:
+            raise ValueError(f"{len(data)} bytes do not fit into {self.room}")
+        self._bytes += data
+
+    def close(self) -> None:
+        """No byte will follow. Closing twice is closing once."""
+        self._closed = True
+
+    def take(self, limit: int) -> Piece:
+        """The next piece, which counts as sent from now on.
+
+        With nothing pending it is an empty piece, by which a sender asks for news.
+
+        Args:
+            limit: bytes of payload at most.
+        """
+        offset = self._sent
+        start = offset - self._kept
+        with memoryview(self._bytes) as view:
+            payload = bytes(view[start : start + max(0, limit)])
+        self._sent = offset + len(payload)
+        self._asking = False
+        return Piece(offset, payload, self._kept, self._closed and self._sent == self.end)
+
+    def acknowledge(self, received: int, acked: int) -> None:
+        """Take the receiver's answer to all that was taken so far.
+
+        A receiver that has less than was sent (it lost its memory, or a gap came
+        before) is sent the rest again, from the oldest byte that is kept; one
+        that has more (its last answer was lost) is not sent it twice.
+
+        Args:
+            received: the receiver has all below.
+            acked: bytes below may be forgotten.
+
+        Raises:
+            BadInput: offsets that this stream never had, or that contradict each other.
+        """
+        if not 0 <= acked <= received <= self.end:
+            raise BadInput(
+                f"acknowledged {acked} and received {received} of a stream that has {self.end} bytes"
+            )
+        if acked > self._kept:
+            del self._bytes[: acked - self._kept]
+            self._kept = acked
+        self._sent = max(received, self._kept)
+        self._received = received
+        self._doubted = False
+
+    def doubt(self) -> None:
+        """The receiver may have less than it said: its next answer tells, and is asked for."""
+        self._doubted = self._asking = True

@@ -1,0 +1,103 @@
+"""The database: repositories behind interfaces, an engine for each of them, chosen by configuration.
+
+Engines come by entry points (`dffmpeg.db.auth`, `dffmpeg.db.jobs`, …), so that
+one that is not ours can be added without touching this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any
+
+from dffmpeg.errors import ConfigurationError
+from dffmpeg.store.crypto import KeyRing
+from dffmpeg.store.database import Database
+from dffmpeg.store.errors import Duplicate, SchemaMismatch, StoreError, StoreUnavailable, Unstorable
+from dffmpeg.store.identities import IdentityRepository
+from dffmpeg.store.jobs import JobRepository
+from dffmpeg.store.messages import MessageRepository
+from dffmpeg.store.streams import StreamRepository, StreamSlice
+from dffmpeg.store.workers import WorkerRepository
+
+REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Which engine each repository uses, and how.
+
+    Attributes:
+        engine_defaults: by engine, its settings: `{"sqlite": {"path": "/var/lib/…"}}`.
+        engines: by repository, the engine's name; `sqlite` for one that is not named.
+        encryption_keys: for the identities' keys; the first seals, all open.
+    """
+
+    engine_defaults: Mapping[str, Mapping[str, Any]]
+    engines: Mapping[str, str] = field(default_factory=dict)
+    encryption_keys: Sequence[str] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """The open repositories."""
+
+    identities: IdentityRepository
+    jobs: JobRepository
+    workers: WorkerRepository
+    messages: MessageRepository
+    streams: StreamRepository
+
+
+@asynccontextmanager
+async def open_store(settings: StoreSettings) -> AsyncIterator[Store]:
+    """Open each database once, migrate it, and run its writer inside the block, which owns it.
+
+    Raises:
+        ConfigurationError: an engine is not installed, or its settings do not fit.
+        SchemaMismatch, StoreUnavailable: a database cannot be used.
+    """
+    keys = KeyRing.from_keys(settings.encryption_keys)
+    async with AsyncExitStack() as stack:
+        databases: dict[tuple[str, str], Database] = {}
+        made: dict[str, Any] = {}
+        for name in REPOSITORIES:
+            engine = settings.engines.get(name, "sqlite")
+            kind = _repository(name, engine)
+            options = settings.engine_defaults.get(engine, {})
+            key = (engine, kind.database_kind.identity(options))
+            if key not in databases:
+                databases[key] = await stack.enter_async_context(kind.database_kind.open(options).opened())
+            made[name] = kind(databases[key], keys) if name == "auth" else kind(databases[key])
+        yield Store(identities=made.pop("auth"), **made)
+
+
+def _repository(name: str, engine: str) -> Any:
+    group = f"dffmpeg.db.{name}"
+    for entry in entry_points(group=group, name=engine):
+        return entry.load()
+    known = ", ".join(sorted(entry_points(group=group).names)) or "none"
+    raise ConfigurationError(
+        f"database.repositories.{name}.engine: there is no engine {engine!r}; installed: {known}"
+    )
+
+
+__all__ = [
+    "REPOSITORIES",
+    "Duplicate",
+    "IdentityRepository",
+    "JobRepository",
+    "MessageRepository",
+    "SchemaMismatch",
+    "Store",
+    "StoreError",
+    "StoreSettings",
+    "StoreUnavailable",
+    "StreamRepository",
+    "StreamSlice",
+    "Unstorable",
+    "WorkerRepository",
+    "open_store",
+]

@@ -1,0 +1,104 @@
+"""A database that repositories share: one writer, some readers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeVar
+
+import sqlalchemy as sa
+import trio
+
+from dffmpeg.store.errors import StoreError, StoreUnavailable, translated
+from dffmpeg.store.migrations import migrate
+from dffmpeg.store.writer import Writer
+
+T = TypeVar("T")
+
+READERS = 4
+"""Threads that read at once."""
+
+
+class Database:
+    """Base of the engines.
+
+    Args:
+        name: what a person knows it by, such as its file; stands in errors.
+        reading: an engine whose connections see committed rows, each statement on its own.
+        writing: an engine whose transactions are durable and exclude other writers.
+    """
+
+    def __init__(self, name: str, reading: sa.Engine, writing: sa.Engine) -> None:
+        self._name = name
+        self._reading = reading
+        self._writing = writing
+        self._readers = trio.CapacityLimiter(READERS)
+        self._open = False
+        self.writer = Writer(writing.begin)
+
+    async def read(self, query: Callable[[sa.Connection], T]) -> T:
+        """Run a query in a reader's thread.
+
+        Raises:
+            StoreUnavailable: the database is not open, or failed.
+        """
+        if not self._open:
+            raise StoreUnavailable("the database is not open")
+        return await trio.to_thread.run_sync(self._read, query, limiter=self._readers)
+
+    def _read(self, query: Callable[[sa.Connection], T]) -> T:
+        with translated(), self._reading.connect() as connection:
+            return query(connection)
+
+    async def execute(
+        self, statement: sa.Insert | sa.Update | sa.Delete, parameters: Mapping[str, Any] | None = None
+    ) -> int:
+        """One statement in the writer; returns how many rows it changed.
+
+        Args:
+            parameters: of the statement; building one anew costs ten times what running it does,
+                so what runs often is built once.
+        """
+        return await self.writer.write(lambda connection: connection.execute(statement, parameters).rowcount)
+
+    async def write(self, operation: Callable[[sa.Connection], T]) -> T:
+        """Run an operation in the writer; see `Writer.write`."""
+        return await self.writer.write(operation)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Self]:
+        """Migrate, then serve inside the block, whose own exception leaves it as it is.
+
+        Raises:
+            SchemaMismatch: the database is newer than this program.
+            StoreUnavailable: it cannot be opened.
+        """
+        failure: Exception | None = None
+        try:
+            await trio.to_thread.run_sync(self._prepare)
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.writer.run)
+                self._open = True
+                try:
+                    yield self
+                except Exception as error:
+                    failure = error
+                    raise
+                nursery.cancel_scope.cancel()
+        except ExceptionGroup as group:
+            # That there is a nursery in here is nobody else's business, unless the writer failed too.
+            if failure is None or group.exceptions != (failure,):
+                raise
+        finally:
+            self._open = False
+            self._reading.dispose()
+            self._writing.dispose()
+        if failure is not None:
+            raise failure
+
+    def _prepare(self) -> None:
+        try:
+            with translated(), self._writing.begin() as connection:
+                migrate(connection)
+        except StoreError as error:
+            raise type(error)(f"{self._name}: {error}") from error

@@ -1,0 +1,65 @@
+"""Messages on any engine that SQLAlchemy speaks to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from dffmpeg.model.messages import Message
+from dffmpeg.store import schema
+from dffmpeg.store.database import Database
+from dffmpeg.store.encoding import dump, load_map
+from dffmpeg.store.messages import MessageRepository
+
+_m = schema.messages.c
+_ADD = sa.insert(schema.messages)
+
+
+class SqlAlchemyMessageRepository(MessageRepository):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, message: Message) -> int:
+        values = {
+            "message_id": message.message_id,
+            "sender_id": message.sender_id,
+            "recipient_id": message.recipient_id,
+            "job_id": message.job_id,
+            "timestamp": message.timestamp,
+            "message_type": message.message_type,
+            "payload": dump(dict(message.payload)),
+        }
+
+        def operation(connection: sa.Connection) -> int:
+            key = connection.execute(_ADD, values).inserted_primary_key
+            assert key is not None
+            return int(key[0])
+
+        return await self._database.write(operation)
+
+    async def after(
+        self, recipient_id: str, *, job_id: str | None, last_message_id: str | None, limit: int
+    ) -> Sequence[Message]:
+        query = (
+            sa.select(schema.messages).where(_m.recipient_id == recipient_id).order_by(_m.seq).limit(limit)
+        )
+        if job_id is not None:
+            query = query.where(_m.job_id == job_id)
+        if last_message_id is not None:
+            other = schema.messages.alias()
+            last = sa.select(other.c.seq).where(other.c.message_id == last_message_id).scalar_subquery()
+            query = query.where(_m.seq > sa.func.coalesce(last, 0))
+        rows = await self._database.read(lambda c: c.execute(query).mappings().all())
+        return [_to_message(row) for row in rows]
+
+    async def prune(self, before: float) -> int:
+        change = sa.delete(schema.messages).where(_m.timestamp < before)
+        return await self._database.execute(change)
+
+
+def _to_message(row: sa.RowMapping) -> Message:
+    values = dict(row)
+    del values["seq"]
+    values["payload"] = load_map(values["payload"])
+    return Message(**values)

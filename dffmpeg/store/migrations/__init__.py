@@ -1,0 +1,44 @@
+"""Numbered steps from an empty database to the schema of today. Forward only; none is ever changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+
+from dffmpeg.store import schema
+from dffmpeg.store.errors import SchemaMismatch
+from dffmpeg.store.migrations import v0001_first
+
+STEPS: Sequence[Callable[[sa.Connection], None]] = (v0001_first.upgrade,)
+"""Step n leads from version n-1 to version n."""
+
+
+def version(connection: sa.Connection) -> int:
+    """The database's version; 0 for an empty one."""
+    if not sa.inspect(connection).has_table(schema.schema_version.name):
+        return 0
+    found = connection.scalar(sa.select(sa.func.max(schema.schema_version.c.version)))
+    return int(found or 0)
+
+
+def migrate(connection: sa.Connection) -> int:
+    """Bring the database up to date, inside the caller's transaction.
+
+    Returns:
+        How many steps were taken.
+
+    Raises:
+        SchemaMismatch: the database is newer than this program.
+    """
+    found = version(connection)
+    if found > len(STEPS):
+        raise SchemaMismatch(
+            f"the database has schema version {found}, this program knows {len(STEPS)}:"
+            " use the newer dffmpeg that wrote it"
+        )
+    for number in range(found + 1, len(STEPS) + 1):
+        STEPS[number - 1](connection)
+        connection.execute(sa.insert(schema.schema_version).values(version=number, applied_at=time.time()))
+    return len(STEPS) - found

@@ -1,0 +1,44 @@
+"""What is kept of jobs' output."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from dffmpeg.model.streams import Retention, Stream
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSlice:
+    """Contiguous bytes of a stream.
+
+    Attributes:
+        offset: where they begin: later than asked for where the middle was dropped.
+        end: the end of all that was ever stored of the stream.
+    """
+
+    offset: int
+    data: bytes
+    end: int
+
+
+class StreamRepository(ABC):
+    """What the rest knows of how streams are stored. Offsets and sizes are bytes."""
+
+    @abstractmethod
+    async def append(
+        self, job_id: str, attempt: int, stream: Stream, offset: int, data: bytes, retention: Retention
+    ) -> None:
+        """Store a piece; what is there already is not stored again. Drops what the retention lets go."""
+
+    @abstractmethod
+    async def extent(self, job_id: str, attempt: int, stream: Stream) -> int:
+        """Where the stream ends so far."""
+
+    @abstractmethod
+    async def read(self, job_id: str, attempt: int, stream: Stream, offset: int, limit: int) -> StreamSlice:
+        """What is kept from an offset on, up to the next gap, at most `limit` bytes."""
+
+    @abstractmethod
+    async def delete(self, job_id: str) -> None:
+        """Forget all output of a job."""

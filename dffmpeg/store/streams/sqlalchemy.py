@@ -1,0 +1,117 @@
+"""Streams on any engine that SQLAlchemy speaks to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from dffmpeg.model.streams import Retention, Stream
+from dffmpeg.store import schema
+from dffmpeg.store.database import Database
+from dffmpeg.store.streams import StreamRepository, StreamSlice
+
+_t = schema.stream_chunks
+_c = _t.c
+
+# What runs for each piece of output is built once: building a statement costs ten times what running it does.
+_THE_STREAM = (
+    _c.job_id == sa.bindparam("the_job"),
+    _c.attempt == sa.bindparam("the_attempt"),
+    _c.stream == sa.bindparam("the_stream"),
+)
+_END = sa.select(sa.func.max(_c.end_offset)).where(*_THE_STREAM)
+_ADD = sa.insert(_t)
+# Bounded below too: what is kept of the beginning is not looked at each time. The last chunk
+# stays whatever the retention, or nobody would know where the stream ends.
+_DROP = sa.delete(_t).where(
+    *_THE_STREAM,
+    _c.end_offset > sa.bindparam("gap_begin"),
+    _c.end_offset <= sa.bindparam("gap_end"),
+    _c.end_offset < sa.bindparam("stream_end"),
+    _c.end_offset - sa.func.length(_c.data) >= sa.bindparam("gap_begin"),
+)
+_CHUNKS = (
+    sa.select(_c.end_offset, _c.data)
+    .where(*_THE_STREAM, _c.end_offset > sa.bindparam("begin"))
+    .order_by(_c.end_offset)
+)
+
+
+class SqlAlchemyStreamRepository(StreamRepository):
+    """A chunk's key is the offset behind it, so that what holds a position is the first key above it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(
+        self, job_id: str, attempt: int, stream: Stream, offset: int, data: bytes, retention: Retention
+    ) -> None:
+        key = _of(job_id, attempt, stream)
+
+        def operation(connection: sa.Connection) -> None:
+            known = connection.scalar(_END, key) or 0
+            fresh = data[max(0, known - offset) :]
+            if not fresh:
+                return
+            end = offset + len(data)
+            connection.execute(
+                _ADD,
+                {
+                    "job_id": job_id,
+                    "attempt": attempt,
+                    "stream": int(stream),
+                    "end_offset": end,
+                    "data": fresh,
+                },
+            )
+            gap = retention.dropped(end)
+            if gap is not None:
+                connection.execute(_DROP, {**key, "gap_begin": gap[0], "gap_end": gap[1], "stream_end": end})
+
+        await self._database.write(operation)
+
+    async def extent(self, job_id: str, attempt: int, stream: Stream) -> int:
+        key = _of(job_id, attempt, stream)
+        return int(await self._database.read(lambda c: c.scalar(_END, key)) or 0)
+
+    async def read(self, job_id: str, attempt: int, stream: Stream, offset: int, limit: int) -> StreamSlice:
+        key = _of(job_id, attempt, stream)
+
+        def query(connection: sa.Connection) -> StreamSlice:
+            end = int(connection.scalar(_END, key) or 0)
+            some = connection.execution_options(yield_per=16)
+            with some.execute(_CHUNKS, {**key, "begin": offset}) as rows:
+                return _join(((row.end_offset, row.data) for row in rows), offset, limit, end)
+
+        return await self._database.read(query)
+
+    async def delete(self, job_id: str) -> None:
+        change = sa.delete(_t).where(_c.job_id == job_id)
+        await self._database.execute(change)
+
+
+def _of(job_id: str, attempt: int, stream: Stream) -> dict[str, Any]:
+    return {"the_job": job_id, "the_attempt": attempt, "the_stream": int(stream)}
+
+
+def _join(rows: Iterable[tuple[int, bytes]], offset: int, limit: int, end: int) -> StreamSlice:
+    parts: list[bytes] = []
+    begin: int | None = None
+    position = offset
+    for chunk_end, data in rows:
+        start = chunk_end - len(data)
+        if begin is None:
+            begin = position = max(offset, start)
+        elif start > position:
+            break
+        part = data[position - start : position - start + limit - (position - begin)]
+        parts.append(part)
+        position += len(part)
+        if position - begin >= limit:
+            break
+    # The stream may have grown since its end was looked up.
+    return StreamSlice(
+        offset if begin is None else begin, b"".join(parts), max(end, position if parts else 0)
+    )

@@ -1,0 +1,33 @@
+"""Workers as they registered."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+
+from dffmpeg.model.workers import Worker, WorkerState
+
+
+class WorkerRepository(ABC):
+    """What the rest knows of how workers are stored. Times are Unix seconds."""
+
+    @abstractmethod
+    async def register(self, worker: Worker) -> None:
+        """Store a worker in place of what was known of it."""
+
+    @abstractmethod
+    async def get(self, worker_id: str) -> Worker | None: ...
+
+    @abstractmethod
+    async def list(self, since: float | None) -> Sequence[Worker]:
+        """By id; those that were seen since then, or all."""
+
+    @abstractmethod
+    async def set_state(
+        self, worker_id: str, sources: Collection[WorkerState], target: WorkerState, now: float
+    ) -> bool:
+        """Change the state, if it is one of `sources`: one compare-and-set."""
+
+    @abstractmethod
+    async def verify(self, worker_id: str, token: str, now: float) -> bool:
+        """From registering to online (or draining, if it asked for that), if the token is the right one."""

@@ -1,0 +1,85 @@
+"""Workers on any engine that SQLAlchemy speaks to."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from dffmpeg.model.workers import Worker, WorkerState
+from dffmpeg.store import schema
+from dffmpeg.store.database import Database
+from dffmpeg.store.encoding import dump, load_map, load_names
+from dffmpeg.store.workers import WorkerRepository
+
+_w = schema.workers.c
+_RENEW = sa.update(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
+_NAMES = ("capabilities", "binaries", "paths", "supported_transports")
+
+
+class SqlAlchemyWorkerRepository(WorkerRepository):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def register(self, worker: Worker) -> None:
+        values = _to_row(worker)
+
+        def operation(connection: sa.Connection) -> None:
+            if connection.execute(_RENEW, {**values, "the_worker": worker.worker_id}).rowcount == 0:
+                connection.execute(sa.insert(schema.workers), values)
+
+        await self._database.write(operation)
+
+    async def get(self, worker_id: str) -> Worker | None:
+        found = await self._select(sa.select(schema.workers).where(_w.worker_id == worker_id))
+        return found[0] if found else None
+
+    async def list(self, since: float | None) -> Sequence[Worker]:
+        query = sa.select(schema.workers).order_by(_w.worker_id)
+        return await self._select(query if since is None else query.where(_w.last_seen >= since))
+
+    async def set_state(
+        self, worker_id: str, sources: Collection[WorkerState], target: WorkerState, now: float
+    ) -> bool:
+        change = (
+            sa.update(schema.workers)
+            .where(_w.worker_id == worker_id, _w.state.in_(sorted(sources)))
+            .values(state=target.value, last_seen=now)
+        )
+        return await self._database.execute(change) == 1
+
+    async def verify(self, worker_id: str, token: str, now: float) -> bool:
+        change = (
+            sa.update(schema.workers)
+            .where(
+                _w.worker_id == worker_id,
+                _w.state == WorkerState.REGISTERING.value,
+                _w.registration_token == token,
+            )
+            .values(
+                state=sa.case((_w.draining, WorkerState.DRAINING.value), else_=WorkerState.ONLINE.value),
+                registration_token=None,
+                last_seen=now,
+            )
+        )
+        return await self._database.execute(change) == 1
+
+    async def _select(self, query: sa.Select[Any]) -> builtins.list[Worker]:
+        rows = await self._database.read(lambda c: c.execute(query).mappings().all())
+        return [_to_worker(row) for row in rows]
+
+
+def _to_row(worker: Worker) -> dict[str, Any]:
+    row = {column.name: getattr(worker, column.name) for column in schema.workers.columns}
+    row |= {name: dump(row[name]) for name in _NAMES}
+    return row | {"state": worker.state.value, "transport_metadata": dump(dict(worker.transport_metadata))}
+
+
+def _to_worker(row: sa.RowMapping) -> Worker:
+    values = dict(row)
+    values |= {name: load_names(values[name]) for name in _NAMES}
+    values["transport_metadata"] = load_map(values["transport_metadata"])
+    values["state"] = WorkerState(values["state"])
+    return Worker(**values)

@@ -1,0 +1,192 @@
+"""The group-committing writer: one thread, one connection, one transaction for all that wait.
+
+A durable commit costs about the same whether it carries one change or a
+hundred. So the changes that arrive while a commit is under way travel together
+in the next, and each caller hears of its own only after that commit.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
+
+import sqlalchemy as sa
+import trio
+
+from dffmpeg.store.errors import StoreUnavailable, translated
+
+T = TypeVar("T")
+
+GROUP = 256
+"""Operations that share a transaction at most."""
+
+QUEUE = 4096
+"""Operations that may wait; more callers wait before they have a place."""
+
+
+@dataclass(slots=True, eq=False)
+class _Operation(Generic[T]):
+    run: Callable[[sa.Connection], T]
+    done: trio.Event = field(default_factory=trio.Event)
+    result: T | None = None
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriterStatistics:
+    """How much it has done since it began, and how many operations wait or are under way."""
+
+    operations: int
+    commits: int
+    waiting: int
+
+
+class Writer:
+    """Runs functions of a connection, in order of arrival.
+
+    Args:
+        begin: opens a transaction on the writer's own connection; leaving it
+            commits durably, or rolls back after an exception.
+        places: operations that may wait; more callers wait before they have a place.
+    """
+
+    def __init__(
+        self, begin: Callable[[], AbstractContextManager[sa.Connection]], *, places: int = QUEUE
+    ) -> None:
+        self._begin = begin
+        self._queue: queue.SimpleQueue[_Operation[Any] | None] = queue.SimpleQueue()
+        # A place is its operation's until that is done, not its caller's: one who gives up
+        # leaves the operation behind, and the queue has to stay bounded all the same.
+        self._places = trio.CapacityLimiter(places)
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._operations = 0
+        self._commits = 0
+
+    def statistics(self) -> WriterStatistics:
+        return WriterStatistics(self._operations, self._commits, self._places.borrowed_tokens)
+
+    async def write(self, operation: Callable[[sa.Connection], T]) -> T:
+        """Run an operation and return its result once it is durable.
+
+        It may be run twice (if another one in its group failed), so all that it
+        does must go through the connection. A caller that is cancelled while it
+        waits does not know whether its operation was carried out.
+
+        Raises:
+            StoreUnavailable: the writer does not run, or the database failed; in
+                the middle of a commit it may have failed behind the change.
+            Duplicate: a unique key was violated.
+            Unstorable: a value does not fit any column.
+        """
+        self._require_running()
+        pending = _Operation(operation)
+        await self._places.acquire_on_behalf_of(pending)
+        try:
+            # It may have closed while we waited for a place, and would never get to us.
+            self._require_running()
+        except StoreUnavailable:
+            self._places.release_on_behalf_of(pending)
+            raise
+        self._queue.put(pending)
+        await pending.done.wait()
+        if pending.error is not None:
+            try:
+                raise pending.error
+            finally:
+                del pending
+        return cast(T, pending.result)
+
+    def _require_running(self) -> None:
+        if self._token is None:
+            raise StoreUnavailable("the database's writer is not running")
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled; operations that were handed over by then are still carried out.
+
+        A thread of its own, not one of trio's: a connection belongs to one thread here.
+        """
+        self._token = trio.lowlevel.current_trio_token()
+        ended = trio.Event()
+        thread = threading.Thread(
+            target=self._serve, args=(self._token, ended), name="dffmpeg-writer", daemon=True
+        )
+        thread.start()
+        task_status.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            self._token = None
+            self._queue.put(None)
+            with trio.CancelScope(shield=True):
+                await ended.wait()
+
+    # In the thread
+
+    def _serve(self, token: trio.lowlevel.TrioToken, ended: trio.Event) -> None:
+        try:
+            while (group := self._next_group()) is not None:
+                self._carry_out(group)
+                token.run_sync_soon(self._announce, group)
+        finally:
+            token.run_sync_soon(ended.set)
+
+    def _next_group(self) -> list[_Operation[Any]] | None:
+        first = self._queue.get()
+        if first is None:
+            return None
+        group = [first]
+        while len(group) < GROUP:
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                self._queue.put(None)
+                break
+            group.append(following)
+        return group
+
+    def _carry_out(self, group: list[_Operation[Any]]) -> None:
+        self._operations += len(group)
+        if len(group) > 1 and self._together(group):
+            return
+        for operation in group:
+            self._together([operation])
+
+    def _together(self, group: list[_Operation[Any]]) -> bool:
+        """Run a group in one transaction; returns False if it was rolled back and each has to run alone."""
+        running: _Operation[Any] | None = None
+        results: list[Any] = []
+        try:
+            with translated(), self._begin() as connection:
+                for operation in group:
+                    running = operation
+                    results.append(operation.run(connection))
+                running = None
+        except BaseException as error:  # noqa: BLE001 - it is raised in the task of the caller, or callers
+            if len(group) == 1:
+                group[0].error = error
+                return True
+            # Where no operation was running the database failed as a whole, and would fail each of
+            # them in its turn, after a wait for its lock perhaps; and what may have been
+            # committed must not be done again.
+            if running is not None or not isinstance(error, StoreUnavailable):
+                return False
+            for operation in group:
+                operation.error = StoreUnavailable(str(error))
+            return True
+        self._commits += 1
+        for operation, result in zip(group, results, strict=True):
+            operation.result = result
+        return True
+
+    # In trio's thread
+
+    def _announce(self, group: list[_Operation[Any]]) -> None:
+        for operation in group:
+            self._places.release_on_behalf_of(operation)
+            operation.done.set()

@@ -1,0 +1,102 @@
+"""The coordinator's supervision tree: the one place that names all of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dffmpeg.actors.directory import Directory
+from dffmpeg.actors.downlinks import DownlinkActor
+from dffmpeg.actors.janitor import Janitor, Sweep
+from dffmpeg.actors.job import JobActor
+from dffmpeg.actors.job_messages import JobMessage
+from dffmpeg.actors.runtime import Actor, ActorRef
+from dffmpeg.actors.scheduler import Scheduler, Wake
+from dffmpeg.actors.services import OpenStore, Services, StoreActor
+from dffmpeg.actors.worker import WorkerActor, WorkerMessage
+from dffmpeg.configuration.coordinator import CoordinatorConfig
+from dffmpeg.store import StoreSettings
+from dffmpeg.supervisors import (
+    Backoff,
+    ChildSpec,
+    DynamicSupervisor,
+    Restart,
+    Strategy,
+    Supervisor,
+    SupervisorRef,
+)
+from dffmpeg.transports.downlink import Downlink, Downlinks
+
+# A crash that repeats itself at once is not cured by haste.
+HEALING = Backoff(minimum=0.05, maximum=5.0, jitter=0.2, reset_after=30.0)
+
+# Each job and worker has a crash of its own; only a flood of them means that something beneath is broken.
+FLOOD = 200
+
+
+def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[], Actor[Any]]) -> Supervisor:
+    """The tree of the architecture page.
+
+    Args:
+        services: as `coordinator_services` made them; the tree binds what they refer to.
+        web: makes the web server.
+    """
+
+    def downlinks() -> Supervisor:
+        return Supervisor([_downlink(services.downlinks[name]) for name in services.downlinks.names])
+
+    def live(limit: int) -> Callable[[], DynamicSupervisor]:
+        return lambda: DynamicSupervisor(intensity=FLOOD, period=5.0, max_children=limit)
+
+    limits = services.config.limits
+    return Supervisor(
+        [
+            ChildSpec("store", lambda: StoreActor(store, services.opened), backoff=HEALING),
+            ChildSpec("downlinks", downlinks),
+            ChildSpec("workers", live(limits.workers), ref=services.workers.supervisor),
+            ChildSpec("jobs", live(limits.live_jobs), ref=services.jobs.supervisor),
+            ChildSpec("scheduler", lambda: Scheduler(services), ref=services.scheduler, backoff=HEALING),
+            ChildSpec("janitor", lambda: Janitor(services), ref=services.janitor, backoff=HEALING),
+            ChildSpec("web", web, shutdown=15.0, backoff=HEALING),
+        ],
+        strategy=Strategy.REST_FOR_ONE,
+        intensity=10,
+        period=30.0,
+    )
+
+
+def coordinator_services(
+    config: CoordinatorConfig, downlinks: Callable[[OpenStore], list[Downlink]]
+) -> Services:
+    """The services, whose references the tree binds to living actors.
+
+    Args:
+        downlinks: makes the enabled downlinks.
+    """
+    opened = OpenStore()
+    # Children refer to the services, and the services to where the children are.
+    made: list[Services] = []
+
+    def job(job_id: str) -> ChildSpec:
+        return ChildSpec(job_id, lambda: JobActor(job_id, made[0]), Restart.TRANSIENT, backoff=HEALING)
+
+    def worker(worker_id: str) -> ChildSpec:
+        return ChildSpec(
+            worker_id, lambda: WorkerActor(worker_id, made[0]), Restart.TRANSIENT, backoff=HEALING
+        )
+
+    services = Services(
+        config=config,
+        opened=opened,
+        downlinks=Downlinks(downlinks(opened)),
+        jobs=Directory[JobMessage](SupervisorRef.unbound("jobs"), job),
+        workers=Directory[WorkerMessage](SupervisorRef.unbound("workers"), worker),
+        scheduler=ActorRef[Wake].unbound("scheduler", Scheduler.mailbox_size),
+        janitor=ActorRef[Sweep].unbound("janitor"),
+    )
+    made.append(services)
+    return services
+
+
+def _downlink(downlink: Downlink) -> ChildSpec:
+    return ChildSpec(downlink.name, lambda: DownlinkActor(downlink), backoff=HEALING)

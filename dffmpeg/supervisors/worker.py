@@ -1,0 +1,175 @@
+"""The worker's supervision tree: names every part once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from dffmpeg.actors.attempt_lease import AttemptLeaseActor
+from dffmpeg.actors.attempt_messages import (
+    AttemptsMessage,
+    BeginRegistration,
+    Cancel,
+    Delivered,
+    Drain,
+    Ended,
+    Opened,
+    SendAgain,
+)
+from dffmpeg.actors.attempts import AttemptsActor, JobTree
+from dffmpeg.actors.capabilities import CapabilitiesActor, Programs
+from dffmpeg.actors.downlink import DownlinkActor, Open
+from dffmpeg.actors.ffmpeg import FFmpegProcessActor
+from dffmpeg.actors.mounts import MountsActor, PresentPaths
+from dffmpeg.actors.output import OutputActor
+from dffmpeg.actors.processes import Processes, ProcessesActor
+from dffmpeg.actors.registration import Neighbours, RegistrationActor
+from dffmpeg.actors.registration_messages import RegistrationMessage
+from dffmpeg.actors.runtime import ActorRef
+from dffmpeg.actors.spawning import Command
+from dffmpeg.actors.uplink import HttpUplink, Uplink, UplinkActor
+from dffmpeg.configuration.worker import WorkerConfig
+from dffmpeg.model.paths import validated
+from dffmpeg.supervisors import (
+    AutoShutdown,
+    Backoff,
+    ChildSpec,
+    DynamicSupervisor,
+    Restart,
+    Shutdown,
+    Strategy,
+    Supervisor,
+    SupervisorRef,
+)
+from dffmpeg.transports.client import TransportFactory
+from dffmpeg.transports.signed_http import SignedHttp
+from dffmpeg.wire import signature
+from dffmpeg.wire.workers import AttemptRef, JobRequest
+
+_RESTART = Backoff(minimum=0.1, maximum=10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTree:
+    """The tree to run, and the handles that the process needs.
+
+    Attributes:
+        registration: takes `BeginDraining`.
+        attempts: takes `Drain`.
+    """
+
+    root: Supervisor
+    registration: ActorRef[RegistrationMessage]
+    attempts: ActorRef[AttemptsMessage | BeginRegistration | Drain]
+
+
+def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]) -> WorkerTree:
+    """The whole worker.
+
+    Args:
+        transports: the client half of each downlink in `config.transports`.
+
+    Raises:
+        ValueError: the key is not one.
+        PathError: a mapped path cannot be used.
+    """
+    key = signature.decode_key(config.hmac_key)
+    directories = validated(config.paths)
+    uplink = HttpUplink(
+        lambda: SignedHttp(config.coordinator_url, config.client_id, key, connections=8 + 4 * config.slots)
+    )
+    processes = Processes()
+    mounts: ActorRef[PresentPaths] = ActorRef.unbound("worker/mounts")
+    capabilities: ActorRef[Programs] = ActorRef.unbound("worker/capabilities")
+    downlink: ActorRef[Open] = ActorRef.unbound("worker/downlink")
+    registration: ActorRef[RegistrationMessage] = ActorRef.unbound("worker/registration")
+    attempts: ActorRef[AttemptsMessage | BeginRegistration | Drain] = ActorRef.unbound(
+        "worker/attempts", 1024
+    )
+    jobs = SupervisorRef.unbound("worker/jobs")
+    neighbours = Neighbours(mounts, capabilities, downlink, attempts)
+
+    make_tree = partial(job_tree, config, uplink, processes)
+    make_downlink = partial(
+        DownlinkActor, lambda: uplink.http, transports, registration=registration, attempts=attempts
+    )
+    make_attempts = partial(
+        AttemptsActor,
+        uplink,
+        slots=config.slots,
+        jobs=jobs,
+        make_tree=make_tree,
+        mounts=mounts,
+        capabilities=capabilities,
+    )
+    make_mounts = partial(MountsActor, directories, registration)
+    make_capabilities = partial(CapabilitiesActor, config.binaries, processes)
+    make_registration = partial(RegistrationActor, config, uplink, neighbours)
+
+    # Two rows more than the design's table: `processes` owns the thread and the guardian that see to it
+    # that no process outlives the worker, `attempts` decides what runs in the trees under `jobs`.
+    children = [
+        ChildSpec("uplink", partial(UplinkActor, uplink), backoff=_RESTART),
+        ChildSpec("mounts", make_mounts, backoff=_RESTART, ref=mounts),
+        ChildSpec("processes", partial(ProcessesActor, processes), shutdown=15.0, backoff=_RESTART),
+        ChildSpec("capabilities", make_capabilities, backoff=_RESTART, ref=capabilities),
+        ChildSpec("downlink", make_downlink, backoff=_RESTART, ref=downlink),
+        ChildSpec("registration", make_registration, backoff=_RESTART, ref=registration),
+        ChildSpec("attempts", make_attempts, backoff=_RESTART, ref=attempts),
+        ChildSpec(
+            "jobs", partial(DynamicSupervisor, max_children=2 * config.slots), backoff=_RESTART, ref=jobs
+        ),
+    ]
+    root = Supervisor(children, strategy=Strategy.REST_FOR_ONE, intensity=10, period=60.0)
+    return WorkerTree(root, registration, attempts)
+
+
+def job_tree(
+    config: WorkerConfig,
+    uplink: Uplink,
+    processes: Processes,
+    request: JobRequest,
+    command: Command,
+    attempts: ActorRef[AttemptsMessage],
+) -> JobTree:
+    """One attempt: its process, its output, its lease.
+
+    A process cannot be restarted half-way, so nothing in here is: a crash of any
+    part ends all of it, which `AttemptsActor` sees and reports as lost. The tree
+    ends normally with its process actor, once the end was reported.
+    """
+    attempt = AttemptRef(job_id=request.job_id, attempt=request.attempt)
+    name = f"{request.job_id}.{request.attempt}"
+    process: ActorRef[Cancel | Delivered] = ActorRef.unbound(f"worker/jobs/{name}/process", 16)
+    output: ActorRef[Opened | Ended | SendAgain] = ActorRef.unbound(f"worker/jobs/{name}/output", 16)
+    supervisor = SupervisorRef.unbound(f"worker/jobs/{name}")
+
+    make_process = partial(
+        FFmpegProcessActor,
+        attempt,
+        command,
+        uplink,
+        processes,
+        output=output,
+        attempts=attempts,
+        steps=config.cancel,
+    )
+    make_output = partial(
+        OutputActor, attempt, uplink, process=process, attempts=attempts, settings=config.output
+    )
+    make_lease = partial(AttemptLeaseActor, attempt, uplink, request.heartbeat_interval, attempts)
+
+    children = [
+        ChildSpec("process", make_process, Restart.TRANSIENT, 3.0, significant=True, ref=process),
+        ChildSpec("output", make_output, Restart.TRANSIENT, Shutdown.BRUTAL, ref=output),
+        ChildSpec("lease", make_lease, Restart.TRANSIENT, Shutdown.BRUTAL),
+    ]
+    make_tree = partial(
+        Supervisor,
+        children,
+        strategy=Strategy.ONE_FOR_ALL,
+        intensity=0,
+        auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
+    )
+    return JobTree(ChildSpec(name, make_tree, Restart.TEMPORARY, ref=supervisor), supervisor, process)

@@ -1,0 +1,66 @@
+"""What the client half of a downlink is, and how the installed ones are found.
+
+A transport is registered by an entry point of the group `dffmpeg.transports.client`,
+named as on the wire, that loads a `TransportFactory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import entry_points
+from typing import Any, Protocol
+
+from dffmpeg.errors import BadInput, ConfigurationError
+from dffmpeg.transports.signed_http import SignedHttp
+from dffmpeg.wire.workers import DownlinkMessage
+
+ENTRY_POINTS = "dffmpeg.transports.client"
+
+
+class ClientTransport(Protocol):
+    """One downlink of one receiver. May remember from one connection to the next what it has received."""
+
+    def connect(self) -> AbstractAsyncContextManager[AsyncIterator[DownlinkMessage]]:
+        """Connect; leaving the context disconnects.
+
+        Entering returns once messages can arrive. The iterator ends when the
+        coordinator ended the connection in good order; reconnecting is the caller's business.
+
+        Raises:
+            Unreachable: from entering or iterating: no connection, or it broke.
+            Refused: the coordinator said no.
+            BadInput: the metadata or a message cannot be used.
+        """
+        ...
+
+
+TransportFactory = Callable[[SignedHttp, Mapping[str, Any]], ClientTransport]
+"""Makes a transport from signed connections and the metadata that the coordinator named."""
+
+
+def path_of(metadata: Mapping[str, Any]) -> str:
+    """The `path` in a transport's metadata.
+
+    Raises:
+        BadInput: there is none.
+    """
+    path = metadata.get("path")
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise BadInput("transport_metadata.path: expected a path")
+    return path
+
+
+def load(names: Iterable[str]) -> dict[str, TransportFactory]:
+    """The installed client halves of these names.
+
+    Raises:
+        ConfigurationError: one is not installed.
+    """
+    installed = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+    wanted = list(names)
+    for name in wanted:
+        if name not in installed:
+            known = ", ".join(sorted(installed)) or "none"
+            raise ConfigurationError(f"transports: {name!r} is not installed here; there are: {known}")
+    return {name: installed[name].load() for name in wanted}

@@ -1,0 +1,167 @@
+"""Signed HTTP requests: the only file that knows httpx.
+
+Every error of the library becomes `Unreachable`, every answer of 400 and above
+`Refused`, with the coordinator's own sentence.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from dffmpeg.errors import NotConnected, Refused, Unreachable
+from dffmpeg.wire import codec, signature
+
+T = TypeVar("T")
+
+MAX_ANSWER = 64 * 1024 * 1024
+"""Largest answer that is read, bytes."""
+
+
+class SignedHttp:
+    """A connection pool to one coordinator, signing as one identity.
+
+    Use as an async context manager, which owns the connections.
+
+    Args:
+        url: the coordinator's base URL, with a reverse proxy's prefix if there is one.
+        client_id: the identity's name.
+        key: its 32-byte secret.
+        connections: how many connections may be open at once.
+    """
+
+    def __init__(self, url: str, client_id: str, key: bytes, *, connections: int = 16) -> None:
+        self.url = url.rstrip("/")
+        self.client_id = client_id
+        self._key = key
+        self._client = httpx.AsyncClient(
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            follow_redirects=False,
+            trust_env=False,
+            # Reading the trusted certificates takes longer than a short request; without TLS,
+            # and with redirects off, nothing is there to be verified.
+            verify=not self.url.startswith("http://"),
+            event_hooks={"request": [_send_plainly]},
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
+    def headers(self, method: str, path: str, body: bytes = b"") -> dict[str, str]:
+        """The signature headers for a request to `path` (no query, no prefix)."""
+        return signature.sign(self.client_id, self._key, method, path, body, now=time.time())
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        json: Any = None,
+        query: dict[str, str] | None = None,
+        timeout: float = 30.0,
+    ) -> bytes:
+        """Send one request and read the whole answer.
+
+        Args:
+            path: below the base URL, beginning with a slash.
+            body: raw bytes to send, or
+            json: a struct or plain value to send as JSON.
+            query: unsigned query parameters.
+            timeout: seconds for each of connecting, sending and waiting for bytes.
+
+        Returns:
+            The answer's body.
+
+        Raises:
+            NotConnected: there was no connection to send it over.
+            Unreachable: the connection broke, or it took too long. Whether
+                the coordinator acted on the request is not known then.
+            Refused: the answer's status is 400 or above.
+        """
+        content = body if body is not None else (codec.encode(json) if json is not None else b"")
+        headers = self.headers(method, path, content)
+        headers["content-type"] = "application/json" if json is not None else "application/octet-stream"
+        try:
+            response = await self._client.request(
+                method, self.url + path, content=content, params=query, headers=headers, timeout=timeout
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise NotConnected(f"{self.url}: {_describe(error)}") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unreachable(f"{self.url}: {_describe(error)}") from error
+        if response.status_code >= 300:
+            raise _refusal(response)
+        return response.content
+
+    async def call(self, method: str, path: str, kind: type[T], **options: Any) -> T:
+        """`request`, with the answer decoded as `kind`; other keywords as there."""
+        return codec.decode(await self.request(method, path, **options), kind, what=f"answer to {path}")
+
+    def websocket_url(self, path: str) -> str:
+        """The ws:// or wss:// address of a path."""
+        parts = urlsplit(self.url)
+        return parts._replace(
+            scheme="wss" if parts.scheme == "https" else "ws", path=parts.path + path
+        ).geturl()
+
+
+class _Body(httpx.AsyncByteStream):
+    """A request's body in one piece.
+
+    The library's own is an async generator, which a cancelled request leaves unfinished
+    to the garbage collector; trio warns of that.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._pieces = iter((content,))
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Body(self._content)
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            return piece
+        raise StopAsyncIteration
+
+
+async def _send_plainly(request: httpx.Request) -> None:
+    request.stream = _Body(request.content)
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.ConnectError):
+        return "cannot connect; is the coordinator running there?"
+    return str(error) or type(error).__name__
+
+
+class _Problem(msgspec.Struct):
+    detail: Any = None
+
+
+def _refusal(response: httpx.Response) -> Refused:
+    try:
+        detail = msgspec.json.decode(response.content, type=_Problem).detail
+    except msgspec.MsgspecError:
+        detail = None
+    wait = response.headers.get("retry-after", "")
+    return Refused(
+        response.status_code,
+        detail if isinstance(detail, str) else response.reason_phrase or "refused",
+        retry_after=float(wait) if wait.isdigit() else None,
+    )

@@ -1,0 +1,83 @@
+"""Who may call what: the one table from which the checks come.
+
+A route without an entry keeps the application from starting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dffmpeg.model.identities import Role
+
+if TYPE_CHECKING:
+    from werkzeug.routing import Map, Rule
+
+Roles = frozenset[Role]
+
+CLIENTS = frozenset({Role.CLIENT, Role.ADMIN})
+WORKERS = frozenset({Role.WORKER})
+ADMINS = frozenset({Role.ADMIN})
+EVERYONE = frozenset(Role)
+"""Everyone with a key."""
+
+OPEN = None
+"""No signature; the dashboard's routes look at the source address themselves."""
+
+DASHBOARD = OPEN
+
+ACCESS: Mapping[str, Roles | None] = {
+    "GET /": DASHBOARD,
+    "GET /status": DASHBOARD,
+    "GET /status/data": DASHBOARD,
+    "GET /status/<name>": DASHBOARD,
+    "GET /health": OPEN,
+    "GET /metrics": EVERYONE,
+    "POST /jobs/submit": CLIENTS,
+    "GET /jobs": CLIENTS,
+    "GET /jobs/<job_id>/status": EVERYONE,
+    "POST /jobs/<job_id>/cancel": CLIENTS,
+    "POST /jobs/<job_id>/client_heartbeat": CLIENTS,
+    "POST /jobs/<job_id>/follow": CLIENTS,
+    "WEBSOCKET /jobs/<job_id>/follow": CLIENTS,
+    "GET /jobs/<job_id>/logs": EVERYONE,
+    "GET /poll/jobs/<job_id>": CLIENTS,
+    "POST /jobs/<job_id>/accept": WORKERS,
+    "POST /jobs/<job_id>/reject": WORKERS,
+    "POST /jobs/<job_id>/worker_heartbeat": WORKERS,
+    "POST /jobs/<job_id>/output": WORKERS,
+    "POST /jobs/<job_id>/status": WORKERS,
+    "POST /jobs/<job_id>/logs": WORKERS,
+    "POST /worker/register": WORKERS,
+    "POST /worker/<worker_id>/verify": WORKERS,
+    "POST /worker/deregister": WORKERS,
+    "WEBSOCKET /worker/<worker_id>/downlink": WORKERS,
+    "GET /poll/worker": WORKERS,
+    "GET /workers": CLIENTS,
+    "GET /workers/<worker_id>": EVERYONE,
+    "GET /admin/tree": ADMINS,
+    "POST /admin/janitor": ADMINS,
+    "POST /debug/crash": ADMINS,
+}
+
+OUTPUT_ROUTE = "POST /jobs/<job_id>/output"
+"""The route whose body may have `limits.output_body`."""
+
+
+def key(rule: Rule, method: str) -> str:
+    """A route's name in the table. HEAD is what GET is."""
+    if rule.websocket:
+        return f"WEBSOCKET {rule.rule}"
+    return f"{'GET' if method == 'HEAD' else method} {rule.rule}"
+
+
+def keys(routes: Map) -> set[str]:
+    """The names of all routes of an application."""
+    return {key(rule, method) for rule in routes.iter_rules() for method in rule.methods or ()}
+
+
+def check_complete(routes: Map) -> None:
+    """Raises RuntimeError, which names them, if there are routes without an entry."""
+    missing = keys(routes) - ACCESS.keys()
+    if missing:
+        raise RuntimeError(f"no access is defined for {', '.join(sorted(missing))}")

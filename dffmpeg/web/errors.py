@@ -1,0 +1,130 @@
+"""The one place where errors become answers: an HTTP status, or a WebSocket's close code."""
+
+from __future__ import annotations
+
+import logging
+import math
+from http import HTTPStatus
+
+import trio
+from quart import Response
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from dffmpeg.actors import ActorError
+from dffmpeg.actors.operations import Conflict, Forbidden, NotFound, Unavailable
+from dffmpeg.errors import BadInput, MalformedInput
+from dffmpeg.store.errors import StoreUnavailable
+from dffmpeg.web.answers import json_answer
+from dffmpeg.web.connections import MessageTooLarge, WrongKind
+from dffmpeg.wire.signature import SignatureError
+
+logger = logging.getLogger("dffmpeg.web")
+
+RETRY_AFTER = 1.0
+"""Seconds that a caller should wait where the error does not say."""
+
+CLOSE_RESTART = 1012
+"""RFC 6455's registry: service restart. The client connects again."""
+
+CLOSE_INTERNAL_ERROR = 1011
+CLOSE_POLICY = 1008
+CLOSE_UNSUPPORTED = 1003
+CLOSE_TOO_LARGE = 1009
+CLOSE_FORBIDDEN = 4403
+CLOSE_NOT_FOUND = 4404
+CLOSE_CONFLICT = 4409
+
+_STATUS: tuple[tuple[type[Exception], int], ...] = (
+    (SignatureError, 401),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (Conflict, 409),
+    (MalformedInput, 400),
+    (BadInput, 422),
+    (Unavailable, 503),
+    (ActorError, 503),
+    (StoreUnavailable, 503),
+    (trio.TooSlowError, 503),
+)
+"""The first that fits counts."""
+
+_CLOSE_CODE_OF_ERROR: dict[type[BaseException], int] = {
+    WrongKind: CLOSE_UNSUPPORTED,
+    MessageTooLarge: CLOSE_TOO_LARGE,
+}
+
+_CLOSE_CODE = {
+    400: CLOSE_POLICY,
+    422: CLOSE_POLICY,
+    403: CLOSE_FORBIDDEN,
+    404: CLOSE_NOT_FOUND,
+    409: CLOSE_CONFLICT,
+    503: CLOSE_INTERNAL_ERROR,
+}
+
+
+def _status(error: BaseException) -> int | None:
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+
+
+def _detail(error: BaseException, status: int) -> str:
+    if status == 503 and not isinstance(error, Unavailable):
+        # What an actor's or the database's error says is about the inside.
+        return "not available at the moment; try again"
+    return str(error)
+
+
+def unwrap(error: BaseException) -> BaseException:
+    """The one error of a group that holds no other; a group of several as it is."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def answer(error: BaseException, *, request: str) -> Response:
+    """The HTTP answer to what a handler raised.
+
+    Args:
+        request: method and path, for the log.
+
+    Raises:
+        BaseException: the error itself, if it is no `Exception`: it is not ours to answer.
+    """
+    error = unwrap(error)
+    if not isinstance(error, Exception):
+        raise error
+    if isinstance(error, HTTPException):
+        return _http(error)
+    status = _status(error)
+    if status is None:
+        logger.error("%s failed", request, exc_info=error)
+        return json_answer({"detail": "internal error"}, 500)
+    reply = json_answer({"detail": _detail(error, status)}, status)
+    if status == 503:
+        logger.info("%s was put off: %r", request, error)
+        wait = error.retry_after if isinstance(error, Unavailable) else RETRY_AFTER
+        reply.headers["Retry-After"] = str(math.ceil(wait))
+    if status == 401:
+        # RFC 9110, section 11.6.1, wants the scheme named.
+        reply.headers["WWW-Authenticate"] = "dffmpeg-hmac-sha256"
+    return reply
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    reply = json_answer({"detail": HTTPStatus(status).phrase.lower()}, status)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        reply.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return reply
+
+
+def close(error: BaseException, *, request: str) -> tuple[int, str]:
+    """The WebSocket close code and reason for what a handler raised; raises as `answer` does."""
+    error = unwrap(error)
+    if not isinstance(error, Exception):
+        raise error
+    status = _status(error)
+    if status is None:
+        logger.error("%s failed", request, exc_info=error)
+        return CLOSE_INTERNAL_ERROR, "internal error"
+    return _CLOSE_CODE_OF_ERROR.get(type(error), _CLOSE_CODE[status]), _detail(error, status)

@@ -1,0 +1,106 @@
+"""Jobs: submitted and watched by clients, accepted and reported by workers."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response
+
+from dffmpeg.actors.operations import Operations, Unavailable
+from dffmpeg.errors import BadInput
+from dffmpeg.web import requests
+from dffmpeg.web.answers import json_answer
+from dffmpeg.web.closing import Closing
+from dffmpeg.web.requests import caller
+from dffmpeg.wire import frames
+from dffmpeg.wire.jobs import AttemptReport, FinishReport, LogsRequest, SubmitRequest
+
+MAX_WINDOW = 366 * 86_400.0
+"""Seconds that a list may look back."""
+
+MAX_LIST = 10_000
+
+
+def blueprint(operations: Operations, closing: Closing) -> Blueprint:
+    """The routes below /jobs, but for following one."""
+    routes = Blueprint("jobs", __name__, url_prefix="/jobs")
+    _add_client_routes(routes, operations)
+    _add_worker_routes(routes, operations)
+    _add_logs(routes, operations)
+
+    @routes.post("/<job_id>/output")
+    async def output(job_id: str) -> Response:
+        pieces = list(frames.decode_all(requests.request_body().content))
+        for piece in pieces:
+            if piece.kind not in (frames.Kind.STDOUT, frames.Kind.STDERR):
+                raise BadInput(f"frame of kind {piece.kind.name}: expected STDOUT or STDERR")
+        # It may be held while the reader's window is full, and repeating it is harmless.
+        with closing.interruptible():
+            return json_answer(await operations.output(caller(), job_id, pieces))
+        raise Unavailable("the coordinator is stopping")
+
+    return routes
+
+
+def _add_client_routes(routes: Blueprint, operations: Operations) -> None:
+    @routes.post("/submit")
+    async def submit() -> Response:
+        return json_answer(await operations.submit(caller(), requests.body(SubmitRequest)))
+
+    @routes.get("")
+    async def jobs() -> Response:
+        records = await operations.jobs(
+            caller(),
+            window=requests.number("window", 3600.0, maximum=MAX_WINDOW),
+            since_id=requests.text("since_id"),
+            limit=requests.whole_number("limit", 1000, maximum=MAX_LIST),
+        )
+        return json_answer(records)
+
+    @routes.get("/<job_id>/status")
+    async def job(job_id: str) -> Response:
+        return json_answer(await operations.job(caller(), job_id))
+
+    @routes.post("/<job_id>/cancel")
+    async def cancel(job_id: str) -> Response:
+        return json_answer(await operations.cancel(caller(), job_id))
+
+    @routes.post("/<job_id>/client_heartbeat")
+    async def client_heartbeat(job_id: str) -> Response:
+        monitor = requests.flag("monitor")
+        return json_answer(await operations.client_heartbeat(caller(), job_id, monitor=monitor))
+
+
+def _add_worker_routes(routes: Blueprint, operations: Operations) -> None:
+    def report() -> AttemptReport:
+        return requests.body(AttemptReport, empty=AttemptReport())
+
+    @routes.post("/<job_id>/accept")
+    async def accept(job_id: str) -> Response:
+        return json_answer(await operations.accept(caller(), job_id, report()))
+
+    @routes.post("/<job_id>/reject")
+    async def reject(job_id: str) -> Response:
+        return json_answer(await operations.reject(caller(), job_id, report()))
+
+    @routes.post("/<job_id>/worker_heartbeat")
+    async def worker_heartbeat(job_id: str) -> Response:
+        return json_answer(await operations.worker_heartbeat(caller(), job_id, report()))
+
+    @routes.post("/<job_id>/status")
+    async def finish(job_id: str) -> Response:
+        return json_answer(await operations.finish(caller(), job_id, requests.body(FinishReport)))
+
+
+def _add_logs(routes: Blueprint, operations: Operations) -> None:
+    @routes.post("/<job_id>/logs")
+    async def add_log_lines(job_id: str) -> Response:
+        return json_answer(await operations.add_log_lines(caller(), job_id, requests.body(LogsRequest)))
+
+    @routes.get("/<job_id>/logs")
+    async def log_lines(job_id: str) -> Response:
+        lines, last = await operations.log_lines(
+            caller(),
+            job_id,
+            since=requests.text("since_message_id"),
+            limit=requests.whole_number("limit", 1000, maximum=MAX_LIST),
+        )
+        return json_answer({"logs": lines, "last_message_id": last})

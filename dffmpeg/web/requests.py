@@ -1,0 +1,102 @@
+"""What a handler may ask of the request that it serves. Everything is validated; errors name the field."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar, cast
+
+from quart import g, has_websocket_context, request, websocket
+
+from dffmpeg.errors import BadInput
+from dffmpeg.model.identities import Identity
+from dffmpeg.web.connections import BODY_KEY, SOCKET_KEY, RequestBody, Scope, Socket
+from dffmpeg.wire import codec
+
+T = TypeVar("T")
+
+MAX_WAIT = 60.0
+"""Longest that a poll may ask to be held, seconds."""
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+def caller() -> Identity:
+    """Who signed the request; only for routes that want a signature."""
+    return cast("Identity", g.identity)
+
+
+def describe() -> str:
+    """Method and path, for logs: without the query, which is a user's business."""
+    if has_websocket_context():
+        return f"WEBSOCKET {websocket.path}"
+    return f"{request.method} {request.path}"
+
+
+def request_body() -> RequestBody:
+    """The body of the HTTP request in hand."""
+    return cast("RequestBody", cast("Scope", request.scope)[BODY_KEY])
+
+
+def socket() -> Socket:
+    """The WebSocket in hand."""
+    return cast("Socket", cast("Scope", websocket.scope)[SOCKET_KEY])
+
+
+def body(kind: type[T], *, empty: T | None = None) -> T:
+    """The JSON body as a struct.
+
+    Args:
+        empty: what stands for no body at all; None if there has to be one.
+
+    Raises:
+        MalformedInput: it is not JSON.
+        BadInput: it does not fit.
+    """
+    content = request_body().content
+    if not content and empty is not None:
+        return empty
+    return codec.decode(content, kind)
+
+
+def number(name: str, default: float, *, maximum: float, minimum: float = 0.0) -> float:
+    """A finite number from the query string; raises BadInput if it is none, or out of bounds."""
+    text = request.args.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        raise BadInput(f"{name}: expected a number") from None
+    # A NaN is not between any bounds, but only if it is asked in this way.
+    if not (math.isfinite(value) and minimum <= value <= maximum):
+        raise BadInput(f"{name}: expected a number from {minimum:g} to {maximum:g}")
+    return value
+
+
+def whole_number(name: str, default: int, *, maximum: int, minimum: int = 1) -> int:
+    """A whole number from the query string; raises BadInput as `number` does."""
+    value = number(name, default, minimum=minimum, maximum=maximum)
+    if value != int(value):
+        raise BadInput(f"{name}: expected a whole number")
+    return int(value)
+
+
+def text(name: str) -> str | None:
+    """A text from the query string; None if it is missing or empty."""
+    value = request.args.get(name) or None
+    if value is not None and len(value) > 128:
+        raise BadInput(f"{name}: at most 128 characters")
+    return value
+
+
+def flag(name: str, default: bool | None = None) -> bool | None:
+    """A truth value from the query string; raises BadInput if it is none."""
+    value = request.args.get(name)
+    if value is None:
+        return default
+    if value.lower() in _TRUE:
+        return True
+    if value.lower() in _FALSE:
+        return False
+    raise BadInput(f"{name}: expected true or false")

@@ -1,0 +1,68 @@
+"""The dashboard: a page, its style and its script, and the data that they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+
+from quart import Blueprint, Response, redirect, render_template, request
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response as Redirect
+
+from dffmpeg import __version__
+from dffmpeg.actors.operations import Forbidden, Operations
+from dffmpeg.configuration.coordinator import CoordinatorConfig
+from dffmpeg.web import addresses, requests
+from dffmpeg.web.answers import json_answer
+from dffmpeg.web.connections import Scope
+from dffmpeg.web.jobs import MAX_WINDOW
+
+ASSETS = {"dashboard.css": "text/css; charset=utf-8", "dashboard.js": "text/javascript; charset=utf-8"}
+
+DEFAULT_WINDOW = 3600.0
+"""How far back jobs are shown, seconds."""
+
+
+def blueprint(
+    operations: Operations, config: CoordinatorConfig, source: Callable[[Scope], addresses.Address | None]
+) -> Blueprint:
+    """The routes / and /status; every URL in them is relative, for proxies that add a prefix."""
+    routes = Blueprint("status", __name__)
+    allowed = addresses.parse_networks(config.allowed_dashboard_ips, "allowed_dashboard_ips")
+    static = files("dffmpeg.web") / "static"
+    assets = {name: (static / name).read_bytes() for name in ASSETS}
+
+    async def check_address() -> None:
+        address = source(request.scope)
+        peer = request.scope.get("client")
+        if "X-Forwarded-For" in request.headers and peer and address == addresses.parse_address(peer[0]):
+            # A proxy on this very host would open the dashboard to whoever comes through it.
+            raise Forbidden("the dashboard is not open through a proxy that trusted_proxies does not name")
+        if address is None or not addresses.contains(allowed, address):
+            raise Forbidden("the dashboard is not open to this address")
+
+    routes.before_request(check_address)
+
+    @routes.get("/")
+    async def index() -> Redirect:
+        return redirect("status")
+
+    @routes.get("/status")
+    async def page() -> Response:
+        html = await render_template("dashboard.html", version=__version__)
+        return Response(html, content_type="text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
+
+    @routes.get("/status/data")
+    async def data() -> Response:
+        window = requests.number("window", DEFAULT_WINDOW, maximum=MAX_WINDOW)
+        return json_answer(await operations.overview(window))
+
+    @routes.get("/status/<name>")
+    async def asset(name: str) -> Response:
+        if name not in assets:
+            raise NotFound
+        reply = Response(assets[name], content_type=ASSETS[name])
+        reply.headers["Cache-Control"] = "no-cache"
+        return reply
+
+    return routes

@@ -1,0 +1,55 @@
+"""A connection as the HTTP server sees it, with a limit on how long a write may stand still."""
+
+from __future__ import annotations
+
+import trio
+
+CHUNK = 64 * 1024
+"""Bytes that have to be taken within the time limit."""
+
+
+class BoundedStream:
+    """What Hypercorn uses of a `trio.SocketStream`.
+
+    Hypercorn shields its writes from cancellation and sets them no limit, so that
+    a client which stops reading would hold its task, and a stop, for ever.
+
+    Args:
+        stream: owned from here on.
+        write_timeout: seconds in which a client has to take the next `CHUNK` bytes.
+    """
+
+    def __init__(self, stream: trio.SocketStream, write_timeout: float) -> None:
+        self._stream = stream
+        self._write_timeout = write_timeout
+        # Both ends of a WebSocket may close it at once: then the task that reads answers
+        # the client's close while the application's task is sending its own.
+        self._sending = trio.Lock()
+        self.socket = stream.socket
+
+    async def send_all(self, data: bytes) -> None:
+        """Send everything; raises `trio.BrokenResourceError` if the client does not take it."""
+        async with self._sending:
+            await self._send_all(memoryview(data))
+
+    async def _send_all(self, view: memoryview) -> None:
+        for start in range(0, len(view), CHUNK):
+            with trio.move_on_after(self._write_timeout) as scope:
+                await self._stream.send_all(view[start : start + CHUNK])
+            if scope.cancelled_caught:
+                self.abort()
+                raise trio.BrokenResourceError("the client does not read")
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_eof(self) -> None:
+        async with self._sending:
+            await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def abort(self) -> None:
+        """Close at once, also under a write that is shielded: it raises then."""
+        self.socket.close()

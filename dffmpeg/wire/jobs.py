@@ -1,0 +1,153 @@
+"""Bodies of the job routes. Field names are those that existing clients speak."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from dffmpeg.wire.bytestring import ByteString
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")]
+"""A name that people choose: a binary's, a path variable's, an identity's."""
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
+Attempt = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
+ExitCode = Annotated[int, msgspec.Meta(ge=-(1 << 31), lt=1 << 32)]
+"""Older workers report a signal as its negative number; other systems have 32 bits."""
+
+Signal = Annotated[int, msgspec.Meta(ge=1, le=255)]
+Reason = Annotated[str, msgspec.Meta(max_length=2000)]
+
+
+class SubmitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """POST /jobs/submit.
+
+    `arguments` and `working_directory` are in the `$Name` form; `client_paths`
+    says which of the client's directories each name stands for.
+    """
+
+    binary_name: Name
+    arguments: list[ByteString] = []
+    paths: list[Name] = []
+    working_directory: ByteString | None = None
+    client_paths: dict[str, ByteString] = {}
+    supported_transports: list[str] = []
+    monitor: bool = False
+    heartbeat_interval: Seconds | None = None
+    pending_timeout: Seconds | None = None
+    max_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] | None = None
+
+
+class JobRecord(msgspec.Struct, kw_only=True):
+    """A job as every answer shows it. Times are ISO 8601 UTC."""
+
+    job_id: str
+    requester_id: str
+    binary_name: str
+    arguments: list[ByteString]
+    paths: list[str]
+    working_directory: ByteString | None
+    client_paths: dict[str, ByteString] = {}
+    status: str
+    attempt: int
+    max_attempts: int
+    exit_code: int | None
+    signal: int | None = None
+    reason: str | None = None
+    worker_id: str | None
+    created_at: str
+    last_update: str
+    worker_last_seen: str | None
+    client_last_seen: str | None
+    heartbeat_interval: float
+    pending_timeout: float | None = None
+    monitor: bool
+    transport: str | None
+    transport_metadata: dict[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the status is final."""
+        return self.status in ("completed", "failed", "canceled")
+
+
+class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """POST /jobs/{id}/accept, /reject, /worker_heartbeat.
+
+    An older worker sends no body: its report is taken for the current attempt
+    if that attempt is its own.
+    """
+
+    attempt: Attempt | None = None
+    reason: Reason | None = None
+
+
+class FinishReport(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """POST /jobs/{id}/status: how an attempt ended.
+
+    `stdout` and `stderr` are the streams' lengths in bytes: the coordinator
+    refuses (409) while it has received less, and the worker sends the rest first.
+    """
+
+    status: Literal["completed", "failed", "canceled"]
+    exit_code: ExitCode | None = None
+    signal: Signal | None = None
+    attempt: Attempt | None = None
+    reason: Reason | None = None
+    stdout: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    stderr: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class StreamAck(msgspec.Struct, kw_only=True):
+    """Up to where the coordinator has a stream (`received`), and up to where the
+    sender may forget it (`acked`, never above `received`). Bytes."""
+
+    received: int
+    acked: int
+
+
+class OutputReply(msgspec.Struct, kw_only=True):
+    """Answer to POST /jobs/{id}/output (body: frames)."""
+
+    stdout: StreamAck
+    stderr: StreamAck
+
+
+class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Where a follower is; sending it acknowledges all before it and renews the client's lease.
+
+    The first message on the follow WebSocket, every later one there, and the
+    body of POST /jobs/{id}/follow. `owner`: this follower is the caller that
+    the job belongs to, whose pace ffmpeg has to follow. `wait`: seconds that a
+    poll may be held when there is nothing new.
+    """
+
+    attempt: Attempt = 0
+    stdout: Annotated[int, msgspec.Meta(ge=0)] = 0
+    stderr: Annotated[int, msgspec.Meta(ge=0)] = 0
+    status: str | None = None
+    owner: bool = False
+    wait: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0
+
+
+class LogLine(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One line of the older log interface, without its end."""
+
+    stream: Literal["stdout", "stderr"]
+    content: str
+    id: str | None = None
+    timestamp: str | None = None
+
+
+class LogsRequest(msgspec.Struct, kw_only=True):
+    """POST /jobs/{id}/logs."""
+
+    logs: Annotated[list[LogLine], msgspec.Meta(max_length=10_000)]
+
+
+class StatusReply(msgspec.Struct, kw_only=True):
+    """`{"status": "ok"}`, with `detail` where there is something to add."""
+
+    status: str = "ok"
+    detail: str | None = None

@@ -1,0 +1,130 @@
+"""From the model's records to what answers and messages show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ulid import ULID
+
+from dffmpeg.model.jobs import Job
+from dffmpeg.model.workers import Worker
+from dffmpeg.wire import codec, times
+from dffmpeg.wire.bytestring import list_to_wire, to_wire
+from dffmpeg.wire.frames import Frame, Kind
+from dffmpeg.wire.jobs import JobRecord
+from dffmpeg.wire.workers import DownlinkMessage, JobRequest, MessageType, WorkerRecord
+
+
+def job_record(job: Job) -> JobRecord:
+    """A job as answers show it."""
+    return JobRecord(
+        job_id=job.job_id,
+        requester_id=job.requester_id,
+        binary_name=job.binary_name,
+        arguments=list_to_wire(job.arguments),
+        paths=list(job.paths),
+        working_directory=None if job.working_directory is None else to_wire(job.working_directory),
+        client_paths={name: to_wire(path) for name, path in job.client_paths.items()},
+        status=job.state.value,
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        exit_code=job.exit_code,
+        signal=job.signal,
+        reason=job.reason,
+        worker_id=job.worker_id,
+        created_at=times.to_wire(job.created_at),
+        last_update=times.to_wire(job.last_update),
+        worker_last_seen=_time(job.worker_last_seen),
+        client_last_seen=_time(job.client_last_seen),
+        heartbeat_interval=job.heartbeat_interval,
+        pending_timeout=job.pending_timeout,
+        monitor=job.monitor,
+        transport=job.transport,
+        transport_metadata=dict(job.transport_metadata),
+    )
+
+
+def status_frame(job: Job) -> Frame:
+    """The frame that tells a follower how the job stands."""
+    return Frame(Kind.STATUS, job.attempt, 0, codec.encode(job_record(job)))
+
+
+def job_request(job: Job, lease: float) -> JobRequest:
+    """What a worker needs in order to run the job's current attempt.
+
+    Args:
+        lease: seconds of silence after which the worker is lost. Its heartbeats come
+            three times as often, however slowly the job's client wants its own.
+    """
+    return JobRequest(
+        job_id=job.job_id,
+        attempt=job.attempt,
+        binary_name=job.binary_name,
+        arguments=list_to_wire(job.arguments),
+        paths=list(job.paths),
+        working_directory=None if job.working_directory is None else to_wire(job.working_directory),
+        client_paths={name: to_wire(path) for name, path in job.client_paths.items()},
+        heartbeat_interval=min(job.heartbeat_interval, lease / 3),
+    )
+
+
+def job_status(job: Job) -> dict[str, Any]:
+    """The payload of a `job_status` message."""
+    return {
+        "job_id": job.job_id,
+        "status": job.state.value,
+        "exit_code": job.exit_code,
+        "attempt": job.attempt,
+        "last_update": times.to_wire(job.last_update),
+    }
+
+
+def downlink_message(
+    recipient_id: str,
+    message_type: MessageType,
+    payload: Mapping[str, Any],
+    now: float,
+    *,
+    job_id: str | None = None,
+) -> DownlinkMessage:
+    """A new message from the coordinator.
+
+    Args:
+        now: Unix seconds.
+    """
+    stamp = times.to_wire(now)
+    return DownlinkMessage(
+        message_id=str(ULID()),
+        recipient_id=recipient_id,
+        job_id=job_id,
+        timestamp=stamp,
+        sent_at=stamp,
+        message_type=message_type,
+        payload=dict(payload),
+    )
+
+
+def worker_record(worker: Worker, used_slots: int) -> WorkerRecord:
+    """A worker as answers show it.
+
+    Args:
+        used_slots: how many live jobs it has.
+    """
+    return WorkerRecord(
+        worker_id=worker.worker_id,
+        status=worker.state.value,
+        capabilities=list(worker.capabilities),
+        binaries=list(worker.binaries),
+        paths=list(worker.paths),
+        registration_interval=worker.registration_interval,
+        slots=worker.slots,
+        used_slots=used_slots,
+        version=worker.version,
+        transport=worker.transport,
+        last_seen=times.to_wire(worker.last_seen),
+    )
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else times.to_wire(seconds)

@@ -1,0 +1,123 @@
+"""Bodies of the worker routes, and what travels on the downlink."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from dffmpeg.wire.bytestring import ByteString
+from dffmpeg.wire.jobs import Attempt, Name, Seconds
+
+
+class AttemptRef(msgspec.Struct, kw_only=True, frozen=True):
+    """One attempt of one job."""
+
+    job_id: str
+    attempt: Attempt
+
+
+class JobRequest(msgspec.Struct, kw_only=True):
+    """What a worker needs in order to run an attempt."""
+
+    job_id: str
+    attempt: Attempt
+    binary_name: str
+    arguments: list[ByteString]
+    paths: list[str]
+    working_directory: ByteString | None
+    client_paths: dict[str, ByteString] = {}
+    heartbeat_interval: float
+
+
+class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """POST /worker/register; sent again every `registration_interval` seconds, it renews the lease.
+
+    `running` is every attempt that the worker holds (accepted or about to be);
+    None from an older worker, which is then not reconciled.
+    """
+
+    worker_id: Name
+    capabilities: list[str] = []
+    binaries: list[Name] = []
+    paths: list[Name] = []
+    supported_transports: list[str] = []
+    registration_interval: Seconds = 10.0
+    version: str | None = None
+    status: Literal["online", "draining"] = "online"
+    slots: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1
+    running: list[AttemptRef] | None = None
+
+
+class RegisterReply(msgspec.Struct, kw_only=True):
+    """What the worker should do: its downlink, its lease, and the reconciliation.
+
+    Attributes:
+        status: the worker's state: `registering` until the token came back, then `online` or `draining`.
+        lease: seconds without a renewal after which the coordinator gives its jobs to others.
+        assigned: attempts given to this worker that it did not list; accept them.
+        cancel: attempts that it should cancel gracefully and confirm.
+        stop: attempts that it must kill without a report: they are not its own any more.
+    """
+
+    transport: str
+    transport_metadata: dict[str, Any]
+    status: str
+    lease: float
+    assigned: list[JobRequest] = []
+    cancel: list[AttemptRef] = []
+    stop: list[AttemptRef] = []
+
+
+class VerifyRequest(msgspec.Struct, kw_only=True):
+    """POST /worker/{worker_id}/verify."""
+
+    registration_token: str
+
+
+class DeregisterRequest(msgspec.Struct, kw_only=True):
+    """POST /worker/deregister."""
+
+    worker_id: Name
+
+
+class WorkerRecord(msgspec.Struct, kw_only=True):
+    """A worker as every answer shows it. Times are ISO 8601 UTC."""
+
+    worker_id: str
+    status: str
+    capabilities: list[str]
+    binaries: list[str]
+    paths: list[str]
+    registration_interval: float
+    slots: int
+    used_slots: int
+    version: str | None
+    transport: str | None
+    last_seen: str
+
+
+MessageType = Literal["job_request", "job_status", "job_logs", "verify_registration"]
+
+
+class DownlinkMessage(msgspec.Struct, kw_only=True):
+    """A message to a worker or a client. It is a hint: losing it costs time, never correctness.
+
+    Payloads by type: `job_request` a JobRequest; `job_status` {status, exit_code?, attempt,
+    last_update?}; `verify_registration` {registration_token}; `job_logs` {logs}.
+    """
+
+    message_id: str
+    recipient_id: str
+    timestamp: str
+    message_type: MessageType
+    payload: dict[str, Any]
+    sender_id: str | None = None
+    job_id: str | None = None
+    sent_at: str | None = None
+
+
+class Messages(msgspec.Struct, kw_only=True):
+    """A poll's answer."""
+
+    messages: list[DownlinkMessage]

@@ -1,0 +1,5 @@
+import sys
+
+from dffmpeg.worker.main import main
+
+sys.exit(main())

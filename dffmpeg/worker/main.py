@@ -1,0 +1,96 @@
+"""`dffmpeg-worker`: runs jobs on this machine for a coordinator."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import trio
+
+from dffmpeg import __version__, command_line, logs
+from dffmpeg.actors.attempt_messages import Drain
+from dffmpeg.actors.registration_messages import BeginDraining
+from dffmpeg.actors.runtime import ActorError
+from dffmpeg.configuration.loading import load
+from dffmpeg.configuration.worker import WorkerConfig
+from dffmpeg.errors import ConfigurationError
+from dffmpeg.model.paths import PathError
+from dffmpeg.supervisors import open_tree
+from dffmpeg.supervisors.worker import WorkerTree, worker_tree
+from dffmpeg.transports import client
+
+logger = logging.getLogger("dffmpeg.worker")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the worker until SIGTERM or SIGINT.
+
+    Returns:
+        0 after a clean stop, 1 if its tree could not be healed, 2 for a
+        configuration that cannot be used.
+    """
+    options = _parser().parse_args(arguments)
+    return command_line.run("dffmpeg-worker", lambda: _run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_line.Parser(
+        prog="dffmpeg-worker", description="Runs jobs on this machine for a dffmpeg coordinator."
+    )
+    parser.add_argument("--config", "-c", type=Path, metavar="FILE", help="configuration file (TOML)")
+    parser.add_argument("--version", action="version", version=f"dffmpeg {__version__}")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = load(WorkerConfig, "worker", options.config)
+    tree = _tree(config)
+    logs.configure(config.log_level)
+    trio.run(run, tree, config.drain_timeout)
+    return 0
+
+
+def _tree(config: WorkerConfig) -> WorkerTree:
+    try:
+        return worker_tree(config, client.load(config.transports))
+    except PathError as error:
+        raise ConfigurationError(str(error)) from error
+    except ValueError as error:
+        raise ConfigurationError(f"hmac_key: {error}") from error
+
+
+async def run(worker: WorkerTree, drain_timeout: float) -> None:
+    """Run the tree until SIGTERM or SIGINT: the first drains, the second stops at once.
+
+    Args:
+        drain_timeout: seconds that running jobs may take to end after the first signal.
+
+    Raises:
+        SupervisorFailure: the tree gave up.
+    """
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with open_tree(worker.root, name="worker"), trio.open_nursery() as nursery:
+            await anext(signals)
+            nursery.start_soon(_stop_on_signal, signals, nursery.cancel_scope)
+            with trio.move_on_after(drain_timeout):
+                await _drain(worker)
+            nursery.cancel_scope.cancel()
+
+
+async def _stop_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    await anext(signals)
+    logger.info("stopping at once")
+    scope.cancel()
+
+
+async def _drain(worker: WorkerTree) -> None:
+    logger.info("draining: running jobs may end, no new ones are taken; a second signal stops at once")
+    await worker.registration.tell(BeginDraining())
+    try:
+        await worker.attempts.ask(Drain(), timeout=float("inf"))
+    except ActorError:
+        # It crashed, and with it every job that was waited for.
+        logger.warning("nothing is left to drain")

@@ -1,0 +1,307 @@
+"""`dffmpeg-admin`, from the command line to the database and the files."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dffmpeg.admin.main import main
+from dffmpeg.configuration import parse
+from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.configuration.worker import WorkerConfig
+from dffmpeg.wire.signature import decode_key
+
+
+class Admin:
+    """Runs commands in a folder of its own and keeps what they said."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str, status: int = 0) -> str:
+        assert main(arguments) == status
+        said = self._capsys.readouterr()
+        if status == 0:
+            assert said.err == ""
+            return said.out
+        assert said.err.startswith("dffmpeg-admin")
+        assert said.err.count("\n") == 1
+        assert "Traceback" not in said.err
+        return said.err
+
+    def json(self, *arguments: str) -> object:
+        return json.loads(self(*arguments, "--json"))
+
+    def key(self, name: str) -> bytes:
+        shown = self.json("user", "show", name, "--show-key")
+        assert isinstance(shown, dict)
+        return decode_key(shown["hmac_key"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("DFFMPEG_COORDINATOR_CONFIG", raising=False)
+    monkeypatch.delenv("DFFMPEG_CLIENT_CONFIG", raising=False)
+    (tmp_path / "dffmpeg-coordinator.toml").write_text("port = 8123\n")
+    return tmp_path
+
+
+@pytest.fixture
+def admin(folder: Path, capsys: pytest.CaptureFixture[str]) -> Admin:
+    return Admin(capsys)
+
+
+def test_a_user_is_added_with_a_key_that_is_shown_once(admin: Admin) -> None:
+    said = admin("user", "add", "player")
+    key = said.partition('hmac_key = "')[2].partition('"')[0]
+    assert said.startswith("player (client)")
+    assert decode_key(key) == admin.key("player")
+    assert key not in admin("user", "show", "player")
+    assert key not in admin("user", "list")
+    assert key in admin("user", "list", "--show-key")
+
+
+def test_a_list_is_by_id(admin: Admin) -> None:
+    assert admin("user", "list") == "there are no users\n"
+    assert admin.json("user", "list") == []
+    admin("user", "add", "b", "--role", "worker", "--network", "10.0.0.0/8", "--network", "::1")
+    admin("user", "add", "a", "--role", "admin")
+    assert admin.json("user", "list") == [
+        {"id": "a", "role": "admin", "networks": []},
+        {"id": "b", "role": "worker", "networks": ["10.0.0.0/8", "::1"]},
+    ]
+    assert admin("user", "list").splitlines() == [
+        "ID  ROLE    NETWORKS",
+        "a   admin   anywhere",
+        "b   worker  10.0.0.0/8, ::1",
+    ]
+
+
+def test_a_workers_configuration_can_be_written(admin: Admin, folder: Path) -> None:
+    said = admin("user", "add", "w1", "--role", "worker", "--write-config", "w1.toml", "--path", "M=/srv/m")
+    config = parse(WorkerConfig, (folder / "w1.toml").read_bytes(), folder / "w1.toml")
+    assert (config.coordinator_url, config.client_id) == ("http://127.0.0.1:8123", "w1")
+    assert config.paths == {"M": "/srv/m"}
+    assert decode_key(config.hmac_key) == admin.key("w1")
+    assert config.hmac_key not in said
+    assert stat.S_IMODE((folder / "w1.toml").stat().st_mode) == 0o600
+
+
+def test_a_clients_configuration_can_be_written(admin: Admin, folder: Path) -> None:
+    admin("user", "add", "c", "--write-config", "c.toml", "--coordinator-url", "https://x.example/dffmpeg")
+    config = parse(ClientConfig, (folder / "c.toml").read_bytes(), folder / "c.toml")
+    assert config.coordinator_url == "https://x.example/dffmpeg"
+
+
+def test_a_file_that_cannot_be_written_adds_no_user(admin: Admin, folder: Path) -> None:
+    (folder / "there.toml").write_text("mine")
+    assert "exists already" in admin("user", "add", "c", "--write-config", "there.toml", status=2)
+    assert "no such folder" in admin("user", "add", "c", "--write-config", "no/c.toml", status=2)
+    assert (folder / "there.toml").read_text() == "mine"
+    assert admin.json("user", "list") == []
+
+
+def test_without_an_address_of_its_own_a_coordinator_must_be_told_one(admin: Admin, folder: Path) -> None:
+    (folder / "dffmpeg-coordinator.toml").write_text('host = "0.0.0.0"\n')
+    assert "--coordinator-url" in admin("user", "add", "c", "--write-config", "c.toml", status=2)
+    (folder / "dffmpeg-coordinator.toml").write_text('host = "::1"\n')
+    admin("user", "add", "c", "--write-config", "c.toml")
+    assert 'coordinator_url = "http://[::1]:8000"' in (folder / "c.toml").read_text()
+
+
+def test_a_rotated_key_replaces_the_old_one_in_its_file_and_nothing_else(admin: Admin, folder: Path) -> None:
+    admin("user", "add", "w1", "--role", "worker", "--write-config", "w1.toml")
+    file = folder / "w1.toml"
+    file.write_text(file.read_text().replace("#slots = 2", "slots = 7 # mine"))
+    file.chmod(0o600)
+    before, old = file.read_text(), admin.key("w1")
+    admin("user", "rotate-key", "w1", "--write-config", "w1.toml")
+    new = admin.key("w1")
+    assert new != old
+    config = parse(WorkerConfig, file.read_bytes(), file)
+    assert (decode_key(config.hmac_key), config.slots) == (new, 7)
+    changed = [
+        (a, b) for a, b in zip(before.splitlines(), file.read_text().splitlines(), strict=True) if a != b
+    ]
+    assert [a.split(" = ")[0] for a, _ in changed] == ["hmac_key"]
+
+
+def test_a_key_is_not_rotated_into_somebody_elses_file(admin: Admin, folder: Path) -> None:
+    admin("user", "add", "a", "--write-config", "a.toml")
+    admin("user", "add", "b")
+    key, text = admin.key("b"), (folder / "a.toml").read_text()
+    assert "expected b, got a" in admin("user", "rotate-key", "b", "--write-config", "a.toml", status=2)
+    assert admin.key("b") == key
+    assert (folder / "a.toml").read_text() == text
+
+
+def test_a_rotated_key_is_shown_or_written_anew(admin: Admin, folder: Path) -> None:
+    admin("user", "add", "a")
+    said = admin("user", "rotate-key", "a")
+    assert decode_key(said.partition('hmac_key = "')[2].partition('"')[0]) == admin.key("a")
+    admin("user", "rotate-key", "a", "--write-config", "a.toml")
+    config = parse(ClientConfig, (folder / "a.toml").read_bytes(), folder / "a.toml")
+    assert decode_key(config.hmac_key) == admin.key("a")
+
+
+def test_scopes_are_set_and_taken_away(admin: Admin) -> None:
+    admin("user", "add", "a")
+    assert admin("user", "set-scope", "a", "--network", "10.0.0.0/8") == "a may come from 10.0.0.0/8\n"
+    assert admin.json("user", "show", "a") == {"id": "a", "role": "client", "networks": ["10.0.0.0/8"]}
+    assert admin("user", "set-scope", "a", "--any") == "a may come from anywhere\n"
+    assert admin.json("user", "show", "a") == {"id": "a", "role": "client", "networks": []}
+
+
+def test_deleting_does_not_ask_where_nobody_can_answer(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    admin("user", "add", "a")
+    with open(os.devnull) as nobody:
+        monkeypatch.setattr(sys, "stdin", nobody)
+        assert admin("user", "delete", "a") == "deleted a\n"
+    assert admin.json("user", "list") == []
+
+
+@pytest.mark.parametrize(("typed", "left"), [("y\n", 0), ("yes\n", 0), ("n\n", 1), ("\n", 1), ("", 1)])
+def test_deleting_asks_at_a_terminal(folder: Path, typed: str, left: int) -> None:
+    assert main(["user", "add", "a"]) == 0
+    ours, theirs = os.openpty()
+    # A terminal's end of file is a key, not a closed descriptor.
+    os.write(ours, typed.encode() or b"\x04")
+    done = subprocess.run(
+        [sys.executable, "-m", "dffmpeg.admin", "user", "delete", "a"],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 0
+    assert "Delete client a? [y/N]" in done.stderr
+    assert done.stdout == ("kept a\n" if left else "deleted a\n")
+
+
+def test_options_stand_before_or_behind_the_command(admin: Admin, folder: Path) -> None:
+    os.rename(folder / "dffmpeg-coordinator.toml", folder / "other.toml")
+    admin("--config", "other.toml", "user", "add", "a")
+    assert json.loads(admin("user", "list", "-c", "other.toml", "--json")) == json.loads(
+        admin("--json", "-c", "other.toml", "user", "list")
+    )
+
+
+def test_the_database_can_be_migrated(admin: Admin, folder: Path) -> None:
+    assert admin("db", "migrate") == "the database is up to date\n"
+    assert (folder / "dffmpeg.db").exists()
+
+
+def test_stored_keys_can_be_encrypted(admin: Admin, folder: Path) -> None:
+    (folder / "dffmpeg-coordinator.toml").write_text(
+        '[database.repositories.auth]\nencryption_keys_file = "auth.keys"\n'
+    )
+    assert "auth.keys: No such file" in admin("user", "list", status=2)
+    (folder / "auth.keys").write_text("# nothing yet\n")
+    assert "holds no key" in admin("user", "list", status=2)
+    (folder / "auth.keys").write_text(f"# mine\n\n{'A' * 43}=\n")
+    admin("user", "add", "a")
+    assert len(admin.key("a")) == 32
+
+
+@pytest.mark.parametrize("process", ["coordinator", "worker", "client"])
+def test_a_configuration_is_begun_once(admin: Admin, folder: Path, process: str) -> None:
+    printed = admin("config", "init", process)
+    admin("config", "init", process, "--output", "new.toml")
+    assert (folder / "new.toml").read_text() == printed
+    assert "--force" in admin("config", "init", process, "--output", "new.toml", status=2)
+    admin("config", "init", process, "--output", "new.toml", "--force")
+    wide = stat.S_IMODE((folder / "new.toml").stat().st_mode) & 0o077
+    assert bool(wide) == (process == "coordinator")
+
+
+def test_a_configuration_is_checked(admin: Admin, folder: Path) -> None:
+    assert admin("config", "check", "coordinator") == f"{folder}/dffmpeg-coordinator.toml: ok\n"
+    admin("user", "add", "w", "--role", "worker", "--write-config", "w.toml", "--path", "M=/nowhere/at/all")
+    assert "warning: paths.M: there is no directory" in admin("config", "check", "worker", "w.toml")
+    (folder / "w.toml").write_text((folder / "w.toml").read_text() + "\n[extra]\n")
+    assert "extra: unknown key" in admin("config", "check", "worker", "w.toml", status=2)
+
+
+WRONG = [
+    (["user"], 2, "ACTION"),
+    (["users", "list"], 2, "invalid choice"),
+    (["user", "add"], 2, "id"),
+    (["user", "add", ""], 2, "expected letters"),
+    (["user", "add", "a b"], 2, "expected letters"),
+    (["user", "add", "a", "--role", "king"], 2, "invalid choice: 'king'"),
+    (["user", "add", "a", "--network", "home"], 2, "expected a network"),
+    (["user", "add", "a", "--network", "10.0.0.1/8"], 2, "did you mean 10.0.0.0/8?"),
+    (["user", "add", "a", "--coordinator-url", "http://x"], 2, "--write-config"),
+    (["user", "add", "a", "--write-config", "f", "--coordinator-url", "x"], 2, "expected a URL"),
+    (["user", "add", "a", "--write-config", "f", "--path", "x"], 2, "expected NAME=DIR"),
+    (["user", "add", "a", "--write-config", "f", "--path", "x=y"], 2, "expected an absolute directory"),
+    (["user", "add", "a", "--write-config", "f", "--path", "x=/"], 2, "not '/' itself"),
+    (["user", "show", "nobody"], 1, "there is no user 'nobody'"),
+    (["user", "delete", "nobody"], 1, "there is no user 'nobody'"),
+    (["user", "rotate-key", "nobody"], 1, "there is no user 'nobody'"),
+    (["user", "set-scope", "nobody", "--any"], 1, "there is no user 'nobody'"),
+    (["user", "set-scope", "a"], 2, "--network --any is required"),
+    (["user", "set-scope", "a", "--any", "--network", "::1"], 2, "not allowed with"),
+    (["--config", "none.toml", "user", "list"], 2, "none.toml: no such file"),
+    (["--config", ".", "user", "list"], 2, "Is a directory"),
+    (["config", "init", "king"], 2, "invalid choice"),
+    (["config", "init", "worker", "--output", "no/where.toml"], 2, "No such file"),
+    (["config", "check", "worker"], 2, "no worker configuration"),
+    (["tree"], 2, "no client configuration"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "status", "expected"), WRONG)
+def test_what_a_user_gets_wrong_is_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, expected: str
+) -> None:
+    try:
+        got = main(arguments)
+    except SystemExit as end:
+        got = int(end.code or 0)
+    said = capsys.readouterr()
+    assert (got, said.out) == (status, "")
+    assert said.err.startswith("dffmpeg-admin")
+    assert said.err.count("\n") == 1
+    assert expected in said.err
+
+
+def test_a_coordinator_that_is_not_there_is_one_line(admin: Admin, folder: Path) -> None:
+    admin(
+        "user",
+        "add",
+        "a",
+        "--role",
+        "admin",
+        "--write-config",
+        "a.toml",
+        "--coordinator-url",
+        "http://[::1]:1",
+    )
+    assert "http://[::1]:1" in admin("tree", "--client-config", "a.toml", status=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["user", "show", "nobody"], 1), (["--config", "none", "user", "list"], 2), (["frob"], 2)],
+)
+def test_a_real_process_says_one_line(folder: Path, arguments: list[str], status: int) -> None:
+    command = [sys.executable, "-m", "dffmpeg.admin", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith("dffmpeg-admin: ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,355 @@
+"""A small coordinator over real sockets: as much of the contract as a client sees, and faults on request."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import hypercorn.trio
+import msgspec
+import trio
+from hypercorn.config import Config
+from quart import Response, abort, request, websocket
+from quart_trio import QuartTrio
+
+from dffmpeg.wire import codec, frames, signature
+from dffmpeg.wire.frames import Frame, Kind
+from dffmpeg.wire.jobs import JobRecord, Position, StatusReply, SubmitRequest
+from dffmpeg.wire.workers import WorkerRecord
+from tests.client.records import TIME, record
+
+KEY = b"k" * 32
+CHUNK = 64 * 1024
+STREAMS = (Kind.STDOUT, Kind.STDERR)
+
+
+class Job:
+    """What the coordinator knows of a job; a test's behaviour writes it."""
+
+    def __init__(self, job: JobRecord) -> None:
+        self.record = job
+        self.logs = dict.fromkeys(STREAMS, b"")
+        self.kept_from = dict.fromkeys(STREAMS, 0)
+        self.ended = dict.fromkeys(STREAMS, False)
+        self.changed = trio.Event()
+        self.canceled = trio.Event()
+        self.position = Position()
+        self.signs = 0
+        self.heartbeats = 0
+
+    def write(self, data: bytes, kind: Kind = Kind.STDOUT) -> None:
+        self.logs[kind] += data
+        self.wake()
+
+    def start(self) -> None:
+        """A new attempt runs."""
+        self.update(status="running", attempt=self.record.attempt + 1, worker_id="w1")
+        self.logs = dict.fromkeys(STREAMS, b"")
+        self.ended = dict.fromkeys(STREAMS, False)
+        self.position = Position(attempt=self.record.attempt)
+
+    def finish(self, status: str = "completed", **changes: Any) -> None:
+        self.ended = dict.fromkeys(STREAMS, True)
+        self.update(status=status, **changes)
+
+    def update(self, **changes: Any) -> None:
+        self.record = msgspec.structs.replace(self.record, **changes)
+        self.wake()
+
+    def wake(self) -> None:
+        self.changed.set()
+        self.changed = trio.Event()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something about this job holds."""
+        while not holds():
+            await self.changed.wait()
+
+    def acknowledge(self, position: Position) -> None:
+        self.position = position
+        self.signs += 1
+        self.wake()
+
+    def newer(self, sent: Sent, limit: int = 1 << 30) -> list[Frame]:
+        """Frames behind what was sent, which is moved behind them; of stdout only up to `limit`."""
+        found: list[Frame] = []
+        if sent.attempt < self.record.attempt:
+            sent.attempt, sent.offsets, sent.ended = self.record.attempt, dict.fromkeys(STREAMS, 0), set()
+        for kind in STREAMS:
+            offset = max(sent.offsets[kind], self.kept_from[kind])
+            end = min(offset + CHUNK, limit) if kind is Kind.STDOUT else offset + CHUNK
+            data = self.logs[kind][offset:end]
+            eof = self.ended[kind] and offset + len(data) == len(self.logs[kind])
+            if data or (eof and kind not in sent.ended):
+                found.append(Frame(kind, self.record.attempt, offset, data, eof=eof))
+                sent.offsets[kind] = offset + len(data)
+            if eof:
+                sent.ended.add(kind)
+        if sent.status != self.record.status:
+            sent.status = self.record.status
+            found.append(Frame(Kind.STATUS, self.record.attempt, 0, codec.encode(self.record)))
+        return found
+
+    def all_sent(self, sent: Sent) -> bool:
+        return self.record.finished and sent.status == self.record.status and sent.ended == set(STREAMS)
+
+
+class Sent:
+    """What one follower was sent."""
+
+    def __init__(self, position: Position, overlap: int = 0) -> None:
+        self.attempt = position.attempt
+        self.offsets = {Kind.STDOUT: max(0, position.stdout - overlap), Kind.STDERR: position.stderr}
+        self.ended: set[Kind] = set()
+        self.status = position.status
+
+
+Behaviour = Callable[[Job], Awaitable[None]]
+
+
+class Coordinator:
+    """The server's state and its faults.
+
+    Attributes:
+        behave: run for each submitted job; what a worker would do.
+        refuse_websocket: HTTP status for the handshake; None accepts it.
+        close_after: for each connection to come: bytes of stdout after which it is closed with 1012.
+        overlap: bytes before the asked offset that are sent once more.
+        window: bytes that may be unacknowledged.
+        mangle: changes frames before they are sent.
+    """
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.nursery = nursery
+        self.jobs: dict[str, Job] = {}
+        self.submitted: list[SubmitRequest] = []
+        self.requests: list[str] = []
+        self.positions: list[Position] = []
+        self.behave: Behaviour | None = None
+        self.refuse_websocket: int | None = None
+        self.refuse_submit: list[int] = []
+        self.close_after: list[int] = []
+        self.close_codes: list[int] = []
+        self.overlap = 0
+        self.window = 1 << 22
+        self.mangle: Callable[[list[Frame]], list[Frame]] = lambda found: found
+        self.workers: list[WorkerRecord] = []
+        self.url = ""
+        self.app = QuartTrio("coordinator")
+        self.app.config["MAX_CONTENT_LENGTH"] = 64 << 20
+        self._routes()
+
+    def job(self, status: str = "running", attempt: int = 1, **changes: Any) -> Job:
+        job_id = f"01J{len(self.jobs):023d}"
+        self.jobs[job_id] = Job(record(status, attempt, job_id=job_id, **changes))
+        return self.jobs[job_id]
+
+    def _find(self, job_id: str) -> Job:
+        if job_id not in self.jobs:
+            abort(404)
+        return self.jobs[job_id]
+
+    def _routes(self) -> None:  # noqa: C901
+        app = self.app
+
+        @app.before_request
+        async def check() -> Response | None:
+            self.requests.append(f"{request.method} {request.path}")
+            return _verified(request.method, request.path, await request.get_data(), dict(request.headers))
+
+        @app.errorhandler(404)
+        async def missing(error: Exception) -> Response:
+            return _problem(404, "no such job")
+
+        @app.post("/jobs/submit")
+        async def submit() -> Response:
+            if self.refuse_submit:
+                return _problem(self.refuse_submit.pop(0), "not now", {"retry-after": "0"})
+            body = codec.decode(await request.get_data(), SubmitRequest)
+            self.submitted.append(body)
+            job = self.job(
+                "pending",
+                0,
+                binary_name=body.binary_name,
+                arguments=body.arguments,
+                paths=body.paths,
+                monitor=body.monitor,
+            )
+            if self.behave is not None:
+                self.nursery.start_soon(self.behave, job)
+            return _json(job.record)
+
+        @app.get("/jobs")
+        async def listed() -> Response:
+            return _json([job.record for job in self.jobs.values()])
+
+        @app.get("/jobs/<job_id>/status")
+        async def status(job_id: str) -> Response:
+            return _json(self._find(job_id).record)
+
+        @app.post("/jobs/<job_id>/cancel")
+        async def cancel(job_id: str) -> Response:
+            job = self._find(job_id)
+            job.canceled.set()
+            return _json(StatusReply(detail="finished before" if job.record.finished else None))
+
+        @app.post("/jobs/<job_id>/client_heartbeat")
+        async def heartbeat(job_id: str) -> Response:
+            job = self._find(job_id)
+            job.heartbeats += 1
+            job.wake()
+            return _json(StatusReply())
+
+        @app.get("/jobs/<job_id>/logs")
+        async def logs(job_id: str) -> Response:
+            self._find(job_id)
+            if request.args.get("since_message_id"):
+                return _json({"logs": [], "last_message_id": None})
+            line = {"stream": "stderr", "content": "frame=1\x1b[2J"}
+            return _json({"logs": [line, line], "last_message_id": "1"})
+
+        @app.get("/workers")
+        async def workers() -> Response:
+            return _json(self.workers)
+
+        @app.get("/workers/<worker_id>")
+        async def worker(worker_id: str) -> Response:
+            for each in self.workers:
+                if each.worker_id == worker_id:
+                    return _json(each)
+            return _problem(404, "no such worker")
+
+        @app.post("/jobs/<job_id>/follow")
+        async def poll(job_id: str) -> Response:
+            job = self._find(job_id)
+            position = codec.decode(await request.get_data(), Position)
+            self.positions.append(position)
+            job.acknowledge(position)
+            with trio.move_on_after(position.wait):
+                while True:
+                    changed = job.changed
+                    found = job.newer(Sent(position), position.stdout + self.window)
+                    if any(frame.payload for frame in found) or job.record.finished:
+                        break
+                    await changed.wait()
+            body = b"".join(frames.encode(frame) for frame in self.mangle(found))
+            return Response(body, content_type="application/octet-stream")
+
+        @app.websocket("/jobs/<job_id>/follow")
+        async def follow(job_id: str) -> None:
+            path = f"/jobs/{job_id}/follow"
+            self.requests.append(f"WS {path}")
+            if self.refuse_websocket is not None:
+                abort(Response("no", status=self.refuse_websocket))
+            refused = _verified("GET", path, b"", dict(websocket.headers))
+            if refused is not None or job_id not in self.jobs:
+                abort(401 if refused is not None else 404)
+            await websocket.accept()
+            await self._serve(self.jobs[job_id])
+
+    async def _serve(self, job: Job) -> None:
+        first = codec.decode(await websocket.receive(), Position)
+        self.positions.append(first)
+        job.acknowledge(first)
+        limit = self.close_after.pop(0) if self.close_after else 1 << 30
+        code = self.close_codes.pop(0) if self.close_codes else 1012
+        sent = Sent(first, self.overlap)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read, job)
+            while not job.all_sent(sent):
+                changed = job.changed
+                same = job.position.attempt == job.record.attempt
+                acked = job.position.stdout if same else 0
+                found = job.newer(sent, min(acked + self.window, limit))
+                if found:
+                    await websocket.send(b"".join(frames.encode(frame) for frame in self.mangle(found)))
+                elif sent.offsets[Kind.STDOUT] >= limit:
+                    await websocket.close(code, "going")
+                    nursery.cancel_scope.cancel()
+                else:
+                    await changed.wait()
+            nursery.cancel_scope.cancel()
+        await websocket.close(1000)
+
+    async def _read(self, job: Job) -> None:
+        while True:
+            position = codec.decode(await websocket.receive(), Position)
+            self.positions.append(position)
+            job.acknowledge(position)
+
+
+def _verified(method: str, path: str, body: bytes | str, headers: dict[str, str]) -> Response | None:
+    try:
+        claim = signature.read_claim({name.lower(): value for name, value in headers.items()})
+        digest = hashlib.sha256(body if isinstance(body, bytes) else body.encode()).hexdigest()
+        signature.verify(claim, KEY, method, path, digest, now=time.time(), drift=60)
+    except signature.SignatureError as error:
+        return _problem(401, str(error))
+    return None
+
+
+def _json(value: Any) -> Response:
+    return Response(codec.encode(value), content_type="application/json")
+
+
+def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    return Response(codec.encode({"detail": detail}), status=status, headers=headers)
+
+
+def worker(worker_id: str = "w1", **changes: Any) -> WorkerRecord:
+    found = WorkerRecord(
+        worker_id=worker_id,
+        status="online",
+        capabilities=["libx264"],
+        binaries=["ffmpeg", "ffprobe"],
+        paths=["Movies"],
+        registration_interval=10.0,
+        slots=4,
+        used_slots=1,
+        version="0.1.0",
+        transport="websocket",
+        last_seen=TIME,
+    )
+    return msgspec.structs.replace(found, **changes)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def running(port: int = 0) -> AsyncIterator[Coordinator]:
+    """A coordinator on a port, by default a free one; gone at the end."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    async with trio.open_nursery() as nursery:
+        coordinator = Coordinator(nursery)
+        config = Config()
+        config.bind = [f"fd://{listener.fileno()}"]
+        config.graceful_timeout = 0.1
+        config.loglevel = "CRITICAL"
+        config.websocket_max_message_size = 1 << 24
+        stop = trio.Event()
+        await nursery.start(_serve_app, coordinator.app, config, stop)
+        coordinator.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.detach()
+        yield coordinator
+        stop.set()
+        nursery.cancel_scope.cancel()
+
+
+async def _serve_app(
+    app: QuartTrio,
+    config: Config,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    await hypercorn.trio.serve(app, config, shutdown_trigger=stop.wait, task_status=task_status)

@@ -1,0 +1,71 @@
+"""What every engine has to do with jobs' output."""
+
+import pytest
+import trio
+
+from dffmpeg.model.streams import Retention, Stream
+from dffmpeg.store import Store
+
+KEEP = Retention(head=1 << 30, tail=1 << 30)
+
+
+async def test_streams_are_byte_logs(store: Store) -> None:
+    streams = store.streams
+    await streams.append("J", 1, Stream.STDERR, 0, b"abc", KEEP)
+    await streams.append("J", 1, Stream.STDERR, 3, b"\xff\r\n", KEEP)
+    await streams.append("J", 1, Stream.STDERR, 1, b"bc\xff\r\n!", KEEP)
+    await streams.append("J", 1, Stream.STDERR, 0, b"abc", KEEP)
+    assert await streams.extent("J", 1, Stream.STDERR) == 7
+    part = await streams.read("J", 1, Stream.STDERR, 0, 100)
+    assert (part.offset, part.data, part.end) == (0, b"abc\xff\r\n!", 7)
+    part = await streams.read("J", 1, Stream.STDERR, 2, 3)
+    assert (part.offset, part.data) == (2, b"c\xff\r")
+    assert (await streams.read("J", 1, Stream.STDERR, 7, 100)).data == b""
+    assert await streams.extent("J", 1, Stream.STDOUT) == 0
+    assert await streams.extent("J", 2, Stream.STDERR) == 0
+    await streams.delete("J")
+    assert await streams.extent("J", 1, Stream.STDERR) == 0
+
+
+async def test_a_read_stops_at_a_gap_and_skips_one(store: Store) -> None:
+    await store.streams.append("J", 1, Stream.STDOUT, 0, b"abc", KEEP)
+    await store.streams.append("J", 1, Stream.STDOUT, 10, b"xyz", KEEP)
+    assert (await store.streams.read("J", 1, Stream.STDOUT, 0, 100)).data == b"abc"
+    behind = await store.streams.read("J", 1, Stream.STDOUT, 3, 100)
+    assert (behind.offset, behind.data, behind.end) == (10, b"xyz", 13)
+
+
+async def test_the_middle_of_a_long_stream_is_dropped(store: Store) -> None:
+    whole = bytes(range(200))
+    for offset in range(0, 200, 5):
+        piece = whole[offset : offset + 5]
+        await store.streams.append("J", 1, Stream.STDERR, offset, piece, Retention(head=20, tail=30))
+    head = await store.streams.read("J", 1, Stream.STDERR, 0, 1000)
+    assert head.data == whole[:20]
+    tail = await store.streams.read("J", 1, Stream.STDERR, 20, 1000)
+    assert (tail.offset, tail.data, tail.end) == (170, whole[170:], 200)
+
+
+@pytest.mark.parametrize(("head", "tail"), [(10, 0), (0, 0), (0, 7)])
+async def test_a_stream_s_end_is_known_however_little_is_kept(store: Store, head: int, tail: int) -> None:
+    keep = Retention(head=head, tail=tail)
+    for offset in range(0, 50, 5):
+        await store.streams.append("J", 1, Stream.STDOUT, offset, b"12345", keep)
+        assert await store.streams.extent("J", 1, Stream.STDOUT) == offset + 5
+    await store.streams.append("J", 1, Stream.STDOUT, 20, b"xxxxx", keep)
+    assert (await store.streams.read("J", 1, Stream.STDOUT, 20, 5)).data != b"xxxxx"
+
+
+async def test_a_reader_of_a_growing_stream_never_sees_more_than_its_end(store: Store) -> None:
+    async def grow() -> None:
+        for offset in range(0, 300, 3):
+            await store.streams.append("J", 1, Stream.STDOUT, offset, b"abc", KEEP)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(grow)
+        end = 0
+        while end < 300:
+            part = await store.streams.read("J", 1, Stream.STDOUT, 0, 1000)
+            assert part.data == (b"abc" * 100)[: len(part.data)]
+            assert part.offset + len(part.data) <= part.end
+            end = part.end

@@ -1,0 +1,159 @@
+"""Health, metrics, administration, debugging, and the dashboard's routes."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+import msgspec
+import pytest
+
+from dffmpeg.actors import ActorStopped
+from dffmpeg.errors import ConfigurationError, Refused
+from dffmpeg.web.metrics import Counted, count
+from dffmpeg.wire import times
+from tests.web.conftest import Site, serving
+
+
+async def get(site: Site, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.get(site.url + path, headers=headers)
+
+
+async def test_health(site: Site) -> None:
+    answer = await get(site, "/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "online", "version": "1"})
+    assert (await get(site, "/health?deep=true")).json()["databases"] == {}
+    assert (await get(site, "/health?deep=perhaps")).status_code == 422
+    site.operations.health_status = "unhealthy"
+    assert (await get(site, "/health")).status_code == 500
+    site.operations.failure = ActorStopped("store ended")
+    assert (await get(site, "/health")).status_code == 503
+
+
+def test_counts() -> None:
+    now = time.time()
+
+    def job(status: str, age: float, worker: str | None, binary: str = "ffmpeg") -> Counted:
+        return Counted(
+            binary_name=binary, worker_id=worker, status=status, last_update=times.to_wire(now - age)
+        )
+
+    counts = count(
+        [
+            job("running", 4000, "w"),
+            job("pending", 1, None, "ffprobe"),
+            job("completed", 30, "w"),
+            job("failed", 90, "v"),
+            job("canceled", 400, "v"),
+        ],
+        now,
+    )
+    assert counts == {
+        "total": {"current": 2, "last_1m": 3, "last_5m": 4},
+        "per_binary": {
+            "ffmpeg": {"current": 1, "last_1m": 2, "last_5m": 3},
+            "ffprobe": {"current": 1, "last_1m": 1, "last_5m": 1},
+        },
+        "per_worker": {
+            "w": {"current": 1, "last_1m": 2, "last_5m": 2},
+            "v": {"current": 0, "last_1m": 0, "last_5m": 1},
+        },
+    }
+
+
+async def test_metrics(site: Site) -> None:
+    await site.submit()
+    async with site.http() as client:
+        metrics = msgspec.json.decode(await client.request("GET", "/metrics"))
+    assert metrics["total"] == {"current": 1, "last_1m": 1, "last_5m": 1}
+    assert metrics["per_worker"] == {}
+
+
+async def test_tree_and_janitor(site: Site) -> None:
+    async with site.http("admin") as admin:
+        tree = msgspec.json.decode(await admin.request("GET", "/admin/tree"))
+        assert tree["id"] == "coordinator"
+        assert [(child["id"], child["state"]) for child in tree["children"]] == [("web", "running")]
+        await admin.request("POST", "/admin/janitor", json={"action": "clean_jobs"})
+        with pytest.raises(Refused) as refusal:
+            await admin.request("POST", "/admin/janitor", json={"action": "format"})
+        assert refusal.value.status == 422
+    assert site.operations.swept == ["clean_jobs"]
+
+
+async def test_crash_of_what_is_not_there() -> None:
+    async with serving({"debug": {"routes": True}}) as site, site.http("admin") as admin:
+        with pytest.raises(Refused) as refusal:
+            await admin.request("POST", "/debug/crash", json={"path": "coordinator/nobody"})
+        assert refusal.value.status == 404
+        assert site.crashed == []
+
+
+async def test_dashboard_routes(site: Site) -> None:
+    redirection = await get(site, "/")
+    assert (redirection.status_code, redirection.headers["location"]) == (302, "status")
+    page = await get(site, "/status")
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for name, kind in (("dashboard.css", "text/css"), ("dashboard.js", "text/javascript")):
+        assert f'"status/{name}"' in page.text
+        asset = await get(site, f"/status/{name}")
+        assert asset.headers["content-type"].startswith(kind)
+        assert asset.text
+    assert (await get(site, "/status/dashboard.html")).status_code == 404
+    assert (await get(site, "/status/..%2fapp.py")).status_code == 404
+
+
+async def test_page_needs_nothing_from_elsewhere(site: Site) -> None:
+    for path in ("/status", "/status/dashboard.css", "/status/dashboard.js"):
+        text = (await get(site, path)).text
+        assert "//" not in text.replace("http://www.w3.org/2000/svg", "").replace("// ", "")
+        # Inline code and styles would need a weaker policy, absolute paths would miss a proxy's prefix.
+        assert " style=" not in text
+        assert ' src="/' not in text
+        assert ' href="/' not in text
+
+
+async def test_dashboard_data(site: Site) -> None:
+    await site.submit(arguments=["<script>alert(1)</script>"])
+    data = await get(site, "/status/data?window=60")
+    assert data.headers["content-type"] == "application/json"
+    assert data.headers["x-content-type-options"] == "nosniff"
+    assert [job["binary_name"] for job in data.json()["jobs"]] == ["ffmpeg"]
+    assert (await get(site, "/status/data?window=nan")).status_code == 422
+
+
+async def test_dashboard_is_for_some_addresses() -> None:
+    for allowed, trusted, forwarded, status in (
+        ([], [], None, 403),
+        (["10.0.0.0/8"], [], "10.0.0.1", 403),
+        (["10.0.0.0/8"], ["127.0.0.1"], "10.0.0.1", 200),
+        (["127.0.0.0/8"], ["127.0.0.1"], "8.8.8.8", 403),
+        (["127.0.0.0/8"], [], "8.8.8.8", 403),
+        (["127.0.0.0/8"], [], None, 200),
+    ):
+        config = {"allowed_dashboard_ips": allowed, "security": {"trusted_proxies": trusted}}
+        async with serving(config) as site:
+            headers = {"x-forwarded-for": forwarded} if forwarded else {}
+            for path in ("/status", "/status/data", "/status/dashboard.css"):
+                assert (await get(site, path, headers)).status_code == status
+
+
+async def test_dashboard_can_be_switched_off() -> None:
+    async with serving({"web_dashboard_enabled": False}) as site:
+        for path in ("/", "/status", "/status/data"):
+            assert (await get(site, path)).status_code == 404
+
+
+async def test_networks_that_are_none() -> None:
+    for config, key in (
+        ({"allowed_dashboard_ips": ["everyone"]}, "allowed_dashboard_ips"),
+        ({"security": {"trusted_proxies": ["10.0.0.0/99"]}}, "trusted_proxies"),
+    ):
+        with pytest.raises(ConfigurationError, match=key):
+            async with serving(config):
+                pass
