@@ -42,11 +42,12 @@ class Database:
         Raises:
             StoreUnavailable: the database is not open, or failed.
         """
-        if not self._open:
-            raise StoreUnavailable("the database is not open")
         return await trio.to_thread.run_sync(self._read, query, limiter=self._readers)
 
     def _read(self, query: Callable[[sa.Connection], T]) -> T:
+        # Asked here: it may have been closed while this query waited for its turn.
+        if not self._open:
+            raise StoreUnavailable("the database is not open")
         with translated(), self._reading.connect() as connection:
             return query(connection)
 
@@ -91,10 +92,21 @@ class Database:
                 raise
         finally:
             self._open = False
+            await self._last_reader()
             self._reading.dispose()
             self._writing.dispose()
         if failure is not None:
             raise failure
+
+    async def _last_reader(self) -> None:
+        """Wait until no query is under way: an engine that is disposed of while one is never
+        closes that query's connection."""
+        with trio.CancelScope(shield=True):
+            places = [object() for _ in range(READERS)]
+            for place in places:
+                await self._readers.acquire_on_behalf_of(place)
+            for place in places:
+                self._readers.release_on_behalf_of(place)
 
     def _prepare(self) -> None:
         try:
