@@ -157,7 +157,7 @@ class Progress:
                 changes["stdout"] = frame.end
             case Kind.STDERR:
                 changes["stderr"] = frame.end
-            case Kind.STDIN:
+            case Kind.INPUT:
                 raise ValueError("a follower is not sent what goes into the job")
         if frame.eof:
             self._ended.add(frame.kind)

@@ -1,10 +1,10 @@
 """Frames: how byte streams travel, addressed by job attempt, stream and offset.
 
-The same frame is a WebSocket's binary message, a part of a worker's output
-request, and a part of a follower's poll answer. A body may hold many, one
-behind the other. Nothing in here decodes or splits what a program wrote.
+The same frame is a part of a WebSocket's binary message, of a worker's output
+request, and of a follower's poll answer. A body may hold many, one behind the
+other. Nothing in here decodes or splits what a program wrote.
 
-Layout, network byte order: kind (1), flags (1), reserved (2), attempt (4),
+Layout, network byte order: kind (1), flags (1), descriptor (2), attempt (4),
 offset (8), floor (8), length (4), then `length` bytes.
 """
 
@@ -24,20 +24,33 @@ MAX_PAYLOAD = 1 << 20
 """Largest payload of one frame, bytes."""
 
 
+CONTROL = 0xFFFF
+"""The number, among the inputs, of the stream of control records: see `dffmpeg.wire.control`."""
+
+
 class Kind(IntEnum):
     """What a frame's payload is."""
 
-    STDIN = 0
+    INPUT = 0
+    """Of what travels to the program: descriptor 0, a further one, or `CONTROL`."""
     STDOUT = 1
     STDERR = 2
     STATUS = 3
     """A job record as JSON; offset and floor are 0."""
+    OUTPUT = 4
+    """Of what the program wrote to another descriptor than 1 and 2, whose number the frame has."""
+    ACK = 5
+    """No payload: of the stream `descriptor` the frame's sender has everything before `offset`, and
+    nobody will ask again for what is before `floor`. It is about an input where the program's
+    side says it, about an output where the caller's side does."""
 
 
 class Flag(IntFlag):
     NONE = 0
     EOF = 1
-    """The stream ends where this frame ends."""
+    """The stream ends where this frame ends; in an ACK: its end has arrived too."""
+    RESEND = 2
+    """In an ACK: what came behind `offset` did not join on. Go back to there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,9 @@ class Frame:
         offset: where in the stream the payload begins, bytes.
         floor: the oldest offset that the sender still holds. A receiver that
             knows less than that (it lost its memory) may begin there.
+        descriptor: which stream, for the kinds that are about more than one: the program's file
+            descriptor, or `CONTROL`.
+        resend: only in an ACK, see `Flag.RESEND`.
     """
 
     kind: Kind
@@ -56,6 +72,8 @@ class Frame:
     payload: bytes
     floor: int = 0
     eof: bool = False
+    descriptor: int = 0
+    resend: bool = False
 
     @property
     def end(self) -> int:
@@ -65,9 +83,15 @@ class Frame:
 
 def encode(frame: Frame) -> bytes:
     """The frame as it travels."""
-    flags = Flag.EOF if frame.eof else Flag.NONE
-    header = _HEADER.pack(frame.kind, flags, 0, frame.attempt, frame.offset, frame.floor, len(frame.payload))
-    return header + frame.payload
+    return header(frame) + frame.payload
+
+
+def header(frame: Frame) -> bytes:
+    """What stands in front of the frame's payload."""
+    flags = (Flag.EOF if frame.eof else 0) | (Flag.RESEND if frame.resend else 0)
+    return _HEADER.pack(
+        frame.kind, flags, frame.descriptor, frame.attempt, frame.offset, frame.floor, len(frame.payload)
+    )
 
 
 def decode_all(body: bytes) -> Iterator[Frame]:
@@ -81,7 +105,7 @@ def decode_all(body: bytes) -> Iterator[Frame]:
     while position < len(view):
         if len(view) - position < HEADER_BYTES:
             raise BadInput(f"frame at byte {position}: the header is cut short")
-        kind, flags, _, attempt, offset, floor, length = _HEADER.unpack_from(view, position)
+        kind, flags, descriptor, attempt, offset, floor, length = _HEADER.unpack_from(view, position)
         start = position + HEADER_BYTES
         if length > MAX_PAYLOAD:
             raise BadInput(f"frame at byte {position}: {length} bytes, at most {MAX_PAYLOAD} are allowed")
@@ -94,6 +118,13 @@ def decode_all(body: bytes) -> Iterator[Frame]:
         if offset + length >= 1 << 63:
             raise BadInput(f"frame at byte {position}: the offset is out of range")
         yield Frame(
-            known, attempt, offset, bytes(view[start : start + length]), floor, bool(flags & Flag.EOF)
+            known,
+            attempt,
+            offset,
+            bytes(view[start : start + length]),
+            floor,
+            bool(flags & Flag.EOF),
+            descriptor,
+            bool(flags & Flag.RESEND),
         )
         position = start + length

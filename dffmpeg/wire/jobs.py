@@ -20,14 +20,78 @@ Signal = Annotated[int, msgspec.Meta(ge=1, le=255)]
 Reason = Annotated[str, msgspec.Meta(max_length=2000)]
 
 
-class SubmitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """POST /jobs/submit.
+DescriptorNumber = Annotated[int, msgspec.Meta(ge=0, le=1023)]
 
-    `arguments` and `working_directory` are in the `$Name` form; `client_paths`
-    says which of the client's directories each name stands for.
+
+class Descriptor(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What one of the program's file descriptors is, as its caller has it.
+
+    Attributes:
+        kind: `closed`: not open. `null`: /dev/null. `pipe`: bytes travel, in `direction` as the program
+            sees it. `terminal`: a pseudo-terminal at the worker; all descriptors of this kind share
+            one. `same`: another number for the open file of the lower descriptor `of`. `file`: the file
+            `path` itself, opened at the worker in `direction`, standing at `offset`.
+        direction: `in`: the program reads it; `out`: it writes it.
+        path: in the `$Name` form.
+    """
+
+    number: DescriptorNumber
+    kind: Literal["closed", "null", "pipe", "terminal", "same", "file"]
+    direction: Literal["in", "out"] = "in"
+    of: DescriptorNumber | None = None
+    path: ByteString | None = None
+    offset: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
+    append: bool = False
+
+
+class Terminal(msgspec.Struct, kw_only=True):
+    """A terminal's size in characters."""
+
+    rows: Annotated[int, msgspec.Meta(ge=0, le=65535)]
+    columns: Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class Credentials(msgspec.Struct, kw_only=True):
+    """Who the caller is on its machine, credentials(7). A worker may be told to run the program as the same."""
+
+    uid: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+    gid: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+    groups: Annotated[
+        list[Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]], msgspec.Meta(max_length=1024)
+    ] = []
+
+
+class Launch(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a program inherits from its caller besides its arguments and its working directory.
+
+    Attributes:
+        environment: variables to set; what else it gets is the worker's own environment without them.
+        umask: None is the worker's.
+        ignored_signals: numbers of the signals that are ignored when the program starts.
+        descriptors: empty means 0 is /dev/null, 1 and 2 are pipes. Numbers that are not listed are closed.
+        terminal: the size, where a descriptor is a terminal.
+    """
+
+    environment: dict[str, ByteString] = {}
+    umask: Annotated[int, msgspec.Meta(ge=0, le=0o777)] | None = None
+    ignored_signals: Annotated[list[Signal], msgspec.Meta(max_length=64)] = []
+    descriptors: Annotated[list[Descriptor], msgspec.Meta(max_length=64)] = []
+    terminal: Terminal | None = None
+    credentials: Credentials | None = None
+
+
+class SubmitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """POST /jobs/submit, and the first message of a run.
+
+    `arguments` and `working_directory` are in the `$Name` form; `client_paths` says which of the
+    client's directories each name stands for: all of the client's, while `paths` are those
+    that the job cannot do without. `job_id`, a ULID of the submitter's making, makes repeating a
+    submission harmless.
     """
 
     binary_name: Name
+    job_id: Annotated[str, msgspec.Meta(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")] | None = None
+    launch: Launch | None = None
     arguments: list[ByteString] = []
     paths: list[Name] = []
     working_directory: ByteString | None = None
@@ -86,7 +150,7 @@ class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
 class FinishReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     """POST /jobs/{id}/status: how an attempt ended.
 
-    `stdout` and `stderr` are the streams' lengths in bytes: the coordinator
+    `stdout`, `stderr` and `others` (by descriptor) are the outputs' lengths in bytes: the coordinator
     refuses (409) while it has received less, and the worker sends the rest first.
     """
 
@@ -97,6 +161,7 @@ class FinishReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: Reason | None = None
     stdout: Annotated[int, msgspec.Meta(ge=0)] | None = None
     stderr: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    others: dict[DescriptorNumber, Annotated[int, msgspec.Meta(ge=0)]] = {}
 
 
 class StreamAck(msgspec.Struct, kw_only=True):
@@ -120,12 +185,14 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     The first message on the follow WebSocket, every later one there, and the
     body of POST /jobs/{id}/follow. `owner`: this follower is the caller that
     the job belongs to, whose pace ffmpeg has to follow. `wait`: seconds that a
-    poll may be held when there is nothing new.
+    poll may be held when there is nothing new. `others`: offsets in the outputs
+    that are neither stdout nor stderr, by descriptor.
     """
 
     attempt: Attempt = 0
     stdout: Annotated[int, msgspec.Meta(ge=0)] = 0
     stderr: Annotated[int, msgspec.Meta(ge=0)] = 0
+    others: dict[DescriptorNumber, Annotated[int, msgspec.Meta(ge=0)]] = {}
     status: str | None = None
     owner: bool = False
     wait: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from dffmpeg.wire.bytestring import ByteString
-from dffmpeg.wire.jobs import Attempt, Name, Seconds
+from dffmpeg.wire.jobs import Attempt, Launch, Name, Seconds
 
 
 class AttemptRef(msgspec.Struct, kw_only=True, frozen=True):
@@ -27,6 +27,7 @@ class JobRequest(msgspec.Struct, kw_only=True):
     paths: list[str]
     working_directory: ByteString | None
     client_paths: dict[str, ByteString] = {}
+    launch: Launch | None = None
     heartbeat_interval: float
 
 
