@@ -52,7 +52,7 @@ class Terminal(msgspec.Struct, kw_only=True):
 
 
 class Credentials(msgspec.Struct, kw_only=True):
-    """Who the caller is on its machine, credentials(7). A worker may be told to run the program as the same."""
+    """Who the caller is on its machine, credentials(7). Workers may run the program as the same."""
 
     uid: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
     gid: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
