@@ -1,4 +1,4 @@
-"""A stand-in for the user nobody, whom some cases run as: with a key, a configuration and an interpreter of its own."""
+"""A stand-in for the user nobody, as whom some cases run: its own key, configuration and interpreter."""
 
 from __future__ import annotations
 
@@ -65,7 +65,6 @@ def write_stand_in(file: Path, real: Path, config: Path, program: list[str]) -> 
         "from dffmpeg.client.proxy import main\nsys.exit(main())\n"
     )
     command = shlex.join([*program, "-EP", str(others)])
-    file.write_text(
-        f'#!/bin/sh\n[ -x {shlex.quote(str(real))} ] && exec {shlex.quote(str(real))} "$@"\nexec {command} "$@"\n'
-    )
+    ours = shlex.quote(str(real))
+    file.write_text(f'#!/bin/sh\n[ -x {ours} ] && exec {ours} "$@"\nexec {command} "$@"\n')
     file.chmod(0o755)
