@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Command, Credentials, Descriptor
 from dffmpeg.actors.namespaces import FileTree
 from dffmpeg.errors import BadInput, DffmpegError
-from dffmpeg.model import environment
-from dffmpeg.model.paths import PathError, spans, to_directories, validated
+from dffmpeg.model import environment, paths
+from dffmpeg.model.paths import PathError, validated
 from dffmpeg.model.views import Bind, ViewError, ViewPlan, plan
 from dffmpeg.wire import bytestring, jobs
 from dffmpeg.wire.jobs import Launch
@@ -58,7 +58,7 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
         job = _Job(request)
         command = job.command(program, machine.present)
         if request.paths:
-            _check_links(job.paths_of(command), machine.present)
+            _check_links(command, machine.present)
         view, directories = _view(request, program, machine)
         if view is not None:
             # In its view the program has the client's own names, so also the client's own words.
@@ -82,37 +82,27 @@ class _Job:
 
     def command(self, program: bytes, directories: Mapping[str, bytes]) -> Command:
         """The command with these directories."""
-        arguments = tuple(to_directories(one, directories, self._names) for one in self._arguments)
+        arguments = tuple(paths.arguments_to_directories(self._arguments, directories, self._names))
         if self._directory is None:
             return Command(program, arguments)
-        directory = to_directories(self._directory, directories, self._names)
+        directory = paths.path_to_directory(self._directory, directories, self._names)
         if not directory.startswith(b"/"):
             raise NotRunnable("the working directory is not a mapped path")
         return Command(program, arguments, directory)
 
-    @staticmethod
-    def paths_of(command: Command) -> Iterable[bytes]:
-        """Everything in which a path may stand."""
-        return command.arguments if command.directory is None else (*command.arguments, command.directory)
 
-
-def _check_links(arguments: Iterable[bytes], directories: Mapping[str, bytes]) -> None:
+def _check_links(command: Command, directories: Mapping[str, bytes]) -> None:
     """A path in a mapped directory must still be in one after symbolic links were followed."""
     mapped = tuple(directories.values())
     real = _real(directories)
-    for argument in arguments:
-        for start, end in spans(argument):
-            path = argument[start:end]
-            if _inside(path, mapped) and not _inside(os.path.realpath(path), real):
-                raise NotRunnable(f"{bytestring.display(path)} is a link that leaves the mapped directories")
+    named = [place.path for place in paths.places_in(command.arguments)]
+    for path in named if command.directory is None else [*named, command.directory]:
+        if paths.inside(path, mapped) and not paths.inside(os.path.realpath(path), real):
+            raise NotRunnable(f"{bytestring.display(path)} is a link that leaves the mapped directories")
 
 
 def _real(directories: Mapping[str, bytes]) -> tuple[bytes, ...]:
     return tuple(os.path.realpath(directory) for directory in directories.values())
-
-
-def _inside(path: bytes, directories: Iterable[bytes]) -> bool:
-    return any(path == directory or path.startswith(directory + b"/") for directory in directories)
 
 
 def _view(
@@ -161,11 +151,11 @@ def _launched(
 ) -> Command:
     """The command with what its program inherits from its caller."""
     given = {
-        name.encode("utf-8", "surrogateescape"): to_directories(
-            bytestring.from_wire(value, f"launch.environment.{name}"), directories, request.paths
-        )
+        name.encode("utf-8", "surrogateescape"): bytestring.from_wire(value, f"launch.environment.{name}")
         for name, value in launch.environment.items()
     }
+    if b"FFREPORT" in given:
+        given[b"FFREPORT"] = paths.report_to_directories(given[b"FFREPORT"], directories, request.paths)
     credentials = None
     if machine.as_caller and launch.credentials is not None and os.geteuid() == 0:
         caller = launch.credentials
@@ -205,7 +195,7 @@ def _file(
     if one.path is None:
         raise BadInput(f"launch.descriptors: {one.number} is a file without a path")
     travelled = bytestring.from_wire(one.path, "launch.descriptors.path")
-    path = to_directories(travelled, present, names)
-    if not _inside(path, present.values()):
+    path = paths.path_to_directory(travelled, present, names)
+    if not paths.inside(path, present.values()):
         raise BadInput(f"launch.descriptors: {bytestring.display(travelled)} is not a mapped path")
     return replace(made, path=path, below=_real(present))

@@ -71,6 +71,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
     Leases: {
         "worker": "A worker that did not renew for so long is lost, and its jobs move.",
         "worker_disconnect": "The same, once its downlink was closed from its end.",
+        "client_disconnect": "A monitored job is killed so long after its client closed its connection.",
         "client_factor": "A monitored job is canceled after so many heartbeat intervals without its client.",
     },
     Streams: {
