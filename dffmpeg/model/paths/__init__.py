@@ -19,11 +19,13 @@ from dffmpeg.model.paths.mapping import (
     report_to_variables,
 )
 from dffmpeg.model.paths.places import Place, Use, places_in, report_places
+from dffmpeg.model.paths.printed import PrintedPaths
 from dffmpeg.model.paths.unmapped import Suspect, suspects
 
 __all__ = [
     "PathError",
     "Place",
+    "PrintedPaths",
     "Suspect",
     "Use",
     "arguments_to_directories",
