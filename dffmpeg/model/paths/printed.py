@@ -28,10 +28,12 @@ class PrintedPaths:
             if here[name] not in self._replacements:
                 self._replacements[here[name]] = there[name]
         self._longest_first = sorted(self._replacements, key=len, reverse=True)
-        names = b"|".join(re.escape(name) for name in self._longest_first)
-        self._open = re.compile(rb"(?<!" + _INSIDE + rb")(?:" + names + rb")(?=" + _BEHIND + rb")")
-        self._closed = re.compile(rb"(?<!" + _INSIDE + rb")(?:" + names + rb")(?=" + _BEHIND + rb"|\Z)")
-        self._beginning = re.compile(rb"(?<!" + _INSIDE + rb")/")
+        # The slash comes first, since a literal at the front makes the search many times faster.
+        slash = rb"/(?<!" + _INSIDE + rb"/)"
+        names = b"|".join(re.escape(name[1:]) for name in self._longest_first)
+        self._open = re.compile(slash + rb"(?:" + names + rb")(?=" + _BEHIND + rb")")
+        self._closed = re.compile(slash + rb"(?:" + names + rb")(?=" + _BEHIND + rb"|\Z)")
+        self._beginning = re.compile(slash)
         self._before = b""
         self._held = b""
 
