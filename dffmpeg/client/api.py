@@ -22,6 +22,7 @@ from typing import Any, Self
 import msgspec
 import trio
 
+from dffmpeg.client import unmapped
 from dffmpeg.client.events import Event, Gap, Output, Status
 from dffmpeg.client.following import Follower
 from dffmpeg.client.handing import Handing
@@ -133,14 +134,24 @@ class Client:
         pending_timeout: float | None = None,
         max_attempts: int | None = None,
     ) -> SubmitRequest:
-        """What `submit` sends: the arguments with mapped directories as variables."""
+        """What `submit` sends: the arguments with mapped directories as variables.
+
+        Raises:
+            PathError: a path is there for the caller and not mapped, if `unmapped_paths` forbids that.
+        """
         encoded = [os.fsencode(argument) for argument in arguments]
         variables, names = paths.arguments_to_variables(encoded, self._directories)
         used = set(names)
+        here = _working_directory(cwd)
+        directory, found = paths.path_to_variable(here or b"", self._directories)
+        used.update(found)
+        unmapped.check(
+            self.config.unmapped_paths, binary, encoded, self._directories, cwd=here, cwd_mapped=bool(found)
+        )
         return SubmitRequest(
             binary_name=_identifier("program", binary),
             arguments=bytestring.list_to_wire(variables),
-            working_directory=self._working_directory(cwd, used),
+            working_directory=bytestring.to_wire(directory) if found else None,
             paths=sorted(used),
             client_paths={name: bytestring.to_wire(path) for name, path in self._directories.items()},
             supported_transports=self.config.transports,
@@ -149,17 +160,6 @@ class Client:
             pending_timeout=pending_timeout if pending_timeout is not None else self.config.pending_timeout,
             max_attempts=max_attempts,
         )
-
-    def _working_directory(self, cwd: Argument | None, used: set[str]) -> bytestring.ByteString | None:
-        if cwd is None:
-            try:
-                cwd = os.getcwdb()
-            except FileNotFoundError:
-                # It was removed under us; a program that runs here has none either.
-                return None
-        variables, names = paths.path_to_variable(os.fsencode(cwd), self._directories)
-        used.update(names)
-        return bytestring.to_wire(variables) if names else None
 
     async def submit(
         self,
@@ -370,6 +370,14 @@ class Client:
                 await self.cancel(job_id)
             except DffmpegError as error:
                 self._note(f"job {job_id} could not be canceled: {error}")
+
+
+def _working_directory(cwd: Argument | None) -> bytes | None:
+    try:
+        return os.fsencode(cwd) if cwd is not None else os.getcwdb()
+    except FileNotFoundError:
+        # It was removed under us; a program that runs here has none either.
+        return None
 
 
 def _identifier(what: str, text: str) -> str:

@@ -126,6 +126,9 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
     ClientConfig: {
         **_CONNECTION,
         "paths": _PATHS,
+        "unmapped_paths": "What to do about a path that is there for the caller and that no mapping "
+        "covers, so that a worker would look for it, or write it, somewhere else: "
+        '"error" before the job starts, "warn", "ignore".',
         "transports": "Ways to follow a job, in order of preference.",
         "heartbeat_interval": "Seconds between a job's heartbeats.",
         "pending_timeout": "Seconds after which a job that no worker took is given up. "
