@@ -22,17 +22,16 @@ from typing import Any, Self
 import msgspec
 import trio
 
-from dffmpeg.client.events import Event, Gap, Output, Status
+from dffmpeg.backoff import Backoff
+from dffmpeg.client.events import STDERR, STDOUT, Event, Gap, Output, Status
 from dffmpeg.client.following import Follower
 from dffmpeg.client.handing import Handing
 from dffmpeg.configuration import load
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import BadInput, ConfigurationError, DffmpegError, NotConnected, Refused, single_error
 from dffmpeg.model import paths
-from dffmpeg.supervisors.backoff import Backoff
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.wire import bytestring, signature
-from dffmpeg.wire.frames import Kind
 from dffmpeg.wire.jobs import JobRecord, LogLine, StatusReply, SubmitRequest
 from dffmpeg.wire.workers import WorkerRecord
 
@@ -297,6 +296,7 @@ class Client:
 
     def _follower(self, job_id: str, owner: bool, deliver: Callable[[Event], Awaitable[None]]) -> Follower:
         return Follower(
+            lambda: self._http,
             self._http,
             job_id,
             owner=owner,
@@ -325,9 +325,12 @@ class Client:
             Exception: whatever a sink raised.
         """
 
+        sinks = {STDOUT: stdout, STDERR: stderr}
+
         async def pass_on(event: Event) -> None:
             if isinstance(event, Output):
-                await (stdout if event.stream is Kind.STDOUT else stderr)(event.data)
+                if event.stream in sinks:
+                    await sinks[event.stream](event.data)
             elif on_event is not None:
                 await on_event(event)
 

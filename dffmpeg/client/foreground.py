@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import trio
 
+from dffmpeg.backoff import Backoff
 from dffmpeg.client import endings
 from dffmpeg.client.api import Client, Outcome
 from dffmpeg.client.endings import Ending
 from dffmpeg.client.sinks import StdoutClosed, standard_error, standard_output
 from dffmpeg.errors import DffmpegError, Refused, Unreachable, single_error
-from dffmpeg.supervisors.backoff import Backoff
 from dffmpeg.wire.jobs import JobRecord
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

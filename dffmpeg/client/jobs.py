@@ -13,7 +13,7 @@ from dffmpeg.client import endings, tables
 from dffmpeg.client.api import Client
 from dffmpeg.client.command import Invocation
 from dffmpeg.client.endings import Ending
-from dffmpeg.client.events import Gap, Status
+from dffmpeg.client.events import Gap, Status, stream_name
 from dffmpeg.client.foreground import Foreground, not_ignored, of_outcome
 from dffmpeg.client.sinks import StdoutClosed, standard_error, standard_output
 from dffmpeg.errors import DffmpegError, single_error
@@ -99,7 +99,7 @@ async def _deliver(client: Client, job_id: str) -> Ending:
 
     async def mark(event: Status | Gap) -> None:
         if isinstance(event, Gap):
-            line = f"dffmpeg: {event.missing} bytes of {event.stream.name.lower()} were not kept\n"
+            line = f"dffmpeg: {event.missing} bytes of {stream_name(event.stream)} were not kept\n"
             await stderr(line.encode("ascii"))
 
     try:
