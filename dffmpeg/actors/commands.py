@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from dffmpeg.actors.spawning import Command
 from dffmpeg.errors import BadInput, DffmpegError
-from dffmpeg.model.paths import PathError, spans, to_directories
+from dffmpeg.model import paths
+from dffmpeg.model.paths import PathError
 from dffmpeg.wire import bytestring
 from dffmpeg.wire.workers import JobRequest
 
@@ -40,30 +41,27 @@ def prepare(
         raise NotRunnable(f"the path ${missing[0]} is not mapped or not there on this worker")
     try:
         raw = bytestring.list_from_wire(request.arguments, "arguments")
-        arguments = tuple(to_directories(argument, present, request.paths) for argument in raw)
+        arguments = tuple(paths.arguments_to_directories(raw, present, request.paths))
         directory = None
         if request.working_directory is not None:
             travelled = bytestring.from_wire(request.working_directory, "working_directory")
-            directory = to_directories(travelled, present, request.paths)
+            directory = paths.path_to_directory(travelled, present, request.paths)
             if not directory.startswith(b"/"):
                 raise NotRunnable("the working directory is not a mapped path")
     except (BadInput, PathError) as error:
         raise NotRunnable(str(error)) from error
     if request.paths:
-        _check_links(arguments if directory is None else (*arguments, directory), present)
+        _check_links(arguments, directory, present)
     return Command(program, arguments, directory)
 
 
-def _check_links(arguments: Iterable[bytes], directories: Mapping[str, bytes]) -> None:
+def _check_links(
+    arguments: Sequence[bytes], directory: bytes | None, directories: Mapping[str, bytes]
+) -> None:
     """A path in a mapped directory must still be in one after symbolic links were followed."""
     mapped = tuple(directories.values())
-    real = tuple(os.path.realpath(directory) for directory in mapped)
-    for argument in arguments:
-        for start, end in spans(argument):
-            path = argument[start:end]
-            if _inside(path, mapped) and not _inside(os.path.realpath(path), real):
-                raise NotRunnable(f"{bytestring.display(path)} is a link that leaves the mapped directories")
-
-
-def _inside(path: bytes, directories: Iterable[bytes]) -> bool:
-    return any(path == directory or path.startswith(directory + b"/") for directory in directories)
+    real = tuple(os.path.realpath(path) for path in mapped)
+    named = [place.path for place in paths.places_in(arguments)]
+    for path in named if directory is None else [*named, directory]:
+        if paths.inside(path, mapped) and not paths.inside(os.path.realpath(path), real):
+            raise NotRunnable(f"{bytestring.display(path)} is a link that leaves the mapped directories")

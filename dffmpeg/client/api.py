@@ -133,20 +133,15 @@ class Client:
         max_attempts: int | None = None,
     ) -> SubmitRequest:
         """What `submit` sends: the arguments with mapped directories as variables."""
-        used: set[str] = set()
-
-        def mapped(argument: Argument) -> bytes:
-            variables, names = paths.to_variables(os.fsencode(argument), self._directories)
-            used.update(names)
-            return variables
-
-        wire_arguments = bytestring.list_to_wire(mapped(argument) for argument in arguments)
+        encoded = [os.fsencode(argument) for argument in arguments]
+        variables, names = paths.arguments_to_variables(encoded, self._directories)
+        used = set(names)
         return SubmitRequest(
             binary_name=_identifier("program", binary),
-            arguments=wire_arguments,
+            arguments=bytestring.list_to_wire(variables),
             working_directory=self._working_directory(cwd, used),
             paths=sorted(used),
-            client_paths={name: bytestring.to_wire(self._directories[name]) for name in sorted(used)},
+            client_paths={name: bytestring.to_wire(path) for name, path in self._directories.items()},
             supported_transports=self.config.transports,
             monitor=monitor,
             heartbeat_interval=self.config.heartbeat_interval,
@@ -161,7 +156,7 @@ class Client:
             except FileNotFoundError:
                 # It was removed under us; a program that runs here has none either.
                 return None
-        variables, names = paths.to_variables(os.fsencode(cwd), self._directories)
+        variables, names = paths.path_to_variable(os.fsencode(cwd), self._directories)
         used.update(names)
         return bytestring.to_wire(variables) if names else None
 
