@@ -1,4 +1,4 @@
-"""Where configuration files are searched. Imports next to nothing, because the stand-ins' shim searches too."""
+"""Where configuration files are searched. Imports next to nothing: the stand-ins' shim searches too."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def candidates(process: str) -> list[str]:
     """Where a configuration is searched when none was named, in order; absolute paths."""
     name = f"dffmpeg-{process}.toml"
     places = []
-    try:
+    try:  # noqa: SIM105 - contextlib takes long to import
         places.append(os.path.join(os.getcwd(), name))
     except FileNotFoundError:
         # The working directory may have been removed; the other places are there.

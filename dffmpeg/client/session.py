@@ -22,8 +22,8 @@ from dffmpeg.wire.jobs import Position
 if TYPE_CHECKING:
     from dffmpeg.transports.signed_http import SignedHttp
 
-    # Of the library, so that a WebSocket's user does not have to load it.
-    Http = Callable[[], SignedHttp]
+Http = Callable[[], "SignedHttp"]
+"""Gives the connection for plain requests; made when it is needed, because the library takes long to load."""
 
 ACK_BYTES = 256 * 1024
 """Bytes after which an acknowledgement does not wait for a quiet moment."""
@@ -141,6 +141,8 @@ class Session:
         self._heartbeat = heartbeat
         self._note = note
         self._transports = [name for name in transports if name in (WEBSOCKET, POLLING)] or [POLLING]
+        self.over_first = False
+        """Whether the job ended over the connection on which it was submitted."""
         self._websocket_worked = False
         self._last_sign = trio.current_time()
 
@@ -159,7 +161,9 @@ class Session:
         with single_error():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._show_life)
-                if first is None or not await self._run_is_over(first):
+                if first is not None:
+                    self.over_first = await self._run_is_over(first)
+                if not self.over_first:
                     await self._keep_following()
                 nursery.cancel_scope.cancel()
 

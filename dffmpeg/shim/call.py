@@ -21,6 +21,7 @@ class Call:
 
     Attributes:
         job_id: made here, so that a call that is handed from one engine to the next stays one job.
+        identity: what an agent must agree with us in.
         terminal: the caller's, if one of its descriptors is one.
     """
 
@@ -31,6 +32,7 @@ class Call:
         self.arguments = arguments
         self.config = config
         self.options = options
+        self.identity = ""
         self.job_id = _ulid()
         self.descriptors = descriptors.survey(arguments)
         self.reads_input = descriptors.reads_standard_input(program, arguments)
@@ -47,7 +49,7 @@ class Call:
         numbers = {
             one.number: one.number != 2
             for one in self.descriptors
-            if one.kind == "pipe" and one.direction == "out"
+            if one.kind in ("pipe", "file") and one.direction == "out"
         }
         terminal = [one.number for one in self.descriptors if one.kind == "terminal"]
         if terminal:
@@ -57,9 +59,10 @@ class Call:
     def inputs(self) -> dict[int, bool]:
         """The inputs that travel: number, and whether it is read."""
         return {
-            one.number: self.reads_input if one.number == 0 else True
+            one.number: one.kind != "file" and (one.number > 0 or self.reads_input)
             for one in self.descriptors
-            if (one.kind == "pipe" and one.direction == "in") or (one.kind == "terminal" and one.number == 0)
+            if (one.kind in ("pipe", "file") and one.direction == "in")
+            or (one.kind == "terminal" and one.number == 0)
         }
 
     def fields(self) -> list[tuple[bytes, bytes]]:
@@ -71,13 +74,14 @@ class Call:
         fields = [
             (b"v", wire.PROTOCOL),
             (b"c", os.fsencode(self.config)),
+            (b"k", os.fsencode(self.identity)),
             (b"j", self.job_id),
             (b"n", self.program),
             (b"u", b"%d" % mask),
             (b"i", who.encode()),
             *self.options,
         ]
-        try:
+        try:  # noqa: SIM105 - contextlib takes long to import
             fields.append((b"w", os.getcwdb()))
         except FileNotFoundError:
             # It was removed under us; a program that runs here has none either.

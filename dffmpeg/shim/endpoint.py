@@ -180,7 +180,7 @@ class Endpoint:
         return sum([output.progress.taken - output.written for output in self._outputs.values()])
 
     def _busy(self) -> bool:
-        return any([output.waiting for output in self._outputs.values()])
+        return any(output.waiting for output in self._outputs.values())
 
     def _flush(self, engine: socket) -> None:
         while self._unsent:
@@ -221,24 +221,29 @@ class Endpoint:
     def _handle(self, part: Part) -> None:
         if part.kind in (wire.STDOUT, wire.STDERR, wire.OUTPUT):
             self._take(part)
-        elif part.kind == wire.ACK:
-            source = self._inputs.get(part.descriptor)
-            if source is not None and part.attempt == self._attempt:
-                source.acknowledge(part.offset, part.flags)
         elif part.kind == wire.JOB:
             self._reach(part.attempt)
             self._see(bytes(part.payload))
+        elif part.kind in (wire.ACK, wire.APPENDED, wire.PIPE, wire.ANEW):
+            self._handle_input(part)
+        else:
+            self._handle_end(part)
+
+    def _handle_input(self, part: Part) -> None:
+        source = self._inputs.get(part.descriptor)
+        if part.kind == wire.ANEW:
+            for each in self._inputs.values():
+                each.doubt()
         elif part.kind == wire.APPENDED:
             record = bytes(part.payload)
             if part.offset == len(self._appended):
                 self._appended += record
             if record in self._records:
                 self._records.remove(record)
-        elif part.kind == wire.ANEW:
-            for each in self._inputs.values():
-                each.doubt()
-        else:
-            self._handle_end(part)
+        elif source is not None and part.kind == wire.PIPE:
+            source.reads = True
+        elif source is not None and part.attempt == self._attempt:
+            source.acknowledge(part.offset, part.flags)
 
     def _handle_end(self, part: Part) -> None:
         if part.kind == wire.NOTE:
@@ -263,6 +268,9 @@ class Endpoint:
         if output is None or part.attempt < self._attempt:
             return
         self._reach(part.attempt)
+        if self._status not in RUNNING:
+            # It is told behind the bytes that came with it.
+            self._see(RUNNING[0])
         try:
             output.take(part)
         except Missing as error:

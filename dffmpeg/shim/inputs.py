@@ -69,6 +69,10 @@ class Input:
         if self.end > KEPT:
             self._forget()
 
+    def add(self, data: bytes) -> None:
+        """Add bytes that do not come from a descriptor."""
+        self._kept += data
+
     def begin(self) -> None:
         """A new attempt reads from the beginning.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from socket import socket
     from typing import NoReturn
 
-OWN_NAMES = (b"dffmpeg_proxy", b"dffmpeg-proxy", b"main.py")
+OWN_NAMES = (b"dffmpeg_proxy", b"dffmpeg-proxy", b"proxy.py")
 NO_AGENT = "DFFMPEG_NO_AGENT"
 """An environment variable: with a value, no agent is asked or started."""
 
@@ -42,7 +42,7 @@ def main(config: str | None = None) -> NoReturn:
             config = find("client")
         except NoConfiguration as error:
             ending.finish(Ending(CONFIGURATION, line=str(error)))
-    call = Call(program, arguments, config, [(b"q", b"")])
+    call = Call(program, arguments, config, [])
     reserve()
     run(call)
 
@@ -82,7 +82,7 @@ def carry_out(call: Call, caught: Signals, *, cancels: bool, agent: bool) -> End
     """
     endpoint = Endpoint(call, caught, cancels=cancels)
     end: Ending | None = None
-    engine = find_agent(call.config) if agent else None
+    engine = find_agent(call) if agent else None
     if engine is not None:
         try:
             end = endpoint.run(engine)
@@ -90,29 +90,30 @@ def carry_out(call: Call, caught: Signals, *, cancels: bool, agent: bool) -> End
             engine.close()
     if end is None:
         try:
-            end = endpoint.run(engine_of_our_own())
+            end = endpoint.run(engine_of_our_own(call.config))
         except (Refused, EngineLost):
             end = Ending(LOST, line=f"job {call.job_id.decode()}: the client failed inside")
     endpoint.put_back()
     return end
 
 
-def find_agent(config: str) -> socket | None:
+def find_agent(call: Call) -> socket | None:
     """A connection to an agent; where there is none, one is started for the calls to come."""
     try:
-        path = rendezvous.socket_path(config)
+        call.identity = rendezvous.identity(call.config)
+        path = rendezvous.socket_path(call.config)
         engine = rendezvous.connect(path)
         if engine is None:
             engine = rendezvous.connect(os.path.join(os.path.dirname(path), rendezvous.ACTIVATED))
         if engine is None:
-            rendezvous.start_agent(config)
+            rendezvous.start_agent(call.config)
     except (OSError, rendezvous.Unsafe):
         # Without an agent everything works too; what is wrong with the configuration is said there.
         return None
     return engine
 
 
-def engine_of_our_own() -> socket:
+def engine_of_our_own(config: str) -> socket:
     """The whole client, in a thread of this process."""
     if "site" not in sys.modules:
         # Stand-ins run without it; its folders hold what the client is made of.
@@ -121,7 +122,7 @@ def engine_of_our_own() -> socket:
         site.main()
     from dffmpeg.client.engine.in_process import start
 
-    return start()
+    return start(config)
 
 
 def _become(path: bytes, call: Call, caught: Signals) -> NoReturn:
@@ -131,7 +132,7 @@ def _become(path: bytes, call: Call, caught: Signals) -> NoReturn:
     caught.close()
     signals.as_before_python()
     try:
-        os.execv(path, [call.program, *call.arguments])
+        os.execv(path, [call.program, *call.arguments])  # noqa: S606 - no shell is wanted
     except OSError as error:
         ending.finish(Ending(CONFIGURATION, line=f"{os.fsdecode(path)}: {error.strerror or error}"))
 

@@ -69,7 +69,7 @@ def directory() -> str:
     # A folder that was inherited through su(1) is another user's.
     usable = os.path.isabs(runtime) and os.path.isdir(runtime) and os.stat(runtime).st_uid == uid
     path = os.path.join(runtime, "dffmpeg") if usable else f"/tmp/dffmpeg-{uid}"  # noqa: S108
-    try:
+    try:  # noqa: SIM105 - contextlib takes long to import
         os.mkdir(path, 0o700)
     except FileExistsError:
         pass

@@ -45,6 +45,8 @@ FALLBACK = 145
 """To the shim: run the local program, whose path is the payload: the job never ran."""
 NOTE = 146
 """To the shim: a line for stderr."""
+PIPE = 147
+"""To the shim: the file behind `descriptor` is none that the other machine has too; its bytes travel."""
 
 MAX_CALL = 8 << 20
 MAX_PAYLOAD = 1 << 20

@@ -1,4 +1,4 @@
-"""Running and following jobs over a WebSocket, the client's half: the only file of the client that knows trio-websocket.
+"""Running and following jobs over a WebSocket: the only file of the client that knows trio-websocket.
 
 Every error of the library becomes one of the project's.
 """
