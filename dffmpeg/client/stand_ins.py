@@ -21,7 +21,7 @@ STANDARD = ("ffmpeg", "ffprobe")
 # The kernel reads no more of a first line than this, execve(2).
 _SHEBANG_LIMIT = 127
 _FLAGS = "-IS"
-"""Neither the caller's variables nor its folder choose what is imported; what is not needed is not searched."""
+"""Neither the caller's variables nor its folder choose what is imported, and `site` is not."""
 
 _SCRIPT = """\
 import sys

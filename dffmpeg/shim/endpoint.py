@@ -362,11 +362,9 @@ class Endpoint:
         for output in self._outputs.values():
             if ending.completed and not output.progress.whole:
                 return Ending(LOST, line=self._differs(output))
-        if self._signal and ending.code == LOST and not self._cancels:
+        if self._signal and ending.line:
             # It never ran: the signal did what it does to a program that has just begun.
-            return Ending(signal=self._signal)
-        if self._signal and ending.code == LOST:
-            return Ending(128 + self._signal)
+            return Ending(128 + self._signal) if self._cancels else Ending(signal=self._signal)
         return ending
 
     def _differs(self, output: Output) -> str:
