@@ -21,6 +21,7 @@ import msgspec
 import trio
 
 from dffmpeg.backoff import Backoff
+from dffmpeg.client import unmapped
 from dffmpeg.client.events import STDERR, STDOUT, Event, Gap, Output, Status
 from dffmpeg.client.following import Follower
 from dffmpeg.client.handing import Handing
@@ -104,13 +105,20 @@ class Client:
         pending_timeout: float | None = None,
         max_attempts: int | None = None,
     ) -> SubmitRequest:
-        """What `submit` sends: the arguments with mapped directories as variables."""
+        """What `submit` sends: the arguments with mapped directories as variables.
+
+        Raises:
+            PathError: a path is there for the caller and not mapped, if `unmapped_paths` forbids that.
+        """
+        encoded = [os.fsencode(argument) for argument in arguments]
+        here = _current_directory() if cwd is None else os.fsencode(cwd)
+        unmapped.check(self.config.unmapped_paths, binary, encoded, self._directories, cwd=here)
         return submission(
             self.config,
             self._directories,
             binary,
-            [os.fsencode(argument) for argument in arguments],
-            cwd=_current_directory() if cwd is None else os.fsencode(cwd),
+            encoded,
+            cwd=here,
             monitor=monitor,
             pending_timeout=pending_timeout,
             max_attempts=max_attempts,

@@ -21,6 +21,8 @@ class Fallback(Section, frozen=True):
 class ClientConfig(Connection, frozen=True):
     paths: dict[str, str] = {}
     """Path variable to directory: Movies = "/mnt/media/movies"."""
+    unmapped_paths: Literal["error", "warn", "ignore"] = "error"
+    """What to do about a path that is there for the caller, and that no mapping covers."""
     transports: list[str] = field(default_factory=lambda: ["websocket", "http_polling"])
     """Ways to follow a job, in order of preference."""
     heartbeat_interval: Seconds = 5.0

@@ -106,6 +106,8 @@ class Output:
         while self._waiting and not self.broken:
             first = self._waiting[0]
             done = self._write(first)
+            if self.broken:
+                return
             if done < len(first):
                 self._waiting[0] = memoryview(first)[done:]
                 break

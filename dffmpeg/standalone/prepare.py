@@ -127,6 +127,9 @@ def _client(file: Path, url: str, name: str, options: Options | None) -> ClientC
     values = _connection(previous, url, name)
     if options is not None and (options.paths is not None or "paths" not in previous):
         values["paths"] = _mapped(options, "client")
+    if options is not None and options.paths is None and "paths" not in previous:
+        # Workers are on the same machine: a path that nobody mapped is right there.
+        values.setdefault("unmapped_paths", "ignore")
     config: ClientConfig = _written(ClientConfig, file, values)
     return config
 

@@ -35,10 +35,11 @@ class Programs:
         (folder / "ffprobe").symlink_to(script)
         self.configure(url)
 
-    def configure(self, url: str, key: bytes = KEY, more: str = "") -> None:
+    def configure(self, url: str, key: bytes = KEY, more: str = "", unmapped: str = "ignore") -> None:
         self.config.touch(0o600)
         self.config.write_text(
-            f'coordinator_url = "{url}"\nclient_id = "laptop"\nhmac_key = "{encode_key(key)}"\n{more}\n'
+            f'coordinator_url = "{url}"\nclient_id = "laptop"\nhmac_key = "{encode_key(key)}"\n'
+            f'unmapped_paths = "{unmapped}"\n{more}\n'
         )
 
     @property

@@ -9,7 +9,7 @@ import msgspec
 import trio
 
 from dffmpeg.backoff import Backoff
-from dffmpeg.client import fallback
+from dffmpeg.client import fallback, unmapped
 from dffmpeg.client.engine import caller
 from dffmpeg.client.engine.call import Call, request
 from dffmpeg.client.engine.connections import Lease
@@ -110,10 +110,18 @@ class Run:
         if self._call.status is not None:
             await session.follow()
             return
+        await self._check_paths()
         with self._submission:
             await self._submit_and_follow(session)
         if self._submission.cancelled_caught:
             raise Unreachable("canceled before it was submitted")
+
+    async def _check_paths(self) -> None:
+        call, directories = self._call, self._service.directories
+        action = self._config.unmapped_paths
+        line = unmapped.find(action, call.program, call.arguments, directories, cwd=call.cwd)
+        if line is not None:
+            await self._port.send(wire.NOTE, _line(line))
 
     async def _submit_and_follow(self, session: Session) -> None:
         deadline = trio.current_time() + self._patience()

@@ -19,10 +19,14 @@ from dffmpeg.model.paths.mapping import (
     report_to_variables,
 )
 from dffmpeg.model.paths.places import Place, Use, places_in, report_places
+from dffmpeg.model.paths.printed import PrintedPaths
+from dffmpeg.model.paths.unmapped import Suspect, suspects
 
 __all__ = [
     "PathError",
     "Place",
+    "PrintedPaths",
+    "Suspect",
     "Use",
     "arguments_to_directories",
     "arguments_to_variables",
@@ -33,5 +37,6 @@ __all__ = [
     "report_places",
     "report_to_directories",
     "report_to_variables",
+    "suspects",
     "validated",
 ]

@@ -98,7 +98,13 @@ FILTER_WRITES_OF = frozenset(
         (b"signature", b"filename"),
     )
 )
-"""Options of filters that name a file to write; every other one names a file that is read."""
+"""Options of filters that name a file to write."""
+
+FILE_FILTERS = frozenset(
+    (b"subtitles", b"ass", b"movie", b"amovie", b"lut1d", b"lut3d", b"arnndn", b"removelogo")
+)
+FILE_FILTERS_OPTIONS = frozenset((0, b"filename", b"file", b"f", b"model", b"m"))
+"""Filters, and options of them, that name a file to read and nothing else."""
 
 
 def name_of(argument: bytes) -> bytes:

@@ -22,11 +22,14 @@ _CONCAT = b"concat:"
 
 
 class Use(Enum):
-    """What the program does with a path."""
+    """What the program does with a text that is a path, or may be one."""
 
     READ = "read"
     WRITTEN = "written"
-    UNKNOWN = "unknown"
+    OPTION = "option"
+    """The value of an option: may be no path; may be read or written."""
+    FILTER = "filter"
+    """The value of a filter's option: may be no path; is read if it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def report_places(value: bytes) -> Iterator[Place]:
 
 def single_place(path: bytes) -> Place | None:
     """The place that a directory or a file by itself is."""
-    return Place(0, path, 0, Use.UNKNOWN, Plain(path), 0) if path else None
+    return Place(0, path, 0, Use.OPTION, Plain(path), 0) if path else None
 
 
 class _Walk:
@@ -124,7 +127,7 @@ class _Walk:
             yield from _pairs(index, Plain(value))
         else:
             reads = name in options.READS or name.startswith(b"/")
-            yield from _addresses(index, Plain(value), Use.READ if reads else Use.UNKNOWN)
+            yield from _addresses(index, Plain(value), Use.READ if reads else Use.OPTION)
 
 
 def _addresses(argument: int, source: Plain | Token, use: Use, start: int = 0) -> Iterator[Place]:
@@ -153,7 +156,7 @@ def _address(
 def _pairs(argument: int, source: Plain | Token) -> Iterator[Place]:
     for key, value, _ in key_values(source):
         if key not in options.TEXTS:
-            yield from _addresses(argument, value, Use.UNKNOWN)
+            yield from _addresses(argument, value, Use.OPTION)
 
 
 def _tee(argument: int, source: Plain) -> Iterator[Place]:
@@ -166,7 +169,7 @@ def _tee(argument: int, source: Plain) -> Iterator[Place]:
         if output.text.startswith(b"["):
             for key, value, end in key_values(output, 1, b":]"):
                 if key not in options.TEXTS:
-                    yield from _addresses(argument, value, Use.UNKNOWN)
+                    yield from _addresses(argument, value, Use.OPTION)
                 address = end + 1
                 if output.text[end : end + 1] == b"]":
                     break
@@ -211,8 +214,15 @@ def _filter(argument: int, name: bytes, values: Token) -> Iterator[Place]:
             for part in _split(value):
                 yield from _pairs(argument, part)
             continue
-        writes = option in options.FILTER_WRITES or (name, option) in options.FILTER_WRITES_OF
-        yield from _addresses(argument, value, Use.WRITTEN if writes else Use.READ)
+        yield from _addresses(argument, value, _use(name, option))
+
+
+def _use(name: bytes, option: bytes | int) -> Use:
+    if option in options.FILTER_WRITES or (name, option) in options.FILTER_WRITES_OF:
+        return Use.WRITTEN
+    if name in options.FILE_FILTERS and option in options.FILE_FILTERS_OPTIONS:
+        return Use.READ
+    return Use.FILTER
 
 
 def _split(value: Token) -> Iterator[Token]:
