@@ -103,7 +103,7 @@ class Output:
         Raises:
             OutputFailed: it cannot be written.
         """
-        while self._waiting and not self.broken:
+        while self._waiting:
             first = self._waiting[0]
             done = self._write(first)
             if self.broken:
