@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tomllib
 from dataclasses import dataclass
@@ -139,6 +140,9 @@ def _worker(file: Path, url: str, name: str, options: Options, binaries: dict[st
     values = {**_connection(previous, url, name), "binaries": binaries}
     if options.slots is not None:
         values["slots"] = options.slots
+    if os.geteuid() == 0:
+        # Its only clients are on this machine, where the kernel vouches for who they are.
+        values.setdefault("run_as", "caller")
     if options.paths is not None or "paths" not in previous:
         values["paths"] = _mapped(options, "worker")
     config: WorkerConfig = _written(WorkerConfig, file, values)
