@@ -118,9 +118,9 @@ _MOST_LINKS = 40
 
 
 def _followed(path: bytes, mounts: Mapping[bytes, bytes]) -> bytes:
-    """Where a path leads at this worker, for a program that has `mounts`: directory to what is mounted there."""
-    if all(target == source for target, source in mounts.items()):
     """Where at this worker a path leads a program that has `mounts`: directory to what is mounted there."""
+    if all(target == source for target, source in mounts.items()):
+        return os.path.realpath(path)
     at, rest, links = b"/", path.split(b"/")[::-1], 0
     while rest:
         name = rest.pop()

@@ -46,7 +46,7 @@ class Neighbour(Actor[Any]):
     async def handle(self, message: Any) -> None:
         await self._told.send(message)
         if isinstance(message, Ended):
-            await self._process.tell(Delivered({}))
+            await self._process.tell(Delivered({1: 0, 2: 0}))
 
 
 class Attempt:
