@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dffmpeg.actors.processes import RunningProcess
 from dffmpeg.actors.runtime import Request
+from dffmpeg.wire.control import Record
 from dffmpeg.wire.workers import AttemptRef, JobRequest, RegisterReply
 
 # To the attempts actor
@@ -80,7 +81,16 @@ AttemptsMessage = Assign | CancelAttempt | StopAttempt | StopJob | StopAll | Fin
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """End the process: SIGINT, then SIGTERM, then SIGKILL."""
+    """End the process: SIGINT, then SIGTERM, then SIGKILL; or with `kill` by SIGKILL at once."""
+
+    kill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The caller does something to the program."""
+
+    record: Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ a cancelation is only noted.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -29,11 +29,13 @@ from dffmpeg.actors.attempt_messages import (
     StopJob,
 )
 from dffmpeg.actors.capabilities import Programs
-from dffmpeg.actors.commands import NotRunnable, prepare
+from dffmpeg.actors.commands import Machine, NotRunnable, prepare
+from dffmpeg.actors.launches import CannotStart, Command
 from dffmpeg.actors.mounts import PresentPaths
+from dffmpeg.actors.processes import Processes
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, Down, Reply
-from dffmpeg.actors.spawning import Command
 from dffmpeg.actors.uplink import Uplink, gone
+from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import Refused
 from dffmpeg.supervisors import (
     ChildSpec,
@@ -80,9 +82,10 @@ class _Held:
 
 
 class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
-    """Holds attempts, at most `slots`.
+    """Holds attempts, at most as many as the configuration has slots.
 
     Args:
+        processes: asked for the views.
         jobs: the supervisor under which each attempt's tree runs.
         make_tree: what such a tree is made of.
         mounts: asked for the directories that are there.
@@ -93,14 +96,17 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         self,
         uplink: Uplink,
         *,
-        slots: int,
+        config: WorkerConfig,
+        processes: Processes,
         jobs: SupervisorRef,
         make_tree: TreeFactory,
         mounts: ActorRef[PresentPaths],
         capabilities: ActorRef[Programs],
     ) -> None:
         self._uplink = uplink
-        self._slots = slots
+        self._config = config
+        self._slots = config.slots
+        self._processes = processes
         self._jobs = jobs
         self._make_tree = make_tree
         self._mounts = mounts
@@ -112,7 +118,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         self._open.set()
         self._reports = 0
         # Its own, because a thread that hangs on a dead mount keeps its token.
-        self._threads = trio.CapacityLimiter(4 * slots)
+        self._threads = trio.CapacityLimiter(4 * config.slots)
 
     async def handle(self, message: AttemptsMessage | BeginRegistration | Drain | Down) -> object:
         match message:
@@ -232,14 +238,30 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         try:
             present = await self._mounts.ask(PresentPaths(), _ASK_SECONDS)
             programs = await self._capabilities.ask(Programs(), _ASK_SECONDS)
+            machine = self._machine(programs, present)
             with trio.fail_after(_ASK_SECONDS):
-                return await trio.to_thread.run_sync(
-                    prepare, request, programs, present, abandon_on_cancel=True, limiter=self._threads
+                command = await trio.to_thread.run_sync(
+                    prepare, request, machine, abandon_on_cancel=True, limiter=self._threads
                 )
+            if command.view is not None:
+                # Now, while another worker may still get the job if it cannot be made.
+                await self._processes.namespaces.have(command.view)
+        except CannotStart as reason:
+            raise NotRunnable(str(reason)) from reason
         except trio.TooSlowError:
             raise NotRunnable("the worker's directories do not answer") from None
         except ActorError as error:
             raise NotRunnable("the worker is restarting") from error
+        return command
+
+    def _machine(self, programs: Mapping[str, bytes], present: Mapping[str, bytes]) -> Machine:
+        return Machine(
+            programs=programs,
+            present=present,
+            environment=self._config.environment,
+            as_caller=self._config.run_as == "caller",
+            kept=self._processes.tools.folders if self._processes.namespaces.available else None,
+        )
 
     async def _accepted(self, attempt: AttemptRef) -> bool:
         try:

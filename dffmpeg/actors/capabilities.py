@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import trio
 
+from dffmpeg.actors.launches import CannotStart, Command
 from dffmpeg.actors.processes import Processes
 from dffmpeg.actors.runtime import Actor, Request
-from dffmpeg.actors.spawning import CannotStart, Command
 
 logger = logging.getLogger("dffmpeg.worker.capabilities")
+
+VIEWS = "views"
+"""The ability to run a job in its client's view."""
 
 _VERSION_SECONDS = 10.0
 _LINE_BYTES = 4096
@@ -24,24 +27,32 @@ class Programs(Request[Mapping[str, bytes]]):
     """Name to absolute path, of the configured programs that were found."""
 
 
+class Abilities(Request[list[str]]):
+    """What this machine can do, beyond its programs: what the configuration says, and what was found out."""
+
+
 def resolve(program: str) -> bytes | None:
     """The absolute path of a program, looked up on the PATH unless it holds a slash; or None."""
     found = shutil.which(program)
     return None if found is None else os.fsencode(Path(found).absolute())
 
 
-class CapabilitiesActor(Actor[Programs]):
+class CapabilitiesActor(Actor[Programs | Abilities]):
     """Resolves the configured binaries when it starts.
 
     Args:
         binaries: name to program, looked up on the PATH if it is not absolute.
         processes: where they run to be asked for their version, so that even
             one that hangs, or starts others, is gone with the worker.
+        configured: what the configuration says that this machine can do.
     """
 
-    def __init__(self, binaries: Mapping[str, str], processes: Processes) -> None:
+    def __init__(
+        self, binaries: Mapping[str, str], processes: Processes, configured: Sequence[str] = ()
+    ) -> None:
         self._binaries = binaries
         self._processes = processes
+        self._configured = configured
         self._programs: dict[str, bytes] = {}
 
     async def start(self) -> None:
@@ -53,7 +64,10 @@ class CapabilitiesActor(Actor[Programs]):
             self._programs[name] = found
             self.context.nursery.start_soon(self._ask_version, name)
 
-    async def handle(self, message: Programs) -> Mapping[str, bytes]:
+    async def handle(self, message: Programs | Abilities) -> object:
+        if isinstance(message, Abilities):
+            found = [VIEWS] if self._processes.namespaces.available else []
+            return list(dict.fromkeys([*self._configured, *found]))
         return dict(self._programs)
 
     async def _ask_version(self, name: str) -> None:
@@ -63,7 +77,7 @@ class CapabilitiesActor(Actor[Programs]):
             with trio.move_on_after(_VERSION_SECONDS):
                 async with self._processes.running(Command(self._programs[name], (b"-version",))) as process:
                     while b"\n" not in line and len(line) < _LINE_BYTES:
-                        data = await process.stdout.receive_some(_LINE_BYTES)
+                        data = await process.outputs[1].receive_some(_LINE_BYTES)
                         if not data:
                             break
                         line += data

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from dffmpeg.actors.spawning import Command
+from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Command, Credentials, Descriptor
+from dffmpeg.actors.namespaces import FileTree
 from dffmpeg.errors import BadInput, DffmpegError
-from dffmpeg.model import paths
-from dffmpeg.model.paths import PathError
-from dffmpeg.wire import bytestring
+from dffmpeg.model import environment, paths
+from dffmpeg.model.paths import PathError, validated
+from dffmpeg.model.views import Bind, ViewError, ViewPlan, plan
+from dffmpeg.wire import bytestring, jobs
+from dffmpeg.wire.jobs import Launch
 from dffmpeg.wire.workers import JobRequest
 
 
@@ -17,51 +21,181 @@ class NotRunnable(DffmpegError):
     """This worker cannot run the job, another one may; the text says why."""
 
 
-def prepare(
-    request: JobRequest,
-    programs: Mapping[str, bytes],
-    present: Mapping[str, bytes],
-) -> Command:
-    """Resolve a job's binary and paths.
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What this worker makes of a job.
 
-    Reads the file system (symbolic links), so it may hang where that does.
-
-    Args:
+    Attributes:
         programs: name to absolute path of the executable.
         present: variable to directory, of those mapped directories that are there now.
+        environment: which variables are the caller's, see `dffmpeg.model.environment`.
+        as_caller: whether programs run under their callers' credentials.
+        kept: folders that no view may cover, besides the program's; None where there are no views.
+    """
+
+    programs: Mapping[str, bytes]
+    present: Mapping[str, bytes]
+    environment: Collection[str] = environment.DEFAULT_NAMES
+    as_caller: bool = False
+    kept: frozenset[bytes] | None = None
+
+
+def prepare(request: JobRequest, machine: Machine) -> Command:
+    """Resolve a job's binary and paths, and what it inherits from its caller.
+
+    Reads the file system (symbolic links), so it may hang where that does.
 
     Raises:
         NotRunnable: the binary is unknown, a path is not mapped, not there, or leaves its directory.
     """
-    program = programs.get(request.binary_name)
+    program = machine.programs.get(request.binary_name)
     if program is None:
         raise NotRunnable(f"there is no {request.binary_name} on this worker")
-    missing = sorted(set(request.paths) - set(present))
+    missing = sorted(set(request.paths) - set(machine.present))
     if missing:
         raise NotRunnable(f"the path ${missing[0]} is not mapped or not there on this worker")
     try:
-        raw = bytestring.list_from_wire(request.arguments, "arguments")
-        arguments = tuple(paths.arguments_to_directories(raw, present, request.paths))
-        directory = None
-        if request.working_directory is not None:
-            travelled = bytestring.from_wire(request.working_directory, "working_directory")
-            directory = paths.path_to_directory(travelled, present, request.paths)
-            if not directory.startswith(b"/"):
-                raise NotRunnable("the working directory is not a mapped path")
-    except (BadInput, PathError) as error:
+        job = _Job(request)
+        command = job.command(program, machine.present)
+        if request.paths:
+            _check_links(command, machine.present)
+        view, directories = _view(request, program, machine)
+        if view is not None:
+            # In its view the program has the client's own names, so also the client's own words.
+            command = replace(job.command(program, directories), view=view)
+        if request.launch is not None:
+            command = _launched(command, request, request.launch, machine, directories)
+    except (BadInput, PathError, ViewError) as error:
         raise NotRunnable(str(error)) from error
-    if request.paths:
-        _check_links(arguments, directory, present)
-    return Command(program, arguments, directory)
+    return command
 
 
-def _check_links(
-    arguments: Sequence[bytes], directory: bytes | None, directories: Mapping[str, bytes]
-) -> None:
+class _Job:
+    """Arguments and working directory of a job, before any directory stands in them."""
+
+    def __init__(self, request: JobRequest) -> None:
+        self._names = request.paths
+        self._arguments = bytestring.list_from_wire(request.arguments, "arguments")
+        self._directory: bytes | None = None
+        if request.working_directory is not None:
+            self._directory = bytestring.from_wire(request.working_directory, "working_directory")
+
+    def command(self, program: bytes, directories: Mapping[str, bytes]) -> Command:
+        """The command with these directories."""
+        arguments = tuple(paths.arguments_to_directories(self._arguments, directories, self._names))
+        if self._directory is None:
+            return Command(program, arguments)
+        directory = paths.path_to_directory(self._directory, directories, self._names)
+        if not directory.startswith(b"/"):
+            raise NotRunnable("the working directory is not a mapped path")
+        return Command(program, arguments, directory)
+
+
+def _check_links(command: Command, directories: Mapping[str, bytes]) -> None:
     """A path in a mapped directory must still be in one after symbolic links were followed."""
     mapped = tuple(directories.values())
-    real = tuple(os.path.realpath(path) for path in mapped)
-    named = [place.path for place in paths.places_in(arguments)]
-    for path in named if directory is None else [*named, directory]:
+    real = _real(directories)
+    named = [place.path for place in paths.places_in(command.arguments)]
+    for path in named if command.directory is None else [*named, command.directory]:
         if paths.inside(path, mapped) and not paths.inside(os.path.realpath(path), real):
             raise NotRunnable(f"{bytestring.display(path)} is a link that leaves the mapped directories")
+
+
+def _real(directories: Mapping[str, bytes]) -> tuple[bytes, ...]:
+    return tuple(os.path.realpath(directory) for directory in directories.values())
+
+
+def _view(
+    request: JobRequest, program: bytes, machine: Machine
+) -> tuple[ViewPlan | None, Mapping[str, bytes]]:
+    """The view that a job runs in, if it takes one, and the directories that it finds there."""
+    if machine.kept is None or not set(request.paths) <= set(request.client_paths):
+        return None, machine.present
+    clients = _client_directories(request, machine.present)
+    try:
+        binds = [_bind(name, target, machine.present[name]) for name, target in clients.items()]
+    except OSError as error:
+        raise NotRunnable(f"a mapped directory is not there on this worker: {error.strerror}") from error
+    kept = (*machine.kept, os.path.dirname(program), os.path.dirname(os.path.realpath(program)))
+    view = plan(binds, request.paths, sorted(set(kept)), FileTree())
+    return view, machine.present if view is None else clients
+
+
+def _client_directories(request: JobRequest, present: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The client's directory of each name that is there on this worker too."""
+    texts = {
+        name: bytestring.from_wire(path, f"client_paths.{name}").decode("utf-8", "surrogateescape")
+        for name, path in request.client_paths.items()
+        if name in present
+    }
+    return validated(texts)
+
+
+def _bind(name: str, target: bytes, source: bytes) -> Bind:
+    status = os.stat(source)
+    same = target == source
+    if not same:
+        try:
+            same = os.path.samestat(os.stat(target), status)
+        except OSError:
+            same = False
+    return Bind(name, target, source, (status.st_dev, status.st_ino), same)
+
+
+def _launched(
+    command: Command,
+    request: JobRequest,
+    launch: Launch,
+    machine: Machine,
+    directories: Mapping[str, bytes],
+) -> Command:
+    """The command with what its program inherits from its caller."""
+    given = {
+        name.encode("utf-8", "surrogateescape"): bytestring.from_wire(value, f"launch.environment.{name}")
+        for name, value in launch.environment.items()
+    }
+    if b"FFREPORT" in given:
+        given[b"FFREPORT"] = paths.report_to_directories(given[b"FFREPORT"], directories, request.paths)
+    credentials = None
+    if machine.as_caller and launch.credentials is not None and os.geteuid() == 0:
+        caller = launch.credentials
+        credentials = Credentials(caller.uid, caller.gid, tuple(caller.groups))
+    return replace(
+        command,
+        environment=environment.inherited(os.environb, given, machine.environment),
+        umask=launch.umask,
+        ignored_signals=tuple(sorted(set(launch.ignored_signals) & set(range(1, 65)))),
+        descriptors=_descriptors(launch.descriptors, request.paths, machine.present),
+        terminal_size=None if launch.terminal is None else (launch.terminal.rows, launch.terminal.columns),
+        credentials=credentials,
+    )
+
+
+def _descriptors(
+    listed: Iterable[jobs.Descriptor], names: Collection[str], present: Mapping[str, bytes]
+) -> tuple[Descriptor, ...]:
+    found: dict[int, Descriptor] = {}
+    for one in sorted(listed, key=lambda one: one.number):
+        if one.number in found:
+            raise BadInput(f"launch.descriptors: {one.number} stands there twice")
+        made = Descriptor(one.number, one.kind, one.direction, offset=one.offset, append=one.append)
+        if one.kind == "same":
+            if one.of not in found or found[one.of].kind == "closed":
+                raise BadInput(f"launch.descriptors: {one.number} is the same as one that is not open")
+            made = replace(made, of=one.of)
+        elif one.kind == "file":
+            made = _file(made, one, names, present)
+        found[one.number] = made
+    return tuple(found.values()) or STANDARD_DESCRIPTORS
+
+
+def _file(
+    made: Descriptor, one: jobs.Descriptor, names: Collection[str], present: Mapping[str, bytes]
+) -> Descriptor:
+    if one.path is None:
+        raise BadInput(f"launch.descriptors: {one.number} is a file without a path")
+    travelled = bytestring.from_wire(one.path, "launch.descriptors.path")
+    path = paths.path_to_directory(travelled, present, names)
+    if not paths.inside(path, present.values()):
+        raise BadInput(f"launch.descriptors: {bytestring.display(travelled)} is not a mapped path")
+    return replace(made, path=path, below=_real(present))

@@ -10,13 +10,22 @@ import logging
 import signal
 from dataclasses import dataclass
 
-from dffmpeg.actors.attempt_messages import Cancel, Delivered, Ended, Finishing, Opened, SendAgain
+from dffmpeg.actors.attempt_messages import (
+    Cancel,
+    Control,
+    Delivered,
+    Ended,
+    Finishing,
+    Opened,
+    SendAgain,
+)
+from dffmpeg.actors.launches import CannotStart, Command
 from dffmpeg.actors.processes import Processes, RunningProcess
 from dffmpeg.actors.runtime import Actor, ActorRef, Timer
-from dffmpeg.actors.spawning import CannotStart, Command
 from dffmpeg.actors.uplink import Uplink, gone
 from dffmpeg.configuration.worker import Cancel as CancelSteps
 from dffmpeg.errors import Refused
+from dffmpeg.wire.control import Closed, Record, Signal, Size
 from dffmpeg.wire.jobs import FinishReport
 from dffmpeg.wire.workers import AttemptRef
 
@@ -40,7 +49,7 @@ class GiveUpOutput:
     """A canceled process's output was not taken in time: report its end without it."""
 
 
-FFmpegMessage = Cancel | Delivered | Ended | Escalate | GiveUpOutput
+FFmpegMessage = Cancel | Control | Delivered | Ended | Escalate | GiveUpOutput
 
 
 class FFmpegProcessActor(Actor[FFmpegMessage]):
@@ -101,8 +110,10 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         process = self._process
         assert process is not None
         match message:
-            case Cancel():
-                self._cancel(process)
+            case Cancel(kill):
+                self._cancel(process, kill=kill)
+            case Control(record):
+                await self._control(process, record)
             case Escalate(number):
                 self._signal(process, signal.Signals(number))
             case Ended():
@@ -118,22 +129,37 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
             case GiveUpOutput():
                 await self._finish(self._report(process, None))
 
-    def _cancel(self, process: RunningProcess) -> None:
-        if self._canceled:
-            return
-        self._canceled = True
+    def _cancel(self, process: RunningProcess, *, kill: bool) -> None:
+        first, self._canceled = not self._canceled, True
         if process.exited.is_set():
-            self.context.tell_after(_CANCELED_OUTPUT_SECONDS, GiveUpOutput())
-        else:
+            if first:
+                self.context.tell_after(_CANCELED_OUTPUT_SECONDS, GiveUpOutput())
+        elif kill:
+            self._signal(process, signal.SIGKILL)
+        elif first:
             self._signal(process, signal.SIGINT)
 
     def _signal(self, process: RunningProcess, number: signal.Signals) -> None:
         logger.info("job %s: %s", self._attempt.job_id, number.name)
+        if self._escalation is not None:
+            self._escalation.cancel()
         process.send_signal(number)
+        # What was stopped acts on it only when it goes on.
+        process.send_signal(signal.SIGCONT)
         if number is signal.SIGINT:
             self._escalation = self.context.tell_after(self._steps.interrupt, Escalate(signal.SIGTERM))
         elif number is signal.SIGTERM:
             self._escalation = self.context.tell_after(self._steps.terminate, Escalate(signal.SIGKILL))
+
+    async def _control(self, process: RunningProcess, record: Record) -> None:
+        match record:
+            case Signal(number):
+                logger.debug("job %s: signal %d from its caller", self._attempt.job_id, number)
+                process.pass_on(number)
+            case Closed(descriptor):
+                await process.close_output(descriptor)
+            case Size(rows, columns):
+                process.resize(rows, columns)
 
     async def _finish_if_over(self, process: RunningProcess) -> None:
         # In either order: a program may close its streams long before it ends.

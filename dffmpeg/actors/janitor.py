@@ -89,9 +89,9 @@ class Janitor(Actor[Sweep | _Tick]):
         ):
             lease = job.heartbeat_interval * self._services.config.leases.client_factor
             if job.monitor and min(up, now - _last_word(job)) > lease:
-                dropped = jobs.request_cancel(job, now, "its client has gone")
+                dropped = jobs.request_cancel(job, now, jobs.CLIENT_GONE)
                 if await self._services.store.jobs.apply(dropped):
-                    log.info("job %s canceled: its client has gone", job.job_id)
+                    log.info("job %s canceled: %s", job.job_id, jobs.CLIENT_GONE)
                     await self._services.announce(dropped.made(job))
 
 

@@ -8,52 +8,47 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import count
 
 import trio
 
 from dffmpeg.actors.job_messages import (
     Accept,
     Acknowledge,
+    Attend,
     Cancel,
     Due,
     Finish,
     Follow,
-    FollowDue,
+    Input,
     JobMessage,
+    Left,
     Lost,
+    News,
     OfferLines,
     Output,
     OutputDue,
     Reject,
+    Streamed,
+    WaitDue,
     WorkerBeat,
 )
+from dffmpeg.actors.job_streams import JobStreams
 from dffmpeg.actors.refusals import Conflict, Forbidden
-from dffmpeg.actors.relays import AttemptOutput
-from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull, Reply, Timer
+from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull
 from dffmpeg.actors.services import Services
 from dffmpeg.actors.worker import Deliver
 from dffmpeg.model import access, jobs
-from dffmpeg.model.jobs import Job, JobState, RetryPolicy, Transition
+from dffmpeg.model.identities import Identity
+from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState, RetryPolicy, Transition
 from dffmpeg.wire import codec
 from dffmpeg.wire.frames import Frame
-from dffmpeg.wire.jobs import FinishReport, OutputReply, Position
-from dffmpeg.wire.records import job_request, job_status, status_frame
-
-OUTPUT_HOLD = 10.0
-"""Seconds that a worker's output request may be held while its window is full."""
+from dffmpeg.wire.jobs import FinishReport, OutputReply
+from dffmpeg.wire.records import job_request, job_status
 
 CANCEL_PATIENCE = 120.0
 """Seconds after which a cancelation without its worker's word is taken as done: the attempt is fenced."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    cursor: Position
-    reply: Reply[list[Frame]]
-    timer: Timer
 
 
 class JobActor(Actor[JobMessage]):
@@ -68,9 +63,7 @@ class JobActor(Actor[JobMessage]):
         self._job_id = job_id
         self._services = services
         self._job: Job | None = None
-        self._numbers = count()
-        self._followers: dict[int, _Waiting] = {}
-        self._held_output: dict[int, tuple[Reply[OutputReply], Timer]] = {}
+        self._owners: set[int] = set()
 
     @property
     def _leases(self) -> float:
@@ -83,12 +76,12 @@ class JobActor(Actor[JobMessage]):
             self.context.finish()
             return
         self._job = job
-        self._output = AttemptOutput(job, self._services.store.streams, self._services.config.streams)
+        self._streams = JobStreams(job, self._services, self.context)
         if job.state is not JobState.ASSIGNED:
-            await self._output.recover()
+            await self._streams.output.recover()
         # Silence is counted from now: whoever could not reach a coordinator that was
         # away gets a whole lease to come back.
-        self._worker_seen = self._client_seen = trio.current_time()
+        self._worker_seen = self._client_seen = self._owner_left = trio.current_time()
         self._enter(job.state)
         if job.monitor:
             self.context.tell_after(self._client_lease, Due("client"))
@@ -109,24 +102,32 @@ class JobActor(Actor[JobMessage]):
                 return self._beat(message)
             case Output():
                 return await self._take_output(message)
+            case Streamed():
+                await self._take_streamed(message)
+            case Attend():
+                return await self._attend(message)
             case OfferLines():
                 await self._take_lines(message)
             case Finish():
                 return await self._finish(message)
             case Follow():
                 return await self._follow(message)
+            case Input():
+                return await self._input(message)
             case Acknowledge():
                 await self._acknowledge(message)
+            case Left():
+                self._left(message)
             case Cancel():
                 return await self._cancel(message)
             case Lost():
                 await self._lost(message)
             case Due():
                 await self._due(message.what)
-            case FollowDue():
-                self._release_follower(message.number)
+            case WaitDue():
+                self._streams.expire(message.connection)
             case OutputDue():
-                self._release_output(message.number)
+                self._streams.release_output(message.number)
         return None
 
     # Changing state: one compare-and-set, then everybody who has to know.
@@ -138,11 +139,13 @@ class JobActor(Actor[JobMessage]):
             self._job = transition.made(self.job)
         else:
             self._job = await self._services.store.jobs.get(self._job_id)
+        if self._job is not None:
+            self._streams.job = self._job
         if self._job is None or self._job.state not in jobs.LIVE or self._job.attempt != self._attempt:
             await self._end()
         else:
             self._enter(self._job.state)
-            await self._serve_followers()
+            await self._streams.serve(Follow)
         if won and self._job is not None:
             await self._services.announce(self._job)
         return won
@@ -163,9 +166,7 @@ class JobActor(Actor[JobMessage]):
 
     async def _end(self) -> None:
         """The job has ended, or waits again: answer those who wait here, and go."""
-        await self._serve_followers()
-        for number in list(self._held_output):
-            self._release_output(number)
+        await self._streams.close()
         self._services.changed.ring(self._job_id)
         self._services.wake_scheduler()
         self.context.finish()
@@ -207,42 +208,41 @@ class JobActor(Actor[JobMessage]):
         await self._apply(transition)
         return self.job
 
-    async def _take_output(self, message: Output) -> OutputReply | None:
-        for frame in message.frames:
-            self._fence(message.worker_id, frame.attempt)
-        self._fence(message.worker_id, None)
+    def _fence_running(self, worker_id: str, attempts: Iterable[int]) -> None:
+        """Refuse streams that do not come from the current attempt's worker, once it has accepted."""
+        for attempt in attempts:
+            self._fence(worker_id, attempt)
+        self._fence(worker_id, None)
         if self.job.state is JobState.ASSIGNED:
             raise Conflict(f"job {self._job_id} was not accepted yet")
         self._worker_seen = trio.current_time()
-        news = [await self._output.take(frame) for frame in message.frames]
-        if any(news):
-            await self._serve_followers()
-        if not self._output.full:
-            return self._output.reply()
-        number = next(self._numbers)
-        timer = self.context.tell_after(OUTPUT_HOLD, OutputDue(number))
-        self._held_output[number] = (self.context.defer(), timer)
-        return None
+
+    async def _take_output(self, message: Output) -> OutputReply | None:
+        self._fence_running(message.worker_id, (frame.attempt for frame in message.frames))
+        await self._streams.take(message.frames)
+        return self._streams.answer_output()
+
+    async def _take_streamed(self, message: Streamed) -> None:
+        self._fence_running(message.worker_id, (frame.attempt for frame in message.frames))
+        await self._streams.take(message.frames)
+
+    async def _attend(self, message: Attend) -> News | None:
+        self._fence_running(message.worker_id, (message.attempt,))
+        return await self._streams.attend(message)
 
     async def _take_lines(self, message: OfferLines) -> None:
         self._fence(message.worker_id, None)
-        if await self._output.append(message.texts):
-            await self._serve_followers()
-
-    def _release_output(self, number: int) -> None:
-        reply, timer = self._held_output.pop(number)
-        timer.cancel()
-        reply.send(self._output.reply())
+        await self._streams.append(message.texts)
 
     async def _finish(self, message: Finish) -> Job:
         report = message.report
         self._fence(message.worker_id, report.attempt)
         if self.job.state is JobState.ASSIGNED:
             raise Conflict(f"job {self._job_id} was not accepted yet")
-        missing = self._output.missing(report.stdout, report.stderr)
+        missing = self._streams.output.missing(report)
         if missing is not None:
             raise Conflict(missing)
-        await self._output.settle()
+        await self._streams.output.settle()
         finished = jobs.finish(
             self.job,
             self._attempt,
@@ -262,34 +262,19 @@ class JobActor(Actor[JobMessage]):
     async def _follow(self, message: Follow) -> list[Frame] | None:
         if not access.may_see(message.who, self.job):
             raise Forbidden(f"job {self._job_id} is not yours")
-        frames = await self._news(message.cursor)
-        if frames or message.wait <= 0:
-            return frames
-        number = next(self._numbers)
-        timer = self.context.tell_after(message.wait, FollowDue(number))
-        self._followers[number] = _Waiting(message.cursor, self.context.defer(), timer)
-        return None
+        if message.connection is not None and message.heard is not None:
+            self._require_owner(message.who)
+            self._owners.add(message.connection)
+        return await self._streams.follow(message)
 
-    async def _news(self, cursor: Position) -> list[Frame]:
-        job = self.job
-        if job.state in jobs.TERMINAL:
-            frames = await self._output.frames(cursor, ended=True)
-            return [*frames, status_frame(job)] if all(frame.eof for frame in frames) else frames
-        changed = cursor.status != job.state.value or cursor.attempt != job.attempt
-        frames = [status_frame(job)] if changed else []
-        if job.attempt == self._attempt:
-            frames += await self._output.frames(cursor)
-        return frames
+    async def _input(self, message: Input) -> list[Frame]:
+        self._require_owner(message.who)
+        self._client_seen = trio.current_time()
+        return await self._streams.input(message.frames)
 
-    async def _serve_followers(self) -> None:
-        for number, waiting in list(self._followers.items()):
-            frames = await self._news(waiting.cursor)
-            if frames and self._followers.pop(number, None) is not None:
-                waiting.timer.cancel()
-                waiting.reply.send(frames)
-
-    def _release_follower(self, number: int) -> None:
-        self._followers.pop(number).reply.send([])
+    def _require_owner(self, who: Identity) -> None:
+        if not access.is_owner(who, self.job):
+            raise Forbidden(f"job {self._job_id} is not yours")
 
     async def _acknowledge(self, message: Acknowledge) -> None:
         if not access.may_see(message.who, self.job):
@@ -297,12 +282,17 @@ class JobActor(Actor[JobMessage]):
         if not access.is_owner(message.who, self.job):
             return
         self._client_seen = trio.current_time()
-        position = message.position
-        if position.owner and position.attempt == self._attempt:
-            self._output.acknowledge(position)
-            if not self._output.full:
-                for number in list(self._held_output):
-                    self._release_output(number)
+        if message.position.owner:
+            await self._streams.acknowledge(message.position)
+
+    def _left(self, message: Left) -> None:
+        self._streams.forget(message.connection)
+        if message.connection not in self._owners:
+            return
+        self._owners.discard(message.connection)
+        if message.gone and self.job.monitor and not self._owners:
+            self._owner_left = trio.current_time()
+            self.context.tell_after(self._services.config.leases.client_disconnect, Due("owner"))
 
     async def _cancel(self, message: Cancel) -> Job:
         if message.who is not None and not access.may_command(message.who, self.job):
@@ -310,7 +300,7 @@ class JobActor(Actor[JobMessage]):
         if self.job.state is not JobState.CANCELING:
             await self._apply(jobs.request_cancel(self.job, time.time(), message.reason))
             # Nobody may be left to take the output: it must not keep ffmpeg from ending.
-            await self._output.disown()
+            await self._streams.output.disown()
             await self._offer()
         return self.job
 
@@ -350,7 +340,11 @@ class JobActor(Actor[JobMessage]):
             if left > 0:
                 self.context.tell_after(left, Due("client"))
             else:
-                await self._cancel(Cancel(None, "its client has gone"))
+                await self._cancel(Cancel(None, CLIENT_GONE))
+        elif what == "owner" and not self._owners and self._client_seen <= self._owner_left:
+            await self._cancel(Cancel(None, CLIENT_GONE))
+        elif what == "keep":
+            await self._streams.keep()
 
     async def _offer(self) -> None:
         """A hint to the worker; registration repeats whatever gets lost."""

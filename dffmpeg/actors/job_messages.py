@@ -6,8 +6,9 @@ An `attempt` of None comes from an older worker: the current one is meant.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dffmpeg.actors.inputs import Reached
 from dffmpeg.actors.runtime import Request
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import Job
@@ -47,10 +48,69 @@ class Cancel(Request[Job]):
     reason: str
 
 
+# The streams, from the worker's side
+
+
 @dataclass(frozen=True, slots=True)
 class Output(Request[OutputReply]):
+    """Pieces of the outputs, by a request: the answer is held while the owner's window is full."""
+
     worker_id: str
     frames: Sequence[Frame]
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed(Request[None]):
+    """Pieces of the outputs, and acknowledgements of inputs, from a worker that attends."""
+
+    worker_id: str
+    frames: Sequence[Frame]
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """What an attending worker was sent and told so far, and what it said.
+
+    Attributes:
+        generation: of the `News` that it had last; None before the first.
+        told: by output, what was acknowledged to it.
+        sent: by input, what it was sent.
+        written: by input, what it said that its program was given.
+    """
+
+    generation: int | None = None
+    told: Mapping[int, Reached] = field(default_factory=dict)
+    sent: Mapping[int, Reached] = field(default_factory=dict)
+    written: Mapping[int, Reached] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """For an attending worker: acknowledgements of outputs, and pieces of inputs.
+
+    Attributes:
+        generation: another number than before says that acknowledgements may have been forgotten.
+        over: the attempt is, so nothing will follow.
+    """
+
+    generation: int
+    frames: Sequence[Frame]
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attend(Request[News]):
+    """Wait for what the worker has not got yet. One connection waits once at a time.
+
+    Attributes:
+        wait: seconds; None for as long as it takes.
+    """
+
+    worker_id: str
+    attempt: int
+    connection: int
+    seen: Attendance
+    wait: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +121,53 @@ class OfferLines(Request[None]):
     texts: Mapping[Stream, bytes]
 
 
+# The streams, from the requester's side
+
+
 @dataclass(frozen=True, slots=True)
 class Follow(Request[list[Frame]]):
+    """Wait for what is newer than the cursor.
+
+    Attributes:
+        wait: seconds; None for as long as it takes.
+        connection: of a follower that stays; it waits once at a time. None for a single request.
+        heard: what an owner was told of its inputs in the cursor's attempt; None for one who is not.
+    """
+
     who: Identity
     cursor: Position
-    wait: float
+    wait: float | None
+    connection: int | None = None
+    heard: Mapping[int, Reached] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Request[list[Frame]]):
+    """Pieces of the inputs, from the owner; answered by acknowledgements of all of them."""
+
+    who: Identity
+    frames: Sequence[Frame]
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge(Request[None]):
     who: Identity
     position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A connection that followed or attended has ended.
+
+    Attributes:
+        gone: it was closed from its other end.
+    """
+
+    connection: int
+    gone: bool
+
+
+# What nobody says
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +186,10 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class FollowDue:
-    """A follower has waited long enough."""
+class WaitDue:
+    """Somebody has waited long enough for news."""
 
-    number: int
+    connection: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +206,15 @@ JobMessage = (
     | Finish
     | Cancel
     | Output
+    | Streamed
+    | Attend
     | OfferLines
     | Follow
+    | Input
     | Acknowledge
+    | Left
     | Lost
     | Due
-    | FollowDue
+    | WaitDue
     | OutputDue
 )

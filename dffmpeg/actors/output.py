@@ -102,8 +102,8 @@ class OutputActor(Actor[Opened | Ended | SendAgain]):
     async def handle(self, message: Opened | Ended | SendAgain) -> None:
         match message:
             case Opened(process):
-                self.context.nursery.start_soon(self._pump, self._stdout, process.stdout)
-                self.context.nursery.start_soon(self._pump, self._stderr, process.stderr)
+                for stream, number in ((self._stdout, 1), (self._stderr, 2)):
+                    self.context.nursery.start_soon(self._pump, stream, process.outputs.get(number))
                 self.context.nursery.start_soon(self._ship)
             case Ended():
                 self._drain_seconds = _DRAIN_SECONDS
@@ -119,8 +119,8 @@ class OutputActor(Actor[Opened | Ended | SendAgain]):
         self._changed.set()
         self._changed = trio.Event()
 
-    async def _pump(self, stream: _Stream, pipe: trio.lowlevel.FdStream) -> None:
-        while True:
+    async def _pump(self, stream: _Stream, pipe: trio.abc.ReceiveStream | None) -> None:
+        while pipe is not None:
             while stream.window.room == 0:
                 await self._changed.wait()
             data = await self._read(stream, pipe)
@@ -131,7 +131,7 @@ class OutputActor(Actor[Opened | Ended | SendAgain]):
         stream.window.close()
         self._note_change()
 
-    async def _read(self, stream: _Stream, pipe: trio.lowlevel.FdStream) -> bytes:
+    async def _read(self, stream: _Stream, pipe: trio.abc.ReceiveStream) -> bytes:
         """What is there; empty at the end, or when the process is gone and nothing comes any more."""
         with trio.move_on_after(self._drain_seconds) as stream.reading:
             return bytes(await pipe.receive_some(min(self._chunk, stream.window.room)))

@@ -13,23 +13,25 @@ from functools import partial
 
 import trio
 
+from dffmpeg.actors.descriptors import open_files
+from dffmpeg.actors.exec_chain import Entry, Tools, find_tools
+from dffmpeg.actors.guardians import Guardian, kill_group
+from dffmpeg.actors.launches import CannotStart, Command
+from dffmpeg.actors.namespaces import Namespaces
+from dffmpeg.actors.process_streams import ProcessStreams
 from dffmpeg.actors.runtime import Actor
-from dffmpeg.actors.spawning import (
-    Born,
-    CannotStart,
-    Command,
-    Guardian,
-    SpawnThread,
-    death_signal,
-    kill_group,
-    spawn,
-)
+from dffmpeg.actors.spawning import Born, Parent, SpawnThread, set_apart, spawn
 from dffmpeg.supervisors import Backoff
 
 logger = logging.getLogger("dffmpeg.worker.processes")
 
 _KILL_SECONDS = 5.0
 """How long a killed process may take to be gone; one in uninterruptible sleep takes longer."""
+
+_TOOL_FAILURES = (1, 125, 126, 127)
+"""With what setpriv, nsenter and env end when they did not become the next program."""
+
+_GROUP_SIGNALS = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +43,30 @@ class Exit:
 
 
 class RunningProcess:
-    """A process, its group and its pipes. Made and owned by `Processes`."""
+    """A process, its group and its streams. Made and owned by `Processes`.
 
-    def __init__(self, born: Born, *, prefixed: bool) -> None:
-        self._popen = born.popen
-        self._prefixed = prefixed
+    Attributes:
+        command: what was started.
+        outputs, inputs: see `ProcessStreams`. They are closed by `Processes`; others may close inputs.
+    """
+
+    def __init__(self, command: Command, born: Born) -> None:
+        self.command = command
+        self.pid = born.pid
+        """Also the number of its process group."""
         self.pidfd = born.pidfd
         self.scratch = born.scratch
-        self.stdout = trio.lowlevel.FdStream(born.stdout)
-        self.stderr = trio.lowlevel.FdStream(born.stderr)
+        self._tools = born.tools
+        self._streams = ProcessStreams(born.ends)
+        self.outputs = self._streams.outputs
+        self.inputs = self._streams.inputs
+        self.end_input = self._streams.end_input
+        self.close_output = self._streams.close_output
+        self.resize = self._streams.resize
         self.exited = trio.Event()
         self.failure: str | None = None
         """Why the program itself was never reached, where that showed only afterwards."""
         self._exit: Exit | None = None
-
-    @property
-    def pid(self) -> int:
-        """Also the number of its process group."""
-        return self._popen.pid
 
     @property
     def exit(self) -> Exit:
@@ -71,52 +79,87 @@ class RunningProcess:
         if self._exit is None:
             kill_group(self.pid, number)
 
+    def pass_on(self, number: int) -> None:
+        """Do to the program what its caller was sent.
+
+        What stops, continues and kills goes to the whole group, and a stop from a terminal is one that
+        nobody can ignore: in a group without a parent in its session the kernel drops the other.
+        """
+        if number == signal.SIGTSTP:
+            number = signal.SIGSTOP
+        if number in _GROUP_SIGNALS:
+            self.send_signal(number)
+        elif self._exit is None:
+            try:
+                signal.pidfd_send_signal(self.pidfd, number)
+            except (ProcessLookupError, PermissionError):
+                return
+            except OSError as error:
+                logger.warning("signal %d cannot be passed on: %s", number, error.strerror)
+
     def kill(self) -> None:
         """SIGKILL to the whole group."""
         self.send_signal(signal.SIGKILL)
+
+    async def aclose(self) -> None:
+        """Close its streams."""
+        await self._streams.aclose()
 
     def bury(self) -> None:
         """Kill what is left of the group and reap the process, which has ended.
 
         In this order: until it is reaped, no other group can have its number.
         """
-        if self._prefixed and _still_named(self.pid, "setpriv"):
-            self.failure = "the program cannot be executed on this worker"
+        name = _name(self.pid)
         self.kill()
-        code = self._popen.wait()
+        _, status = os.waitpid(self.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if name in self._tools and code in _TOOL_FAILURES:
+            self.failure = f"the program cannot be executed on this worker ({name} ended with {code})"
         self._exit = Exit(signal=-code) if code < 0 else Exit(code=code)
         os.close(self.pidfd)
         self.exited.set()
 
 
-def _still_named(pid: int, name: str) -> bool:
-    """Whether a process that ended bears this name: then it never became another program by exec."""
+def _name(pid: int) -> str | None:
+    """The name of a process that ended: if it is still a tool's, it never became the program by exec."""
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip() == name
+            return file.read().removesuffix("\n")
     except OSError:
-        return False
+        return None
 
 
 class Processes:
-    """Starts processes; see that they end. Open while a `ProcessesActor` runs it."""
+    """Starts processes; sees that they end. Open while a `ProcessesActor` runs it.
 
-    def __init__(self) -> None:
+    Args:
+        views: whether path views are wanted.
+
+    Attributes:
+        namespaces: the path views.
+    """
+
+    def __init__(self, *, views: bool = False) -> None:
+        self._views = views
         self._thread: SpawnThread | None = None
         self._nursery: trio.Nursery | None = None
-        self._guardian = Guardian()
-        self._prefix: tuple[bytes, ...] = ()
+        self._parent = Parent(Guardian(), Tools(), apart=False)
+        self.namespaces = Namespaces(Tools(), enabled=False)
         self._live: dict[RunningProcess, trio.CancelScope] = {}
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Have the thread and the guardian; at the end every process is killed and reaped."""
         thread = self._thread = SpawnThread()
-        self._guardian = Guardian()
+        guardian = Guardian()
         try:
-            self._prefix = await thread.call(death_signal)
-            if not self._prefix:
+            tools = await thread.call(find_tools)
+            self._parent = Parent(guardian, tools, await thread.call(set_apart))
+            self.namespaces = Namespaces(tools, enabled=self._views)
+            if not tools.death_signal:
                 logger.warning("there is no setpriv(1) here: only the guardian watches over processes")
+            await self.namespaces.try_out()
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(self._keep_guardian, Backoff(0.05, 5.0))
@@ -127,8 +170,14 @@ class Processes:
                     nursery.cancel_scope.cancel()
         finally:
             self._nursery = self._thread = None
-            await thread.call(self._guardian.stop)
+            self.namespaces.close()
+            await thread.call(guardian.stop)
             thread.close()
+
+    @property
+    def tools(self) -> Tools:
+        """What was found on this machine."""
+        return self._parent.tools
 
     async def _end_all(self) -> None:
         for process in self._live:
@@ -146,7 +195,7 @@ class Processes:
         attempt = 0
         while True:
             born = trio.current_time()
-            pidfd = await self._thread.call(self._guardian.start)
+            pidfd = await self._thread.call(self._parent.guardian.start)
             try:
                 await trio.lowlevel.wait_readable(pidfd)
             finally:
@@ -162,31 +211,50 @@ class Processes:
         Raises:
             CannotStart: see there.
         """
-        process = await self._start(command)
-        try:
-            yield process
-        finally:
-            process.kill()
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + _KILL_SECONDS):
-                await process.exited.wait()
-                await process.stdout.aclose()
-                await process.stderr.aclose()
-                if process.scratch is not None:
-                    # In a thread: what a program left behind may be large.
-                    await trio.to_thread.run_sync(partial(shutil.rmtree, process.scratch, ignore_errors=True))
-                    if self._thread is not None:
-                        await self._thread.call(partial(self._guardian.forget_folder, process.scratch))
+        async with contextlib.AsyncExitStack() as stack:
+            entry = None
+            if command.view is not None:
+                # For as long as the program runs: it may enter a moment after it was started.
+                entry = await stack.enter_async_context(self.namespaces.entered(command.view))
+            process = await self._start(command, entry)
+            try:
+                yield process
+            finally:
+                await self._end(process)
 
-    async def _start(self, command: Command) -> RunningProcess:
-        if self._thread is None or self._nursery is None:
-            raise CannotStart("the worker is stopping")
-        born = await self._thread.call(partial(spawn, command, self._prefix, self._guardian))
-        process = RunningProcess(
-            born, prefixed=bool(self._prefix) and not command.program.endswith(b"setpriv")
-        )
+    async def _end(self, process: RunningProcess) -> None:
+        process.kill()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + _KILL_SECONDS):
+            await process.exited.wait()
+            await process.aclose()
+            if process.scratch is not None:
+                # In a thread: what a program left behind may be large.
+                await trio.to_thread.run_sync(partial(shutil.rmtree, process.scratch, ignore_errors=True))
+                if self._thread is not None:
+                    await self._thread.call(partial(self._parent.guardian.forget_folder, process.scratch))
+
+    async def _start(self, command: Command, entry: Entry | None) -> RunningProcess:
+        with contextlib.ExitStack() as opened:
+            files = await self._open_files(command)
+            for number in files.values():
+                opened.callback(os.close, number)
+            if self._thread is None or self._nursery is None:
+                raise CannotStart("the worker is stopping")
+            born = await self._thread.call(partial(spawn, command, self._parent, files, entry))
+        process = RunningProcess(command, born)
         self._live[process] = trio.CancelScope(shield=True)
         self._nursery.start_soon(self._await_end, process)
         return process
+
+    async def _open_files(self, command: Command) -> dict[int, int]:
+        """Apart from the thread that starts programs, which must not hang with a file system."""
+        if not any(descriptor.kind == "file" for descriptor in command.descriptors):
+            return {}
+        files: dict[int, int] = {}
+        # What is opened wants an owner, so it is waited for.
+        with trio.CancelScope(shield=True):
+            files.update(await trio.to_thread.run_sync(open_files, command.descriptors))
+        return files
 
     async def _await_end(self, process: RunningProcess) -> None:
         # Shielded: an end that nobody waits for would leave a zombie, and its group's number in doubt.
@@ -195,7 +263,7 @@ class Processes:
             process.bury()
         del self._live[process]
         if self._thread is not None:
-            await self._thread.call(partial(self._guardian.forget, process.pid))
+            await self._thread.call(partial(self._parent.guardian.forget, process.pid))
 
 
 class ProcessesActor(Actor[None]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dffmpeg.actors.runtime import Rejected
-from dffmpeg.errors import DffmpegError
+from dffmpeg.errors import BadInput, DffmpegError
 
 
 class OperationError(DffmpegError, Rejected):
@@ -20,6 +20,10 @@ class Forbidden(OperationError):
 
 class Conflict(OperationError):
     """The state does not allow it; nothing was changed (HTTP 409)."""
+
+
+class Unfit(OperationError, BadInput):
+    """It fits the protocol, but not this job (HTTP 422)."""
 
 
 class Unavailable(OperationError):

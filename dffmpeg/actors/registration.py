@@ -11,7 +11,7 @@ import trio
 
 from dffmpeg import __version__
 from dffmpeg.actors.attempt_messages import AttemptsMessage, BeginRegistration, EndRegistration, StopAll
-from dffmpeg.actors.capabilities import Programs
+from dffmpeg.actors.capabilities import Abilities, Programs
 from dffmpeg.actors.downlink import Open
 from dffmpeg.actors.mounts import PresentPaths
 from dffmpeg.actors.registration_messages import BeginDraining, RegistrationMessage, Renew, Verify
@@ -33,7 +33,7 @@ class Neighbours:
     """Whom the registration asks and tells."""
 
     mounts: ActorRef[PresentPaths]
-    capabilities: ActorRef[Programs]
+    capabilities: ActorRef[Programs | Abilities]
     downlink: ActorRef[Open]
     attempts: ActorRef[AttemptsMessage | BeginRegistration]
 
@@ -117,10 +117,11 @@ class RegistrationActor(Actor[RegistrationMessage]):
     async def _request(self) -> RegisterRequest:
         present = await self._mounts.ask(PresentPaths(), _ASK_SECONDS)
         programs = await self._capabilities.ask(Programs(), _ASK_SECONDS)
+        abilities = await self._capabilities.ask(Abilities(), _ASK_SECONDS)
         running = await self._attempts.ask(BeginRegistration(), _ASK_SECONDS)
         return RegisterRequest(
             worker_id=self._config.client_id,
-            capabilities=self._config.capabilities,
+            capabilities=abilities,
             binaries=sorted(programs),
             paths=sorted(present),
             supported_transports=self._config.transports,

@@ -1,66 +1,86 @@
-"""The output of one attempt at the coordinator: taken from the worker, kept, handed to followers, released.
+"""The outputs of one attempt at the coordinator: taken from the worker, kept, handed to followers, released.
 
 Not an actor: the job's actor owns it and calls it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from dffmpeg.actors.refusals import Unfit
 from dffmpeg.configuration.coordinator import Streams as StreamSettings
 from dffmpeg.model.jobs import Job
 from dffmpeg.model.relay import Piece, Relay
 from dffmpeg.model.streams import Retention, Stream
 from dffmpeg.store.streams import StreamRepository
-from dffmpeg.wire.frames import MAX_PAYLOAD, Frame, Kind
-from dffmpeg.wire.jobs import OutputReply, Position, StreamAck
-from dffmpeg.wire.records import status_frame
+from dffmpeg.wire import frames
+from dffmpeg.wire.frames import HEADER_BYTES, MAX_PAYLOAD, Frame
+from dffmpeg.wire.jobs import FinishReport, OutputReply, Position, StreamAck
 
-KINDS: Mapping[Kind, Stream] = {Kind.STDOUT: Stream.STDOUT, Kind.STDERR: Stream.STDERR}
-FRAME_BATCH = MAX_PAYLOAD
-"""Bytes of one stream that one answer to a follower carries at most."""
+FRAME_BATCH = MAX_PAYLOAD - HEADER_BYTES
+"""Bytes of one stream that one answer to a follower carries at most: with its header it fills a message."""
 
-
-def retentions(settings: StreamSettings) -> dict[Stream, Retention]:
-    """How much of each stream is kept. A window's worth always is: it may not have reached its reader."""
-    return {
-        Stream.STDOUT: Retention(head=max(settings.stdout_kept, settings.window), tail=settings.window),
-        Stream.STDERR: Retention(head=settings.stderr_head, tail=max(settings.stderr_tail, settings.window)),
-    }
+LAZY = 64 * 1024
+"""Bytes of an owned job's stderr that are made durable together; what is less waits for a moment."""
 
 
-def offset_of(position: Position, stream: Stream) -> int:
+_NAMES: Mapping[int, str] = {Stream.STDOUT: "stdout", Stream.STDERR: "stderr"}
+
+
+def retention(settings: StreamSettings, number: int) -> Retention:
+    """How much of a stream is kept. A window's worth always is: it may not have reached its reader."""
+    if number == Stream.STDERR:
+        return Retention(head=settings.stderr_head, tail=max(settings.stderr_tail, settings.window))
+    return Retention(head=max(settings.stdout_kept, settings.window), tail=settings.window)
+
+
+def offset_of(position: Position, number: int) -> int:
     """Where a follower is in a stream."""
-    return position.stdout if stream is Stream.STDOUT else position.stderr
+    match number:
+        case Stream.STDOUT:
+            return position.stdout
+        case Stream.STDERR:
+            return position.stderr
+        case _:
+            return position.others.get(number, 0)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Line:
-    """One stream's relay, and up to where its reader and the store have it."""
+    """One stream's relay, and up to where its reader and the store have it.
+
+    `missed`: the worker sent what could not be taken, and has to go back.
+    """
 
     relay: Relay
+    retention: Retention
     taken: int = 0
     kept: int = 0
+    missed: bool = False
 
 
 class AttemptOutput:
-    """Both streams of one attempt.
+    """All outputs of one attempt.
 
     While the job has an owner its pace rules: what the owner has not taken stays
     here (and with the worker, which can send it again), and a full window means
     that the worker waits. Without one, what the store has may be forgotten.
     Other followers read what happens to be here, or from the store.
+
+    Args:
+        numbers: which outputs there are, by the program's descriptor.
     """
 
-    def __init__(self, job: Job, repository: StreamRepository, settings: StreamSettings) -> None:
+    def __init__(
+        self, job: Job, repository: StreamRepository, settings: StreamSettings, numbers: Collection[int]
+    ) -> None:
         self._job_id = job.job_id
         self._attempt = job.attempt
         self._repository = repository
         self._window = settings.window
-        self._retention = retentions(settings)
         self.owned = job.monitor
-        self._lines = {stream: _Line(Relay()) for stream in KINDS.values()}
+        self._lines = {number: _Line(Relay(), retention(settings, number)) for number in sorted(numbers)}
 
     async def recover(self) -> None:
         """Go on where an earlier actor of this attempt left off.
@@ -70,95 +90,152 @@ class AttemptOutput:
         """
         if self.owned:
             return
-        for stream in self._lines:
-            end = await self._repository.extent(self._job_id, self._attempt, stream)
-            self._lines[stream] = _Line(Relay(end), taken=end, kept=end)
+        for number, line in self._lines.items():
+            end = await self._repository.extent(self._job_id, self._attempt, number)
+            self._lines[number] = _Line(Relay(end), line.retention, taken=end, kept=end)
 
-    async def take(self, frame: Frame) -> bool:
-        """Take a frame from the worker; returns whether it was something new."""
-        stream = KINDS[frame.kind]
-        line = self._lines[stream]
+    def take(self, frame: Frame) -> bool:
+        """Take a frame from the worker; returns whether it was something new. It is not durable yet.
+
+        Raises:
+            Unfit: the job has no such output.
+        """
+        line = self._line(frame)
         if self.owned and frame.payload and line.relay.held >= self._window + MAX_PAYLOAD:
             # A worker whose own window is larger, or who does not wait: it has to send this again.
+            line.missed = True
             return False
         ended = line.relay.eof
-        start = max(line.relay.end, frame.offset)
         fresh = line.relay.offer(frame.offset, frame.payload, floor=frame.floor, eof=frame.eof)
         if fresh is None:
+            line.missed = True
             return False
-        if fresh and (stream is Stream.STDERR or not self.owned):
-            await self._keep(stream, start, fresh)
-        self._release(line)
+        if fresh and not self.owned:
+            # The floor may have moved the beginning.
+            line.kept = max(line.kept, line.relay.base)
         return bool(fresh) or line.relay.eof != ended
 
-    async def append(self, texts: Mapping[Stream, bytes]) -> bool:
+    def _line(self, frame: Frame) -> _Line:
+        number = frames.output_number(frame)
+        try:
+            return self._lines[number]
+        except KeyError:
+            raise Unfit(f"frame: the job has no output {number}") from None
+
+    def append(self, texts: Mapping[Stream, bytes]) -> bool:
         """Put text at the end of each stream; returns whether there was any."""
-        for kind, stream in KINDS.items():
-            if texts[stream]:
-                end = self._lines[stream].relay.end
-                await self.take(Frame(kind, self._attempt, end, texts[stream], floor=end))
+        for number, text in texts.items():
+            if text:
+                end = self._lines[number].relay.end
+                self.take(frames.output(number, self._attempt, end, text, floor=end))
         return any(texts.values())
 
-    async def _keep(self, stream: Stream, offset: int, data: bytes) -> None:
-        await self._repository.append(
-            self._job_id, self._attempt, stream, offset, data, self._retention[stream]
-        )
-        self._lines[stream].kept = offset + len(data)
+    async def keep(self, *, all_of_it: bool = True) -> bool:
+        """Make durable what is to be, of what was taken: everything without an owner, else stderr.
+
+        Args:
+            all_of_it: also little bits of an owned job's stderr, which would cost a commit each.
+
+        Returns:
+            Whether something was left for later.
+        """
+        left = False
+        for number, line in self._lines.items():
+            if self.owned and number != Stream.STDERR:
+                continue
+            waiting = line.relay.end - line.kept
+            if self.owned and 0 < waiting < LAZY and not all_of_it:
+                left = True
+            elif waiting:
+                await self._keep(number, line, line.kept)
+        return left
+
+    async def _keep(self, number: int, line: _Line, begin: int) -> None:
+        while begin < line.relay.end:
+            piece = line.relay.read(begin, MAX_PAYLOAD)
+            await self._repository.append(
+                self._job_id, self._attempt, number, piece.offset, piece.data, line.retention
+            )
+            begin = line.kept = piece.end
+        self._release(number, line)
 
     def acknowledge(self, position: Position) -> None:
         """The owner has everything before this position."""
-        for stream, line in self._lines.items():
-            line.taken = max(line.taken, min(offset_of(position, stream), line.relay.end))
-            self._release(line)
+        for number, line in self._lines.items():
+            line.taken = max(line.taken, min(offset_of(position, number), line.relay.end))
+            self._release(number, line)
 
     async def disown(self) -> None:
         """From now on nobody's pace rules: what the owner has not taken is kept for it."""
         await self.settle()
         self.owned = False
-        for line in self._lines.values():
-            self._release(line)
+        for number, line in self._lines.items():
+            self._release(number, line)
 
-    def _acked(self, line: _Line) -> int:
-        return line.taken if self.owned else line.kept
+    def _acked(self, number: int, line: _Line) -> int:
+        if not self.owned:
+            return line.kept
+        # The log of stderr is for later readers too.
+        return min(line.taken, line.kept) if number == Stream.STDERR else line.taken
 
-    def _release(self, line: _Line) -> None:
-        if self.owned:
-            line.relay.release(line.taken)
-        else:
-            # Followers near the end are served from memory, the others from the store.
-            line.relay.release(min(line.kept, line.relay.end - self._window))
+    def _release(self, number: int, line: _Line) -> None:
+        acked = self._acked(number, line)
+        # Without an owner followers near the end are served from memory, the others from the store.
+        line.relay.release(acked if self.owned else min(acked, line.relay.end - self._window))
+
+    def _full(self, line: _Line) -> bool:
+        return self.owned and line.relay.end - line.taken >= self._window
 
     @property
     def full(self) -> bool:
         """Whether the worker has to wait: the owner has not taken a window's worth."""
-        return self.owned and any(
-            line.relay.end - line.taken >= self._window for line in self._lines.values()
-        )
+        return any(self._full(line) for line in self._lines.values())
 
     def reply(self) -> OutputReply:
-        """What the worker is told."""
-        out, err = (self._lines[stream] for stream in (Stream.STDOUT, Stream.STDERR))
-        return OutputReply(
-            stdout=StreamAck(received=out.relay.end, acked=self._acked(out)),
-            stderr=StreamAck(received=err.relay.end, acked=self._acked(err)),
-        )
+        """What a worker is told that asks by requests."""
+        acks = {
+            number: StreamAck(received=line.relay.end, acked=self._acked(number, line))
+            for number, line in self._lines.items()
+        }
+        return OutputReply(stdout=acks[Stream.STDOUT], stderr=acks[Stream.STDERR])
 
-    def missing(self, stdout: int | None, stderr: int | None) -> str | None:
+    def acks(self, told: Mapping[int, tuple[int, bool]], *, doubt: bool = False) -> list[Frame]:
+        """What a worker is told that streams: an acknowledgement of each output of which there is news.
+
+        Args:
+            told: by number, up to where it knows that it may forget, and whether it knows that the end came.
+            doubt: what it was told may have been forgotten since: it has to compare.
+        """
+        found = []
+        for number, line in self._lines.items():
+            resend = doubt or (line.missed and not self._full(line))
+            acked, eof = self._acked(number, line), line.relay.eof
+            if resend or told.get(number) != (acked, eof):
+                line.missed = line.missed and not resend
+                found.append(
+                    frames.acknowledgement(
+                        number, self._attempt, line.relay.end, acked, eof=eof, resend=resend
+                    )
+                )
+        return found
+
+    def missing(self, report: FinishReport) -> str | None:
         """What of the worker's final lengths has not been received, in words, or None."""
-        for stream, length in ((Stream.STDOUT, stdout), (Stream.STDERR, stderr)):
-            end = self._lines[stream].relay.end
+        lengths: dict[int, int | None] = dict(report.others)
+        lengths |= {Stream.STDOUT: report.stdout, Stream.STDERR: report.stderr}
+        for number, length in lengths.items():
+            line = self._lines.get(number)
+            end = 0 if line is None else line.relay.end
             if length is not None and end < length:
-                return f"output missing: {stream.name.lower()} has {end} of {length} bytes"
+                name = _NAMES.get(number, f"output {number}")
+                return f"output missing: {name} has {end} of {length} bytes"
         return None
 
     async def settle(self) -> None:
         """Make durable what no reader has acknowledged, so that the worker may forget everything."""
-        for stream, line in self._lines.items():
-            begin = max(line.kept, line.taken if self.owned else 0)
-            while begin < line.relay.end:
-                piece = line.relay.read(begin, MAX_PAYLOAD)
-                await self._keep(stream, piece.offset, piece.data)
-                begin = piece.end
+        for number, line in self._lines.items():
+            taken = line.taken if self.owned and number != Stream.STDERR else 0
+            await self._keep(number, line, max(line.kept, taken))
 
     async def frames(self, cursor: Position, *, ended: bool = False) -> list[Frame]:
         """What a follower at this position has not got yet, at most `FRAME_BATCH` bytes a stream.
@@ -166,36 +243,41 @@ class AttemptOutput:
         Args:
             ended: the job has; a frame for each stream then tells whether it reaches the end.
         """
-        frames = []
-        for kind, stream in KINDS.items():
-            offset = offset_of(cursor, stream) if cursor.attempt == self._attempt else 0
-            piece = await self._piece(stream, offset)
-            eof = ended and piece.end >= self._lines[stream].relay.end
+        found = []
+        for number, line in self._lines.items():
+            offset = offset_of(cursor, number) if cursor.attempt == self._attempt else 0
+            if not ended and line.relay.base <= offset >= line.relay.end:
+                continue
+            piece = await self._piece(number, line.relay, offset)
+            eof = ended and piece.end >= line.relay.end
             if piece.data or eof:
-                frames.append(Frame(kind, self._attempt, piece.offset, piece.data, eof=eof))
-        return frames
+                found.append(frames.output(number, self._attempt, piece.offset, piece.data, eof=eof))
+        return found
 
-    async def _piece(self, stream: Stream, offset: int) -> Piece:
-        relay = self._lines[stream].relay
+    async def _piece(self, number: int, relay: Relay, offset: int) -> Piece:
         if offset < relay.base:
-            part = await self._repository.read(self._job_id, self._attempt, stream, offset, FRAME_BATCH)
+            part = await self._repository.read(self._job_id, self._attempt, number, offset, FRAME_BATCH)
             if part.data:
                 return Piece(part.offset, part.data, eof=False)
             # Never kept: only the owner gets it. Anybody else goes on with what is here.
         return relay.read(offset, FRAME_BATCH)
 
 
-async def ended_frames(job: Job, cursor: Position, repository: StreamRepository) -> list[Frame]:
-    """What a follower of a job that has ended has not got yet: from the store, the status last."""
-    frames = []
-    for kind, stream in KINDS.items():
-        offset = offset_of(cursor, stream) if cursor.attempt == job.attempt else 0
-        part = await repository.read(job.job_id, job.attempt, stream, offset, FRAME_BATCH)
+async def ended_frames(
+    job: Job, cursor: Position, repository: StreamRepository, numbers: Iterable[int]
+) -> list[Frame]:
+    """What a follower of a job that has ended has not got yet, from the store.
+
+    Where the last frame of each output has its end, nothing is left.
+    """
+    found = []
+    for number in sorted(numbers):
+        offset = offset_of(cursor, number) if cursor.attempt == job.attempt else 0
+        part = await repository.read(job.job_id, job.attempt, number, offset, FRAME_BATCH)
         if part.data:
             end = part.offset + len(part.data)
-            frames.append(Frame(kind, job.attempt, part.offset, part.data, eof=end >= part.end))
+            eof = end >= part.end
+            found.append(frames.output(number, job.attempt, part.offset, part.data, eof=eof))
         else:
-            frames.append(Frame(kind, job.attempt, max(offset, part.end), b"", eof=True))
-    if all(frame.eof for frame in frames):
-        frames.append(status_frame(job))
-    return frames
+            found.append(frames.output(number, job.attempt, max(offset, part.end), b"", eof=True))
+    return found

@@ -47,6 +47,8 @@ class Leases(Section, frozen=True):
     """A worker that did not renew for so long is lost, and its jobs move."""
     worker_disconnect: Seconds = 10.0
     """The same, once its downlink's connection was closed at its end."""
+    client_disconnect: Seconds = 4.0
+    """A monitored job is killed so long after its client closed its connection."""
     client_factor: Annotated[float, msgspec.Meta(ge=1.5, le=100)] = 6.0
     """A monitored job is canceled after so many heartbeat intervals without its client."""
 

@@ -71,6 +71,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
     Leases: {
         "worker": "A worker that did not renew for so long is lost, and its jobs move.",
         "worker_disconnect": "The same, once its downlink was closed from its end.",
+        "client_disconnect": "A monitored job is killed so long after its client closed its connection.",
         "client_factor": "A monitored job is canceled after so many heartbeat intervals without its client.",
     },
     Streams: {
@@ -102,6 +103,12 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "binaries": "Programs that jobs may run here: a name that is looked up on the PATH, or a path.",
         "paths": _PATHS,
         "capabilities": "What this machine can do, beyond what is found out by itself.",
+        "environment": "Variables that a program gets as its caller has them, and not as this machine; "
+        "a * at the end stands for any rest.",
+        "views": "auto: where bubblewrap works, programs find a client's directories under the client's "
+        "names. never: paths are rewritten.",
+        "run_as": "worker: programs run as the worker's user. caller: as the user and groups, by number, "
+        "that their caller has; the worker must be root, and clients are believed.",
         "transports": "Downlinks, in order of preference.",
         "registration_interval": "Seconds between two renewals of this worker's lease.",
         "drain_timeout": "Seconds that running jobs may take to end after the first SIGTERM.",

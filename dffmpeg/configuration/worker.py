@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import field
 
 from dffmpeg.configuration.common import Connection, Seconds, Section, Window
+from dffmpeg.model.environment import DEFAULT_NAMES
 
 
 class Cancel(Section, frozen=True):
@@ -33,6 +34,12 @@ class WorkerConfig(Connection, frozen=True):
     paths: dict[str, str] = {}
     """Path variable to directory: Movies = "/mnt/media/movies"."""
     capabilities: list[str] = []
+    environment: list[str] = field(default_factory=lambda: list(DEFAULT_NAMES))
+    """Variables that are the caller's; a `*` at the end stands for any rest."""
+    views: Literal["auto", "never"] = "auto"
+    """Whether jobs see the client's own directories under the client's names, where that is possible."""
+    run_as: Literal["worker", "caller"] = "worker"
+    """Whose user and groups programs run under; `caller` needs a worker that is root, and trusts clients."""
     transports: list[str] = field(default_factory=lambda: ["websocket", "http_polling"])
     """Downlinks, in order of preference."""
     registration_interval: Seconds = 10.0

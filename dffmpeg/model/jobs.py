@@ -44,6 +44,10 @@ LIVE = frozenset({S.ASSIGNED, S.RUNNING, S.CANCELING})
 """A worker has it; on the coordinator an actor drives it."""
 
 
+CLIENT_GONE = "its client has gone"
+"""The reason of a cancelation for which nobody waits."""
+
+
 class AttemptOutcome(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
@@ -61,6 +65,8 @@ class Job:
         arguments: in the `$Name` form; bytes, because file names are.
         paths: names of the path variables that the arguments use.
         client_paths: the client's directory for each name.
+        launch: what the program inherits besides, in its form on the wire: only both ends, and
+            whoever relays the streams, look into it.
         attempt: number of the current or last attempt; 0 before the first.
         signal: the signal that the process died of, if it did.
         reason: why the job failed or was canceled where that was not the process's doing.
@@ -95,6 +101,7 @@ class Job:
     worker_last_seen: float | None = None
     client_last_seen: float | None = None
     excluded_worker: str | None = None
+    launch: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

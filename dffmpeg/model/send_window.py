@@ -37,9 +37,10 @@ class SendWindow:
 
     Args:
         capacity: bytes that may be kept; a writer waits while there is no `room`.
+        ends: the stream's end is a piece to be sent, also where no bytes are left to go with it.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, ends: bool = False) -> None:
         if capacity < 1:
             raise ValueError("a window holds at least one byte")
         self.capacity = capacity
@@ -50,6 +51,8 @@ class SendWindow:
         self._closed = False
         self._doubted = False
         self._asking = False
+        self._ends = ends
+        self._end_sent = False
 
     @property
     def kept(self) -> int:
@@ -78,8 +81,8 @@ class SendWindow:
 
     @property
     def pending(self) -> bool:
-        """Whether a piece waits to be sent: bytes, or the question what the receiver has."""
-        return self._sent < self.end or self._asking
+        """Whether a piece waits to be sent: bytes, the question what the receiver has, or the end."""
+        return self._sent < self.end or self._asking or (self._ends and self._closed and not self._end_sent)
 
     @property
     def delivered(self) -> bool:
@@ -115,7 +118,9 @@ class SendWindow:
             payload = bytes(view[start : start + max(0, limit)])
         self._sent = offset + len(payload)
         self._asking = False
-        return Piece(offset, payload, self._kept, self._closed and self._sent == self.end)
+        eof = self._closed and self._sent == self.end
+        self._end_sent = self._end_sent or eof
+        return Piece(offset, payload, self._kept, eof)
 
     def acknowledge(self, received: int, acked: int) -> None:
         """Take the receiver's answer to all that was taken so far.
@@ -131,6 +136,10 @@ class SendWindow:
         Raises:
             BadInput: offsets that this stream never had, or that contradict each other.
         """
+        self._release(received, acked)
+        self._sent = max(received, self._kept)
+
+    def _release(self, received: int, acked: int) -> None:
         if not 0 <= acked <= received <= self.end:
             raise BadInput(
                 f"acknowledged {acked} and received {received} of a stream that has {self.end} bytes"
@@ -138,9 +147,43 @@ class SendWindow:
         if acked > self._kept:
             del self._bytes[: acked - self._kept]
             self._kept = acked
-        self._sent = max(received, self._kept)
         self._received = received
         self._doubted = False
+
+    def advance(self, received: int, acked: int) -> None:
+        """Take what the receiver says by itself, while more is under way to it.
+
+        It may have less than was sent, which then still travels. One that has less than it said
+        before has lost its memory, and is sent the rest again; one that has more is not sent it twice.
+
+        Args:
+            received: the receiver has all below.
+            acked: bytes below may be forgotten.
+
+        Raises:
+            BadInput: as `acknowledge`.
+        """
+        forgot = received < self._received
+        self._release(received, acked)
+        if forgot:
+            self.rewind(received)
+        self._sent = max(self._sent, received)
+
+    def rewind(self, offset: int | None = None) -> None:
+        """Send again from here on.
+
+        Args:
+            offset: where the receiver's stream ends, below which nothing is sent; None for what it said last,
+                where what was under way may be lost.
+        """
+        begin = self._received if offset is None else offset
+        self._sent = min(self._sent, max(begin, self._kept))
+        self._doubted = self._end_sent = False
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether its end is known and everything before it was sent."""
+        return self._closed and not self._doubted and self._sent == self.end
 
     def doubt(self) -> None:
         """The receiver may have less than it said: its next answer tells, and is asked for."""

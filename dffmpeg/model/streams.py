@@ -7,6 +7,8 @@ from enum import IntEnum
 
 
 class Stream(IntEnum):
+    """The three that every program has, by descriptor; a job may have further ones."""
+
     STDIN = 0
     STDOUT = 1
     STDERR = 2

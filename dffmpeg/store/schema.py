@@ -59,6 +59,7 @@ jobs = sa.Table(
     sa.Column("worker_last_seen", sa.Double),
     sa.Column("client_last_seen", sa.Double),
     sa.Column("excluded_worker", ID),
+    sa.Column("launch", sa.LargeBinary),
     sa.Index("jobs_by_state", "state", "created_at", "job_id"),
     sa.Index("jobs_by_worker", "worker_id", "state"),
     sa.Index("jobs_by_requester", "requester_id", "created_at"),

@@ -11,6 +11,7 @@ from dffmpeg.actors.attempt_messages import (
     AttemptsMessage,
     BeginRegistration,
     Cancel,
+    Control,
     Delivered,
     Drain,
     Ended,
@@ -18,16 +19,16 @@ from dffmpeg.actors.attempt_messages import (
     SendAgain,
 )
 from dffmpeg.actors.attempts import AttemptsActor, JobTree
-from dffmpeg.actors.capabilities import CapabilitiesActor, Programs
+from dffmpeg.actors.capabilities import Abilities, CapabilitiesActor, Programs
 from dffmpeg.actors.downlink import DownlinkActor, Open
 from dffmpeg.actors.ffmpeg import FFmpegProcessActor
+from dffmpeg.actors.launches import Command
 from dffmpeg.actors.mounts import MountsActor, PresentPaths
 from dffmpeg.actors.output import OutputActor
 from dffmpeg.actors.processes import Processes, ProcessesActor
 from dffmpeg.actors.registration import Neighbours, RegistrationActor
 from dffmpeg.actors.registration_messages import RegistrationMessage
 from dffmpeg.actors.runtime import ActorRef
-from dffmpeg.actors.spawning import Command
 from dffmpeg.actors.uplink import HttpUplink, Uplink, UplinkActor
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.model.paths import validated
@@ -79,9 +80,9 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     uplink = HttpUplink(
         lambda: SignedHttp(config.coordinator_url, config.client_id, key, connections=8 + 4 * config.slots)
     )
-    processes = Processes()
+    processes = Processes(views=config.views == "auto")
     mounts: ActorRef[PresentPaths] = ActorRef.unbound("worker/mounts")
-    capabilities: ActorRef[Programs] = ActorRef.unbound("worker/capabilities")
+    capabilities: ActorRef[Programs | Abilities] = ActorRef.unbound("worker/capabilities")
     downlink: ActorRef[Open] = ActorRef.unbound("worker/downlink")
     registration: ActorRef[RegistrationMessage] = ActorRef.unbound("worker/registration")
     attempts: ActorRef[AttemptsMessage | BeginRegistration | Drain] = ActorRef.unbound(
@@ -97,14 +98,15 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     make_attempts = partial(
         AttemptsActor,
         uplink,
-        slots=config.slots,
+        config=config,
+        processes=processes,
         jobs=jobs,
         make_tree=make_tree,
         mounts=mounts,
         capabilities=capabilities,
     )
     make_mounts = partial(MountsActor, directories, registration)
-    make_capabilities = partial(CapabilitiesActor, config.binaries, processes)
+    make_capabilities = partial(CapabilitiesActor, config.binaries, processes, config.capabilities)
     make_registration = partial(RegistrationActor, config, uplink, neighbours)
 
     # Two rows more than the design's table: `processes` owns the thread and the guardian that see to it
@@ -141,7 +143,7 @@ def job_tree(
     """
     attempt = AttemptRef(job_id=request.job_id, attempt=request.attempt)
     name = f"{request.job_id}.{request.attempt}"
-    process: ActorRef[Cancel | Delivered] = ActorRef.unbound(f"worker/jobs/{name}/process", 16)
+    process: ActorRef[Cancel | Control | Delivered] = ActorRef.unbound(f"worker/jobs/{name}/process", 16)
     output: ActorRef[Opened | Ended | SendAgain] = ActorRef.unbound(f"worker/jobs/{name}/output", 16)
     supervisor = SupervisorRef.unbound(f"worker/jobs/{name}")
 

@@ -40,6 +40,7 @@ ACCESS: Mapping[str, Roles | None] = {
     "POST /jobs/<job_id>/client_heartbeat": CLIENTS,
     "POST /jobs/<job_id>/follow": CLIENTS,
     "WEBSOCKET /jobs/<job_id>/follow": CLIENTS,
+    "WEBSOCKET /jobs/run": CLIENTS,
     "GET /jobs/<job_id>/logs": EVERYONE,
     "GET /poll/jobs/<job_id>": CLIENTS,
     "POST /jobs/<job_id>/accept": WORKERS,

@@ -22,6 +22,7 @@ from dffmpeg.web import (
     metrics,
     poll,
     requests,
+    run,
     status,
     workers,
 )
@@ -130,6 +131,7 @@ def create_app(
     authentication = Authentication(identities, config)
     app.register_blueprint(jobs.blueprint(operations, app.closing))
     app.register_blueprint(follow.blueprint(operations, app.closing))
+    app.register_blueprint(run.blueprint(operations, app.closing, max_body=config.limits.body))
     app.register_blueprint(workers.blueprint(operations))
     app.register_blueprint(downlink.blueprint(operations, app.closing))
     app.register_blueprint(poll.blueprint(operations, app.closing))

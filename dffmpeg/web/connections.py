@@ -32,7 +32,7 @@ CLOSE_TIMEOUT = 5.0
 
 
 MAX_MESSAGE = 64 * 1024
-"""Largest message that a WebSocket's client may send, characters or bytes: a position is much smaller."""
+"""Largest message that most WebSockets' clients may send, characters or bytes: a position is much smaller."""
 
 
 class WrongKind(BadInput):
@@ -40,7 +40,7 @@ class WrongKind(BadInput):
 
 
 class MessageTooLarge(BadInput):
-    """The message has more than `MAX_MESSAGE`."""
+    """The message is larger than may be sent there."""
 
 
 class Disconnected(Exception):
@@ -142,8 +142,11 @@ class Socket:
         """Complete the handshake."""
         await self._send({"type": "websocket.accept", "headers": [], "subprotocol": None})
 
-    async def receive(self) -> str | bytes:
+    async def receive(self, limit: int = MAX_MESSAGE) -> str | bytes:
         """The next message.
+
+        Args:
+            limit: characters or bytes that it may have.
 
         Raises:
             Disconnected: the client closed, or the connection broke.
@@ -155,8 +158,8 @@ class Socket:
         if message["type"] == "websocket.receive":
             text: str | None = message.get("text")
             data: str | bytes = text if text is not None else (message.get("bytes") or b"")
-            if len(data) > MAX_MESSAGE:
-                raise MessageTooLarge(f"at most {MAX_MESSAGE} are taken")
+            if len(data) > limit:
+                raise MessageTooLarge(f"at most {limit} are taken")
             return data
         raise RuntimeError(f"unexpected {message['type']}")
 

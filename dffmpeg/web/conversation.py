@@ -9,7 +9,7 @@ import trio
 from dffmpeg.actors.operations import Unavailable
 from dffmpeg.web import errors
 from dffmpeg.web.closing import Closing
-from dffmpeg.web.connections import Disconnected, Socket
+from dffmpeg.web.connections import MAX_MESSAGE, Disconnected, Socket
 
 Outcome = tuple[int, str]
 """A close code and its reason."""
@@ -60,8 +60,8 @@ def _left(error: BaseException) -> bool:
     return isinstance(error, Disconnected)
 
 
-async def receive(end: Socket, silence: float) -> str | bytes:
-    """The next message.
+async def receive(end: Socket, silence: float, limit: int = MAX_MESSAGE) -> str | bytes:
+    """The next message, of at most `limit` characters or bytes.
 
     Raises:
         Disconnected: the client went away.
@@ -69,5 +69,5 @@ async def receive(end: Socket, silence: float) -> str | bytes:
             somebody, they may connect again.
     """
     with trio.move_on_after(silence):
-        return await end.receive()
+        return await end.receive(limit)
     raise Unavailable(f"nothing was heard for {silence:g} s")

@@ -91,23 +91,35 @@ def answer(error: BaseException, *, request: str) -> Response:
         BaseException: the error itself, if it is no `Exception`: it is not ours to answer.
     """
     error = unwrap(error)
-    if not isinstance(error, Exception):
-        raise error
     if isinstance(error, HTTPException):
         return _http(error)
-    status = _status(error)
-    if status is None:
-        logger.error("%s failed", request, exc_info=error)
-        return json_answer({"detail": "internal error"}, 500)
-    reply = json_answer({"detail": _detail(error, status)}, status)
+    status, detail = problem(error, request=request)
+    reply = json_answer({"detail": detail}, status)
     if status == 503:
-        logger.info("%s was put off: %r", request, error)
         wait = error.retry_after if isinstance(error, Unavailable) else RETRY_AFTER
         reply.headers["Retry-After"] = str(math.ceil(wait))
     if status == 401:
         # RFC 9110, section 11.6.1, wants the scheme named.
         reply.headers["WWW-Authenticate"] = "dffmpeg-hmac-sha256"
     return reply
+
+
+def problem(error: BaseException, *, request: str) -> tuple[int, str]:
+    """The HTTP status and the sentence for what an operation raised; logs what is not the caller's fault.
+
+    Raises:
+        BaseException: as `answer` does.
+    """
+    error = unwrap(error)
+    if not isinstance(error, Exception):
+        raise error
+    status = _status(error)
+    if status is None:
+        logger.error("%s failed", request, exc_info=error)
+        return 500, "internal error"
+    if status == 503:
+        logger.info("%s was put off: %r", request, error)
+    return status, _detail(error, status)
 
 
 def _http(error: HTTPException) -> Response:

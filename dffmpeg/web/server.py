@@ -26,6 +26,7 @@ from dffmpeg.errors import ConfigurationError
 from dffmpeg.web.app import WebApp
 from dffmpeg.web.connections import ABORT_KEY
 from dffmpeg.web.stream import BoundedStream
+from dffmpeg.wire.frames import MAX_PAYLOAD
 
 logger = logging.getLogger("dffmpeg.web.server")
 
@@ -40,8 +41,9 @@ Longer than HTTP clients keep theirs, so that it is rarely this end that closes 
 MAX_HEADERS = 16 * 1024
 """Bytes."""
 
-MAX_SOCKET_MESSAGE = 1024 * 1024
-"""Of a WebSocket's client, bytes; beyond it Hypercorn refuses, before it our own, smaller limit does."""
+SPARE_MESSAGE = 2 * MAX_PAYLOAD
+"""Of a WebSocket's client, bytes, where a body may not have more; beyond it Hypercorn refuses, before it our
+own, smaller limits do."""
 
 SPARE_CONNECTIONS = 1024
 """Beyond one for each live job and each worker."""
@@ -78,7 +80,7 @@ class WebServer(Actor[None]):
         self._limit = config.limits.live_jobs + config.limits.workers + SPARE_CONNECTIONS
         self._open: set[_Connection] = set()
         self._drained = trio.Event()
-        self._hypercorn = _hypercorn_config()
+        self._hypercorn = _hypercorn_config(max(config.limits.body, SPARE_MESSAGE))
         self._worker = WorkerContext(None)
         # The application asks for no lifespan events, and Hypercorn's wrapper only changes the call.
         self._asgi = ASGIWrapper(app)
@@ -195,7 +197,7 @@ class _Connection:
         self.stream.abort()
 
 
-def _hypercorn_config() -> HypercornConfig:
+def _hypercorn_config(max_message: int) -> HypercornConfig:
     config = HypercornConfig()
     config.accesslog = None
     config.errorlog = logging.getLogger("dffmpeg.web.hypercorn")
@@ -203,5 +205,5 @@ def _hypercorn_config() -> HypercornConfig:
     config.include_server_header = False
     config.keep_alive_max_requests = 1_000_000_000
     config.keep_alive_timeout = KEEP_ALIVE_TIMEOUT
-    config.websocket_max_message_size = MAX_SOCKET_MESSAGE
+    config.websocket_max_message_size = max_message
     return config

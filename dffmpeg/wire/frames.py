@@ -81,6 +81,39 @@ class Frame:
         return self.offset + len(self.payload)
 
 
+_OUTPUTS = {1: Kind.STDOUT, 2: Kind.STDERR}
+_NUMBERS = {Kind.STDOUT: 1, Kind.STDERR: 2}
+
+
+def output(
+    number: int, attempt: int, offset: int, payload: bytes, *, floor: int = 0, eof: bool = False
+) -> Frame:
+    """A piece of what the program wrote to a descriptor."""
+    kind = _OUTPUTS.get(number, Kind.OUTPUT)
+    return Frame(kind, attempt, offset, payload, floor, eof, number if kind is Kind.OUTPUT else 0)
+
+
+def output_number(frame: Frame) -> int:
+    """The program's descriptor of an output frame.
+
+    Raises:
+        BadInput: it is a frame of another kind.
+    """
+    if frame.kind is Kind.OUTPUT:
+        return frame.descriptor
+    try:
+        return _NUMBERS[frame.kind]
+    except KeyError:
+        raise BadInput(f"a frame of kind {frame.kind.name}, where a piece of an output is expected") from None
+
+
+def acknowledgement(
+    number: int, attempt: int, received: int, acked: int, *, eof: bool = False, resend: bool = False
+) -> Frame:
+    """The receiver of stream `number` has all before `received`; what is before `acked` may be forgotten."""
+    return Frame(Kind.ACK, attempt, received, b"", acked, eof, number, resend)
+
+
 def encode(frame: Frame) -> bytes:
     """The frame as it travels."""
     return header(frame) + frame.payload

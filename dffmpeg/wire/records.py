@@ -7,12 +7,12 @@ from typing import Any
 
 from ulid import ULID
 
-from dffmpeg.model.jobs import Job
+from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState
 from dffmpeg.model.workers import Worker
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.bytestring import list_to_wire, to_wire
 from dffmpeg.wire.frames import Frame, Kind
-from dffmpeg.wire.jobs import JobRecord
+from dffmpeg.wire.jobs import JobRecord, Launch
 from dffmpeg.wire.workers import DownlinkMessage, JobRequest, MessageType, WorkerRecord
 
 
@@ -50,6 +50,11 @@ def status_frame(job: Job) -> Frame:
     return Frame(Kind.STATUS, job.attempt, 0, codec.encode(job_record(job)))
 
 
+def launch_of(job: Job) -> Launch | None:
+    """What the job's program inherits from its caller."""
+    return None if job.launch is None else codec.decode(job.launch, Launch, what="launch")
+
+
 def job_request(job: Job, lease: float) -> JobRequest:
     """What a worker needs in order to run the job's current attempt.
 
@@ -65,19 +70,24 @@ def job_request(job: Job, lease: float) -> JobRequest:
         paths=list(job.paths),
         working_directory=None if job.working_directory is None else to_wire(job.working_directory),
         client_paths={name: to_wire(path) for name, path in job.client_paths.items()},
+        launch=launch_of(job),
         heartbeat_interval=min(job.heartbeat_interval, lease / 3),
     )
 
 
 def job_status(job: Job) -> dict[str, Any]:
     """The payload of a `job_status` message."""
-    return {
+    payload = {
         "job_id": job.job_id,
         "status": job.state.value,
         "exit_code": job.exit_code,
         "attempt": job.attempt,
         "last_update": times.to_wire(job.last_update),
     }
+    if job.state is JobState.CANCELING and job.reason == CLIENT_GONE:
+        # Nobody is left to whom a gentle end would matter.
+        payload["kill"] = True
+    return payload
 
 
 def downlink_message(

@@ -72,6 +72,7 @@ class FakeWorker:
         self.running: list[AttemptRef] = []
         self.requests: trio.MemoryReceiveChannel[JobRequest]
         self._send, self.requests = trio.open_memory_channel[JobRequest](1000)
+        self._send_status, self.statuses = trio.open_memory_channel[dict[str, Any]](1000)
 
     async def register(self, **fields: Any) -> RegisterReply:
         defaults: dict[str, Any] = {
@@ -102,6 +103,8 @@ class FakeWorker:
                         verified.set()
                     elif message.message_type == "job_request":
                         self._send.send_nowait(msgspec.convert(message.payload, JobRequest))
+                    elif message.message_type == "job_status":
+                        self._send_status.send_nowait(message.payload)
 
         async with trio.open_nursery() as nursery:
             await nursery.start(listen)

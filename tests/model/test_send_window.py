@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -108,6 +110,102 @@ class WindowMachine(RuleBasedStateMachine):
         assert self.window.delivered
         assert len(self.receiver.data) == len(self.written)
 
+
+class StreamingMachine(RuleBasedStateMachine):
+    """The same where both sides speak when they like, and what they say arrives later, in order.
+
+    A connection that breaks loses what is under way on it, both ways; the sender then goes back to what it
+    heard of. A receiver that finds a gap says so once, as one does that has forgotten something.
+    """
+
+    @initialize()
+    def begin(self) -> None:
+        self.window = SendWindow(CAPACITY, ends=True)
+        self.receiver = Receiver()
+        self.written = bytearray()
+        self.pieces: deque[Piece] = deque()
+        self.acks: deque[tuple[int, int, bool]] = deque()
+        self.doubt = self.ended = False
+
+    @rule(data=st.binary(max_size=CAPACITY))
+    def write(self, data: bytes) -> None:
+        data = data[: self.window.room]
+        self.window.append(data)
+        self.written += data
+
+    @rule()
+    def close(self) -> None:
+        self.window.close()
+
+    @precondition(lambda self: self.window.pending)
+    @rule(limit=st.integers(1, CAPACITY))
+    def send(self, limit: int) -> None:
+        self.pieces.append(self.window.take(limit))
+
+    @precondition(lambda self: self.pieces)
+    @rule()
+    def arrive(self) -> None:
+        piece = self.pieces.popleft()
+        if max(piece.floor, self.receiver.received) < piece.offset:
+            self.doubt = True
+        self.receiver.take(piece)
+        self.ended |= piece.eof and piece.offset + len(piece.payload) == self.receiver.received
+
+    @rule(share=st.floats(0, 1))
+    def acknowledge(self, share: float) -> None:
+        self.receiver.acked += int((self.receiver.received - self.receiver.acked) * share)
+        self.acks.append((self.receiver.received, self.receiver.acked, self.doubt))
+        self.doubt = False
+
+    @precondition(lambda self: self.acks)
+    @rule()
+    def hear(self) -> None:
+        received, acked, resend = self.acks.popleft()
+        self.window.advance(received, acked)
+        if resend:
+            self.window.rewind(received)
+
+    @rule()
+    def reconnect(self) -> None:
+        self.pieces.clear()
+        self.acks.clear()
+        self.window.rewind()
+        self.acks.append((self.receiver.received, self.receiver.acked, self.doubt))
+
+    @rule(share=st.floats(0, 1))
+    def forget(self, share: float) -> None:
+        """Not below what the sender was told that it may forget: that was delivered."""
+        self.receiver.forget(int(self.receiver.received * share))
+        self.receiver.acked = min(self.receiver.received, self.receiver.acked)
+        self.doubt, self.ended = True, False
+
+    @invariant()
+    def bounded_and_ordered(self) -> None:
+        window = self.window
+        assert window.kept <= window.sent <= window.end == len(self.written)
+        assert window.end - window.kept <= CAPACITY
+
+    def teardown(self) -> None:
+        self.window.close()
+        for _ in range(2000):
+            if self.window.delivered and self.ended:
+                break
+            if self.window.pending:
+                self.send(16)
+            while self.pieces:
+                self.arrive()
+            self.acknowledge(1.0)
+            while self.acks:
+                self.hear()
+        assert self.window.delivered
+        assert self.ended
+        assert len(self.receiver.data) == len(self.written)
+        tail = self.receiver.data[self.receiver.gap_end :]
+        assert tail == self.written[self.receiver.gap_end :]
+
+
+TestStreaming = StreamingMachine.TestCase
+TestStreaming.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 
 TestWindow = WindowMachine.TestCase
 TestWindow.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from dffmpeg.actors.operations import Conflict, Forbidden, NotFound, Operations
+from dffmpeg.actors.operations import Conflict, Ear, Forbidden, NotFound, Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.wire import bytestring, codec, times
@@ -57,6 +58,7 @@ class Job:
         default_factory=lambda: {Kind.STDOUT: Stream(), Kind.STDERR: Stream()}
     )
     logs: list[LogLine] = field(default_factory=list)
+    inputs: list[Frame] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
     messages: list[DownlinkMessage] = field(default_factory=list)
 
@@ -70,6 +72,8 @@ class MemoryOperations(Operations):
         self.queues: dict[str, list[DownlinkMessage]] = {}
         self.attached: dict[str, trio.MemorySendChannel[DownlinkMessage]] = {}
         self.swept: list[str] = []
+        self.departures: list[tuple[str, bool, bool]] = []
+        """Followers' ends: the job, whether it was the owner, and whether it closed by itself."""
         self.failure: Exception | None = None
         self.health_status = "online"
         self.hold = trio.Event()
@@ -154,8 +158,10 @@ class MemoryOperations(Operations):
 
     async def submit(self, who: Identity, request: SubmitRequest) -> JobRecord:
         bytestring.list_from_wire(request.arguments, "arguments")
+        if self.failure is not None:
+            raise self.failure
         now = times.to_wire(time.time())
-        job_id = f"JOB{next(self._numbers):023}"
+        job_id = request.job_id or f"JOB{next(self._numbers):023}"
         record = JobRecord(
             job_id=job_id,
             requester_id=who.client_id,
@@ -206,19 +212,33 @@ class MemoryOperations(Operations):
         attempt = job.record.attempt
         fresh = cursor.attempt < attempt
         news = []
-        if fresh or cursor.status != job.record.status:
+        if (fresh or cursor.status != job.record.status) and not job.record.finished:
             news.append(Frame(Kind.STATUS, attempt, 0, codec.encode(job.record)))
         for kind, known in ((Kind.STDOUT, cursor.stdout), (Kind.STDERR, cursor.stderr)):
             stream, start = job.streams[kind], 0 if fresh else known
             data = bytes(stream.data[start:])
             if data or (stream.eof and job.record.finished):
                 news.append(Frame(kind, attempt, start, data, eof=stream.eof))
+        if job.record.finished:
+            news.append(Frame(Kind.STATUS, attempt, 0, codec.encode(job.record)))
         return news
 
-    async def follow(self, who: Identity, job_id: str, cursor: Position) -> list[Frame]:
+    async def follow(
+        self, who: Identity, job_id: str, cursor: Position, ear: Ear | None = None
+    ) -> list[Frame]:
         job = await self._job(who, job_id)
-        await self._until(lambda: list(self._news(job, cursor)), cursor.wait)
+        await self._until(lambda: list(self._news(job, cursor)), cursor.wait if ear is None else math.inf)
         return self._news(job, cursor)
+
+    async def input(self, who: Identity, job_id: str, frames: Sequence[Frame]) -> list[Frame]:
+        job = await self._job(who, job_id)
+        job.inputs += frames
+        self.change()
+        return []
+
+    def left(self, job_id: str, ear: Ear, *, gone: bool) -> None:
+        self.departures.append((job_id, ear.heard is not None, gone))
+        self.change()
 
     async def acknowledge(self, who: Identity, job_id: str, position: Position) -> None:
         job = await self._job(who, job_id)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
 from dffmpeg.actors.operations import Unavailable
-from dffmpeg.web.follow import MAX_MESSAGE, Progress, messages
+from dffmpeg.web.following import MAX_MESSAGE, Progress, messages
 from dffmpeg.wire import codec, frames
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import JobRecord, Position
@@ -281,18 +281,20 @@ def test_messages_hold_all_and_are_small(sizes: list[tuple[int, bool]]) -> None:
     assert position == len(parts)
 
 
-def test_progress_is_complete_only_with_both_ends() -> None:
+def test_progress_is_complete_with_the_final_status() -> None:
     progress = Progress(Position())
-    status = b'{"status":"completed"}'
-    for frame, complete in (
-        (Frame(Kind.STDOUT, 1, 0, b"ab", eof=True), False),
-        (Frame(Kind.STATUS, 1, 0, status), False),
-        (Frame(Kind.STATUS, 2, 0, b'{"status":"running"}'), False),
-        (Frame(Kind.STDERR, 2, 0, b"", eof=True), False),
-        (Frame(Kind.STATUS, 2, 0, status), False),
+    for frame, new in (
+        (Frame(Kind.STATUS, 1, 0, b'{"status":"running"}'), True),
+        (Frame(Kind.STDOUT, 1, 0, b"ab"), True),
+        (Frame(Kind.STDOUT, 1, 0, b"ab"), False),
+        (Frame(Kind.STATUS, 2, 0, b'{"status":"running"}'), True),
+        (Frame(Kind.OUTPUT, 2, 0, b"c", descriptor=3), True),
         (Frame(Kind.STDOUT, 2, 0, b"abc", eof=True), True),
+        (frames.acknowledgement(0, 2, 5, 4), True),
     ):
-        assert progress.sent([frame])
-        assert not progress.sent([frame])
-        assert progress.complete is complete
-    assert (progress.cursor.attempt, progress.cursor.stdout, progress.cursor.stderr) == (2, 3, 0)
+        assert progress.sent([frame]) is new
+        assert not progress.complete
+    assert progress.cursor == Position(attempt=2, stdout=3, others={3: 1}, status="running")
+    assert progress.heard == {0: (4, False)}
+    assert progress.sent([Frame(Kind.STATUS, 2, 0, b'{"status":"completed"}')])
+    assert progress.complete

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dffmpeg.actors.operations.attempts import AttemptOperations
 from dffmpeg.actors.operations.messages import MessageOperations
 from dffmpeg.actors.operations.overview import OverviewOperations
-from dffmpeg.actors.operations.requester import RequesterOperations
+from dffmpeg.actors.operations.requester import Ear, RequesterOperations
 from dffmpeg.actors.refusals import Conflict, Forbidden, NotFound, OperationError, Unavailable
 
 
@@ -17,4 +17,4 @@ class Operations(RequesterOperations, AttemptOperations, MessageOperations, Over
     """All of them."""
 
 
-__all__ = ["Conflict", "Forbidden", "NotFound", "OperationError", "Operations", "Unavailable"]
+__all__ = ["Conflict", "Ear", "Forbidden", "NotFound", "OperationError", "Operations", "Unavailable"]

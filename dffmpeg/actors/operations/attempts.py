@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 
-from dffmpeg.actors.job_messages import Accept, Finish, Output, Reject, WorkerBeat
+from dffmpeg.actors.job_messages import (
+    Accept,
+    Attend,
+    Attendance,
+    Finish,
+    Left,
+    News,
+    Output,
+    Reject,
+    Streamed,
+    WorkerBeat,
+)
 from dffmpeg.actors.operations.base import Base, NotLive, require
 from dffmpeg.actors.refusals import Conflict
+from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StatusReply
+from dffmpeg.wire.workers import AttemptRef
+
+_OUTPUTS = frozenset({Kind.STDOUT, Kind.STDERR, Kind.OUTPUT})
+_FROM_WORKERS = _OUTPUTS | {Kind.ACK}
 
 
 class AttemptOperations(Base):
@@ -46,9 +64,30 @@ class AttemptOperations(Base):
         """Take pieces of the attempt's streams; held for some seconds while the owner's window is full."""
         require(who, Role.WORKER)
         for frame in frames:
-            if frame.kind not in (Kind.STDOUT, Kind.STDERR):
+            if frame.kind not in _OUTPUTS:
                 raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
         try:
             return await self._ask(job_id, Output(who.client_id, frames), hold=15.0)
         except NotLive as error:
             raise Conflict(f"job {job_id} is {error.job.state}; nothing was changed") from None
+
+    async def streamed(self, who: Identity, job_id: str, frames: Sequence[Frame]) -> None:
+        """Take pieces of the outputs and acknowledgements of inputs, from a worker that attends."""
+        require(who, Role.WORKER)
+        for frame in frames:
+            if frame.kind not in _FROM_WORKERS:
+                raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
+        await self._report(job_id, Streamed(who.client_id, frames))
+
+    async def attend(self, who: Identity, attempt: AttemptRef, connection: int, seen: Attendance) -> News:
+        """Wait for what an attending worker has not got yet. It has to say `end_attendance` at its end."""
+        require(who, Role.WORKER)
+        request = Attend(who.client_id, attempt.attempt, connection, seen)
+        return await self._report(attempt.job_id, request, hold=math.inf)
+
+    def end_attendance(self, job_id: str, connection: int) -> None:
+        """A worker's connection has ended."""
+        actor = self._services.jobs.find(job_id)
+        if actor is not None:
+            with suppress(MailboxFull):
+                actor.tell_nowait(Left(connection, gone=True))

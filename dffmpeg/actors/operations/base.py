@@ -69,14 +69,17 @@ class Base:
                 continue
         raise Unavailable(f"job {job_id} has no actor just now")
 
-    async def _report(self, job_id: str, request: Request[R]) -> R:
+    async def _report(self, job_id: str, request: Request[R], *, hold: float = 0.0) -> R:
         """The answer to a worker's report, which only a live job takes.
+
+        Args:
+            hold: as in `_ask`.
 
         Raises:
             Conflict: the job is not live; nothing was changed.
         """
         try:
-            return await self._ask(job_id, request)
+            return await self._ask(job_id, request, hold=hold)
         except NotLive as error:
             raise Conflict(f"job {job_id} is {error.job.state}; nothing was changed") from None
 

@@ -1,97 +1,47 @@
-"""What a requester may do: submit, look, follow, cancel."""
+"""What a requester may do with its jobs: look, follow, write into them, cancel."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 import trio
-from ulid import ULID
 
-from dffmpeg.actors.job_messages import Acknowledge, Cancel, Follow
-from dffmpeg.actors.operations.base import TRIES, Base, NotLive, require
+from dffmpeg.actors.inputs import Reached
+from dffmpeg.actors.job_messages import Acknowledge, Cancel, Follow, Input, Left
+from dffmpeg.actors.operations.base import TRIES, NotLive, require
+from dffmpeg.actors.operations.submission import SubmissionOperations
 from dffmpeg.actors.refusals import Forbidden, Unavailable
 from dffmpeg.actors.relays import ended_frames
+from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.actors.services import wait_at_most
-from dffmpeg.errors import BadInput
 from dffmpeg.model import access, jobs
 from dffmpeg.model.identities import Identity, Role
-from dffmpeg.model.jobs import Job, JobState
-from dffmpeg.transports.downlink import Downlink
-from dffmpeg.wire import codec
-from dffmpeg.wire.bytestring import from_wire, list_from_wire
-from dffmpeg.wire.frames import MAX_PAYLOAD, Frame
-from dffmpeg.wire.jobs import JobRecord, Position, StatusReply, SubmitRequest
-from dffmpeg.wire.records import job_record, status_frame
-
-MAX_RECORD = MAX_PAYLOAD - 64 * 1024
-"""Bytes of a job's record as JSON: it has to fit into a frame, and into a message to a worker, whatever
-reason it ends with."""
+from dffmpeg.model.jobs import Job
+from dffmpeg.wire import descriptors
+from dffmpeg.wire.frames import Frame
+from dffmpeg.wire.jobs import JobRecord, Position, StatusReply
+from dffmpeg.wire.records import job_record, launch_of, status_frame
 
 
-class RequesterOperations(Base):
-    """Each may raise `NotFound`, `Forbidden` and `Unavailable`, and `BadInput` where it takes a body."""
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """A follower's connection.
 
-    async def submit(self, who: Identity, request: SubmitRequest) -> JobRecord:
-        """Queue a job; it is durable when this returns."""
-        require(who, Role.CLIENT, Role.ADMIN)
-        downlink = self._services.downlinks.choose(request.supported_transports)
-        if downlink is None:
-            raise BadInput(
-                f"supported_transports: none of {request.supported_transports} is enabled here;"
-                f" enabled: {self._services.downlinks.names}"
-            )
-        job = self._new_job(who, request, downlink)
-        record = job_record(job)
-        if len(codec.encode(record)) > MAX_RECORD:
-            raise BadInput(f"arguments: too much altogether: the job's record may have {MAX_RECORD} bytes")
-        await self._services.store.jobs.add(job)
-        self._services.wake_scheduler()
-        return record
+    Attributes:
+        connection: its number, unlike any other's.
+        heard: what an owner was told of its inputs in its cursor's attempt; None for one who is not.
+    """
 
-    def _new_job(self, who: Identity, request: SubmitRequest, downlink: Downlink) -> Job:
-        config = self._services.config
-        if request.binary_name not in config.allowed_binaries:
-            raise BadInput(
-                f"binary_name: {request.binary_name!r} is not allowed here;"
-                f" allowed: {', '.join(config.allowed_binaries)}"
-            )
-        if len(request.arguments) > config.limits.arguments:
-            raise BadInput(
-                f"arguments: {len(request.arguments)}, at most {config.limits.arguments} are allowed"
-            )
-        now = time.time()
-        job_id = str(ULID())
-        directory = request.working_directory
-        return Job(
-            job_id=job_id,
-            requester_id=who.client_id,
-            binary_name=request.binary_name,
-            arguments=list_from_wire(request.arguments, "arguments"),
-            paths=tuple(dict.fromkeys(request.paths)),
-            working_directory=None if directory is None else from_wire(directory, "working_directory"),
-            client_paths={
-                name: from_wire(path, f"client_paths.{name}") for name, path in request.client_paths.items()
-            },
-            state=JobState.PENDING,
-            attempt=0,
-            worker_id=None,
-            exit_code=None,
-            signal=None,
-            reason=None,
-            monitor=request.monitor,
-            heartbeat_interval=request.heartbeat_interval or config.default_job_heartbeat_interval,
-            transport=downlink.name,
-            transport_metadata=downlink.job_metadata(who.client_id, job_id),
-            supported_transports=tuple(request.supported_transports),
-            pending_timeout=request.pending_timeout or config.default_pending_timeout,
-            max_attempts=request.max_attempts or config.retries.max_attempts,
-            not_before=None,
-            created_at=now,
-            last_update=now,
-            worker_last_seen=None,
-            client_last_seen=now if request.monitor else None,
-            excluded_worker=None,
-        )
+    connection: int
+    heard: Mapping[int, Reached] | None = None
+
+
+class RequesterOperations(SubmissionOperations):
+    """Each may raise `NotFound`, `Forbidden` and `Unavailable`."""
 
     async def job(self, who: Identity, job_id: str) -> JobRecord:
         """One job, as its requester, its worker or an administrator may see it."""
@@ -166,25 +116,70 @@ class RequesterOperations(Base):
         except NotLive as error:
             await self._seen(who, error.job)
 
-    async def follow(self, who: Identity, job_id: str, cursor: Position) -> list[Frame]:
-        """What is newer than the cursor; waits up to `cursor.wait` seconds for something to be.
+    async def follow(
+        self,
+        who: Identity,
+        job_id: str,
+        cursor: Position,
+        ear: Ear | None = None,
+    ) -> list[Frame]:
+        """What is newer than the cursor. Does not acknowledge.
 
-        Does not acknowledge.
+        Args:
+            ear: of a follower that stays and waits for as long as it takes; it has to say `left` at
+                its end. Without it `cursor.wait` counts.
         """
-        deadline = trio.current_time() + cursor.wait
+        deadline = math.inf if ear is not None else trio.current_time() + cursor.wait
         while True:
             changed = self._services.changed.listen(job_id)
             left = max(0.0, deadline - trio.current_time())
+            request = Follow(who, cursor, left)
+            if ear is not None:
+                request = Follow(who, cursor, None, ear.connection, ear.heard)
             try:
-                return await self._ask(job_id, Follow(who, cursor, left), hold=left)
+                return await self._ask(job_id, request, hold=left)
             except NotLive as error:
                 job = error.job
             if not access.may_see(who, job):
                 raise Forbidden(f"job {job_id} is not yours")
             if job.state in jobs.TERMINAL:
-                return await ended_frames(job, cursor, self._services.store.streams)
+                return await self._last_frames(job, cursor)
             if (cursor.status, cursor.attempt) != (job.state.value, job.attempt):
                 return [status_frame(job)]
             if not await wait_at_most(changed, left):
                 self._services.changed.forget(job_id, changed)
                 return []
+
+    async def _last_frames(self, job: Job, cursor: Position) -> list[Frame]:
+        numbers = descriptors.outputs(launch_of(job))
+        frames = await ended_frames(job, cursor, self._services.store.streams, numbers)
+        return [*frames, status_frame(job)] if all(frame.eof for frame in frames) else frames
+
+    async def input(self, who: Identity, job_id: str, frames: Sequence[Frame]) -> list[Frame]:
+        """Take pieces of what goes into the program, from the job's owner.
+
+        Returns:
+            Acknowledgements of all inputs; none while no worker has the job.
+
+        Raises:
+            BadInput: of a stream that the job does not have.
+        """
+        try:
+            return await self._ask(job_id, Input(who, frames))
+        except NotLive as error:
+            if not access.is_owner(who, error.job):
+                raise Forbidden(f"job {job_id} is not yours") from None
+            # The attempt that these were for is over; the next one begins anew.
+            return []
+
+    def left(self, job_id: str, ear: Ear, *, gone: bool) -> None:
+        """A follower's connection has ended.
+
+        Args:
+            gone: it was closed from its other end, so that its owner may be no more.
+        """
+        actor = self._services.jobs.find(job_id)
+        if actor is not None:
+            # Where there is no room the owner's lease alone decides.
+            with suppress(MailboxFull):
+                actor.tell_nowait(Left(ear.connection, gone))

@@ -226,6 +226,7 @@ def _to_row(job: Job) -> dict[str, Any]:
         "worker_last_seen": job.worker_last_seen,
         "client_last_seen": job.client_last_seen,
         "excluded_worker": job.excluded_worker,
+        "launch": job.launch,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from dffmpeg.model.streams import Retention, Stream
+from dffmpeg.model.streams import Retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +23,21 @@ class StreamSlice:
 
 
 class StreamRepository(ABC):
-    """What the rest knows of how streams are stored. Offsets and sizes are bytes."""
+    """What the rest knows of how streams are stored: outputs, by the program's descriptor. Offsets and
+    sizes are bytes."""
 
     @abstractmethod
     async def append(
-        self, job_id: str, attempt: int, stream: Stream, offset: int, data: bytes, retention: Retention
+        self, job_id: str, attempt: int, stream: int, offset: int, data: bytes, retention: Retention
     ) -> None:
         """Store a piece; what is there already is not stored again. Drops what the retention lets go."""
 
     @abstractmethod
-    async def extent(self, job_id: str, attempt: int, stream: Stream) -> int:
+    async def extent(self, job_id: str, attempt: int, stream: int) -> int:
         """Where the stream ends so far."""
 
     @abstractmethod
-    async def read(self, job_id: str, attempt: int, stream: Stream, offset: int, limit: int) -> StreamSlice:
+    async def read(self, job_id: str, attempt: int, stream: int, offset: int, limit: int) -> StreamSlice:
         """What is kept from an offset on, up to the next gap, at most `limit` bytes."""
 
     @abstractmethod

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dffmpeg.model.streams import Retention, Stream
+from dffmpeg.model.streams import Retention
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.streams import StreamRepository, StreamSlice
@@ -46,7 +46,7 @@ class SqlAlchemyStreamRepository(StreamRepository):
         self._database = database
 
     async def append(
-        self, job_id: str, attempt: int, stream: Stream, offset: int, data: bytes, retention: Retention
+        self, job_id: str, attempt: int, stream: int, offset: int, data: bytes, retention: Retention
     ) -> None:
         key = _of(job_id, attempt, stream)
 
@@ -61,7 +61,7 @@ class SqlAlchemyStreamRepository(StreamRepository):
                 {
                     "job_id": job_id,
                     "attempt": attempt,
-                    "stream": int(stream),
+                    "stream": stream,
                     "end_offset": end,
                     "data": fresh,
                 },
@@ -72,11 +72,11 @@ class SqlAlchemyStreamRepository(StreamRepository):
 
         await self._database.write(operation)
 
-    async def extent(self, job_id: str, attempt: int, stream: Stream) -> int:
+    async def extent(self, job_id: str, attempt: int, stream: int) -> int:
         key = _of(job_id, attempt, stream)
         return int(await self._database.read(lambda c: c.scalar(_END, key)) or 0)
 
-    async def read(self, job_id: str, attempt: int, stream: Stream, offset: int, limit: int) -> StreamSlice:
+    async def read(self, job_id: str, attempt: int, stream: int, offset: int, limit: int) -> StreamSlice:
         key = _of(job_id, attempt, stream)
 
         def query(connection: sa.Connection) -> StreamSlice:
@@ -92,8 +92,8 @@ class SqlAlchemyStreamRepository(StreamRepository):
         await self._database.execute(change)
 
 
-def _of(job_id: str, attempt: int, stream: Stream) -> dict[str, Any]:
-    return {"the_job": job_id, "the_attempt": attempt, "the_stream": int(stream)}
+def _of(job_id: str, attempt: int, stream: int) -> dict[str, Any]:
+    return {"the_job": job_id, "the_attempt": attempt, "the_stream": stream}
 
 
 def _join(rows: Iterable[tuple[int, bytes]], offset: int, limit: int, end: int) -> StreamSlice:
