@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dffmpeg.actors.processes import RunningProcess
 from dffmpeg.actors.runtime import Request
 from dffmpeg.wire.control import Record
+from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.workers import AttemptRef, JobRequest, RegisterReply
 
 # To the attempts actor
@@ -21,9 +23,11 @@ class Assign:
 
 @dataclass(frozen=True, slots=True)
 class CancelAttempt:
-    """End it gracefully and confirm `canceled`; one that is not held is confirmed too."""
+    """End it gracefully, or with `kill` at once, and confirm `canceled`; one that is not held is confirmed
+    too."""
 
     attempt: AttemptRef
+    kill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +99,13 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The coordinator has both streams; their lengths in bytes."""
+    """The coordinator has all outputs, or will have before it hears anything else; their lengths in bytes,
+    by descriptor."""
 
-    stdout: int
-    stderr: int
+    lengths: Mapping[int, int]
 
 
-# To a job's output actor
+# To the actor of a job's streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +123,10 @@ class Ended:
 @dataclass(frozen=True, slots=True)
 class SendAgain:
     """The coordinator turned out to lack output that it once had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Frames came from the coordinator: pieces of inputs, acknowledgements of outputs."""
+
+    frames: Sequence[Frame]

@@ -124,8 +124,8 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         match message:
             case Assign(request):
                 self._assign(request)
-            case CancelAttempt(attempt):
-                self._cancel(attempt)
+            case CancelAttempt(attempt, kill):
+                self._cancel(attempt, kill=kill)
             case StopAttempt() | StopJob() | StopAll():
                 for attempt in self._meant(message):
                     self._stop(attempt)
@@ -193,14 +193,14 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         self._held[attempt] = _Held(request)
         self.context.nursery.start_soon(self._begin, attempt)
 
-    def _cancel(self, attempt: AttemptRef) -> None:
+    def _cancel(self, attempt: AttemptRef, *, kill: bool = False) -> None:
         held = self._held.get(attempt)
         if held is None:
             self._report(partial(self._confirm_canceled, attempt))
-        elif not held.canceled:
+        elif kill or not held.canceled:
             held.canceled = True
             if held.tree is not None:
-                held.tree.process.tell_nowait(Cancel())
+                held.tree.process.tell_nowait(Cancel(kill))
 
     def _stop(self, attempt: AttemptRef) -> None:
         held = self._held.get(attempt)

@@ -11,13 +11,15 @@ from typing import Any
 import msgspec
 import trio
 
-from dffmpeg.actors.attempt_messages import Assign, AttemptsMessage, CancelAttempt, StopJob
+from dffmpeg.actors.attempt_messages import Assign, AttemptsMessage, CancelAttempt, StopAttempt, StopJob
+from dffmpeg.actors.links import Links
 from dffmpeg.actors.registration_messages import RegistrationMessage, Renew, Verify
 from dffmpeg.actors.runtime import Actor, ActorRef
 from dffmpeg.errors import BadInput, Refused, Unreachable
 from dffmpeg.supervisors import Backoff
-from dffmpeg.transports.client import ClientTransport, TransportFactory
+from dffmpeg.transports.client import ClientTransport, Link, Pieces, TransportFactory
 from dffmpeg.transports.signed_http import SignedHttp
+from dffmpeg.wire.link import Fenced
 from dffmpeg.wire.workers import AttemptRef, DownlinkMessage, JobRequest
 
 logger = logging.getLogger("dffmpeg.worker.downlink")
@@ -34,6 +36,7 @@ class Open:
 class _JobStatus(msgspec.Struct):
     status: str
     attempt: int | None = None
+    kill: bool = False
 
 
 class _Token(msgspec.Struct):
@@ -48,6 +51,7 @@ class DownlinkActor(Actor[Open]):
         transports: the client halves by name.
         registration: told to renew after each connect, and given the tokens.
         attempts: given what concerns jobs.
+        links: told of the connection, where it is one for both directions.
     """
 
     def __init__(
@@ -57,11 +61,13 @@ class DownlinkActor(Actor[Open]):
         *,
         registration: ActorRef[RegistrationMessage],
         attempts: ActorRef[AttemptsMessage],
+        links: Links,
     ) -> None:
         self._connections = connections
         self._transports = transports
         self._registration = registration
         self._attempts = attempts
+        self._links = links
         self._backoff = Backoff(minimum=0.1, maximum=5.0, jitter=0.5, reset_after=30.0)
         self._current: Open | None = None
         self._following = trio.CancelScope()
@@ -93,13 +99,30 @@ class DownlinkActor(Actor[Open]):
                 await trio.sleep(self._backoff.delay(attempt, chance))
 
     async def _listen(self, transport: ClientTransport) -> None:
-        async with transport.connect() as messages:
-            await self._registration.tell(Renew())
-            async for message in messages:
-                try:
-                    await self._hand_on(message)
-                except msgspec.ValidationError as error:
-                    logger.warning("a %s message does not fit: %s", message.message_type, error)
+        link: Link | None = None
+        try:
+            async with transport.connect() as arrivals:
+                await self._registration.tell(Renew())
+                async for arrival in arrivals:
+                    match arrival:
+                        case DownlinkMessage():
+                            await self._take(arrival)
+                        case Pieces():
+                            await self._links.arrived(arrival)
+                        case Fenced(fenced=attempt):
+                            await self._attempts.tell(StopAttempt(attempt))
+                        case _:
+                            link = arrival
+                            self._links.open(link)
+        finally:
+            if link is not None:
+                self._links.close(link)
+
+    async def _take(self, message: DownlinkMessage) -> None:
+        try:
+            await self._hand_on(message)
+        except msgspec.ValidationError as error:
+            logger.warning("a %s message does not fit: %s", message.message_type, error)
 
     async def _hand_on(self, message: DownlinkMessage) -> None:
         match message.message_type:
@@ -117,4 +140,5 @@ class DownlinkActor(Actor[Open]):
         if news.status in ("canceled", "failed"):
             await self._attempts.tell(StopJob(job_id))
         elif news.status == "canceling" and news.attempt is not None:
-            await self._attempts.tell(CancelAttempt(AttemptRef(job_id=job_id, attempt=news.attempt)))
+            attempt = AttemptRef(job_id=job_id, attempt=news.attempt)
+            await self._attempts.tell(CancelAttempt(attempt, kill=news.kill))

@@ -172,9 +172,11 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
             exit_code=process.exit.code,
             signal=process.exit.signal,
             attempt=self._attempt.attempt,
-            stdout=None if delivered is None else delivered.stdout,
-            stderr=None if delivered is None else delivered.stderr,
         )
+        if delivered is not None:
+            others = dict(delivered.lengths)
+            report.stdout, report.stderr = others.pop(1, 0), others.pop(2, 0)
+            report.others = others
         if process.failure is not None:
             report.reason = process.failure
             report.exit_code = None

@@ -197,7 +197,8 @@ class AttemptOutput:
             number: StreamAck(received=line.relay.end, acked=self._acked(number, line))
             for number, line in self._lines.items()
         }
-        return OutputReply(stdout=acks[Stream.STDOUT], stderr=acks[Stream.STDERR])
+        stdout, stderr = acks.pop(Stream.STDOUT), acks.pop(Stream.STDERR)
+        return OutputReply(stdout=stdout, stderr=stderr, others=acks)
 
     def acks(self, told: Mapping[int, tuple[int, bool]], *, doubt: bool = False) -> list[Frame]:
         """What a worker is told that streams: an acknowledgement of each output of which there is news.

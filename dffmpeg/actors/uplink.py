@@ -12,16 +12,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 import trio
 
+from dffmpeg.actors.links import Links
 from dffmpeg.actors.runtime import Actor
 from dffmpeg.errors import BadInput, Refused, Unreachable
 from dffmpeg.supervisors import Backoff
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StatusReply
+from dffmpeg.wire.link import CallRoute
 from dffmpeg.wire.workers import (
     AttemptRef,
     DeregisterRequest,
@@ -37,6 +39,14 @@ T = TypeVar("T")
 _PROMPT = 10.0
 _HELD = 30.0
 """The answer to output may be held for about 10 s while the job's owner does not read."""
+
+
+_PATHS: Mapping[CallRoute, str] = {
+    "accept": "accept",
+    "reject": "reject",
+    "heartbeat": "worker_heartbeat",
+    "finish": "status",
+}
 
 
 class Uplink(Protocol):
@@ -97,14 +107,20 @@ def gone(error: Refused) -> bool:
 
 
 class HttpUplink:
-    """`Uplink` over signed HTTP. Open while an `UplinkActor` runs it.
+    """`Uplink` over signed HTTP, and for reports over the downlink's connection while that is open.
+
+    Open while an `UplinkActor` runs it.
 
     Args:
         connect: makes the connection pool, anew for each life of the actor.
+        links: where the downlink's connection is found.
     """
 
-    def __init__(self, connect: Callable[[], SignedHttp], *, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self, connect: Callable[[], SignedHttp], links: Links, *, backoff: Backoff | None = None
+    ) -> None:
         self._connect = connect
+        self._links = links
         self._backoff = backoff or Backoff(minimum=0.1, maximum=5.0, jitter=0.5)
         self._http: SignedHttp | None = None
         self._reachability = Reachability()
@@ -146,15 +162,15 @@ class HttpUplink:
 
     async def accept(self, attempt: AttemptRef) -> None:
         report = AttemptReport(attempt=attempt.attempt)
-        await self._until_answered(lambda: self._post(f"/jobs/{attempt.job_id}/accept", report))
+        await self._report("accept", attempt.job_id, report)
 
     async def reject(self, attempt: AttemptRef, reason: str) -> None:
         report = AttemptReport(attempt=attempt.attempt, reason=reason[:2000])
-        await self._until_answered(lambda: self._post(f"/jobs/{attempt.job_id}/reject", report))
+        await self._report("reject", attempt.job_id, report)
 
     async def heartbeat(self, attempt: AttemptRef) -> None:
         report = AttemptReport(attempt=attempt.attempt)
-        await self._until_answered(lambda: self._post(f"/jobs/{attempt.job_id}/worker_heartbeat", report))
+        await self._report("heartbeat", attempt.job_id, report)
 
     async def output(self, attempt: AttemptRef, frames: bytes) -> OutputReply:
         path = f"/jobs/{attempt.job_id}/output"
@@ -163,7 +179,22 @@ class HttpUplink:
         )
 
     async def finish(self, job_id: str, report: FinishReport) -> None:
-        await self._until_answered(lambda: self._post(f"/jobs/{job_id}/status", report))
+        await self._report("finish", job_id, report)
+
+    async def _report(self, route: CallRoute, job_id: str, body: object) -> None:
+        await self._until_answered(lambda: self._say(route, job_id, body))
+
+    async def _say(self, route: CallRoute, job_id: str, body: object) -> None:
+        link = self._links.current
+        if link is not None:
+            try:
+                await link.call(route, job_id, body)
+            except Unreachable:
+                # Repeating it is harmless, and a request says for certain whether there is a coordinator.
+                pass
+            else:
+                return
+        await self._post(f"/jobs/{job_id}/{_PATHS[route]}", body)
 
     async def _post(self, path: str, body: object) -> StatusReply:
         return await self.http.call("POST", path, StatusReply, json=body, timeout=_PROMPT)

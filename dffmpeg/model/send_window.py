@@ -173,17 +173,19 @@ class SendWindow:
         """Send again from here on.
 
         Args:
-            offset: where the receiver's stream ends, below which nothing is sent; None for what it said last,
-                where what was under way may be lost.
+            offset: where the receiver's stream ends; None for what it said last, where what was under
+                way may be lost. If that is not kept any more, it is told so even if there is nothing else
+                to be sent.
         """
         begin = self._received if offset is None else offset
         self._sent = min(self._sent, max(begin, self._kept))
-        self._doubted = self._end_sent = False
+        self._asking = self._asking or begin < self._kept
+        self._end_sent = False
 
     @property
     def all_sent(self) -> bool:
         """Whether its end is known and everything before it was sent."""
-        return self._closed and not self._doubted and self._sent == self.end
+        return self._closed and not self.pending
 
     def doubt(self) -> None:
         """The receiver may have less than it said: its next answer tells, and is asked for."""

@@ -14,17 +14,15 @@ from dffmpeg.actors.attempt_messages import (
     Control,
     Delivered,
     Drain,
-    Ended,
-    Opened,
-    SendAgain,
 )
+from dffmpeg.actors.attempt_streams import StreamsActor, StreamsMessage
 from dffmpeg.actors.attempts import AttemptsActor, JobTree
 from dffmpeg.actors.capabilities import Abilities, CapabilitiesActor, Programs
 from dffmpeg.actors.downlink import DownlinkActor, Open
 from dffmpeg.actors.ffmpeg import FFmpegProcessActor
 from dffmpeg.actors.launches import Command
+from dffmpeg.actors.links import Links
 from dffmpeg.actors.mounts import MountsActor, PresentPaths
-from dffmpeg.actors.output import OutputActor
 from dffmpeg.actors.processes import Processes, ProcessesActor
 from dffmpeg.actors.registration import Neighbours, RegistrationActor
 from dffmpeg.actors.registration_messages import RegistrationMessage
@@ -77,8 +75,10 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     """
     key = signature.decode_key(config.hmac_key)
     directories = validated(config.paths)
+    links = Links()
     uplink = HttpUplink(
-        lambda: SignedHttp(config.coordinator_url, config.client_id, key, connections=8 + 4 * config.slots)
+        lambda: SignedHttp(config.coordinator_url, config.client_id, key, connections=8 + 4 * config.slots),
+        links,
     )
     processes = Processes(views=config.views == "auto")
     mounts: ActorRef[PresentPaths] = ActorRef.unbound("worker/mounts")
@@ -91,9 +91,14 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     jobs = SupervisorRef.unbound("worker/jobs")
     neighbours = Neighbours(mounts, capabilities, downlink, attempts)
 
-    make_tree = partial(job_tree, config, uplink, processes)
+    make_tree = partial(job_tree, config, uplink, links, processes)
     make_downlink = partial(
-        DownlinkActor, lambda: uplink.http, transports, registration=registration, attempts=attempts
+        DownlinkActor,
+        lambda: uplink.http,
+        transports,
+        registration=registration,
+        attempts=attempts,
+        links=links,
     )
     make_attempts = partial(
         AttemptsActor,
@@ -130,12 +135,13 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
 def job_tree(
     config: WorkerConfig,
     uplink: Uplink,
+    links: Links,
     processes: Processes,
     request: JobRequest,
     command: Command,
     attempts: ActorRef[AttemptsMessage],
 ) -> JobTree:
-    """One attempt: its process, its output, its lease.
+    """One attempt: its process, its streams, its lease.
 
     A process cannot be restarted half-way, so nothing in here is: a crash of any
     part ends all of it, which `AttemptsActor` sees and reports as lost. The tree
@@ -144,7 +150,7 @@ def job_tree(
     attempt = AttemptRef(job_id=request.job_id, attempt=request.attempt)
     name = f"{request.job_id}.{request.attempt}"
     process: ActorRef[Cancel | Control | Delivered] = ActorRef.unbound(f"worker/jobs/{name}/process", 16)
-    output: ActorRef[Opened | Ended | SendAgain] = ActorRef.unbound(f"worker/jobs/{name}/output", 16)
+    streams: ActorRef[StreamsMessage] = ActorRef.unbound(f"worker/jobs/{name}/streams", 64)
     supervisor = SupervisorRef.unbound(f"worker/jobs/{name}")
 
     make_process = partial(
@@ -153,18 +159,18 @@ def job_tree(
         command,
         uplink,
         processes,
-        output=output,
+        output=streams,
         attempts=attempts,
         steps=config.cancel,
     )
-    make_output = partial(
-        OutputActor, attempt, uplink, process=process, attempts=attempts, settings=config.output
+    make_streams = partial(
+        StreamsActor, attempt, uplink, links, process=process, attempts=attempts, settings=config.output
     )
     make_lease = partial(AttemptLeaseActor, attempt, uplink, request.heartbeat_interval, attempts)
 
     children = [
         ChildSpec("process", make_process, Restart.TRANSIENT, 3.0, significant=True, ref=process),
-        ChildSpec("output", make_output, Restart.TRANSIENT, Shutdown.BRUTAL, ref=output),
+        ChildSpec("streams", make_streams, Restart.TRANSIENT, Shutdown.BRUTAL, ref=streams),
         ChildSpec("lease", make_lease, Restart.TRANSIENT, Shutdown.BRUTAL),
     ]
     make_tree = partial(

@@ -8,20 +8,54 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from dffmpeg.errors import BadInput, ConfigurationError
 from dffmpeg.transports.signed_http import SignedHttp
+from dffmpeg.wire.frames import Frame
+from dffmpeg.wire.link import CallRoute, Fenced
 from dffmpeg.wire.workers import DownlinkMessage
 
 ENTRY_POINTS = "dffmpeg.transports.client"
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Frames of one attempt's streams, from the coordinator."""
+
+    job_id: str
+    frames: list[Frame]
+
+
+class Link(Protocol):
+    """A connection on which the receiver may speak too, for as long as it lasts."""
+
+    async def call(self, route: CallRoute, job_id: str, body: Any) -> None:
+        """Report something and wait for the answer.
+
+        Raises:
+            Unreachable: the connection broke, or no answer came.
+            Refused: the coordinator said no.
+        """
+
+    async def send(self, message: bytes) -> None:
+        """Send a message of frames; see `dffmpeg.wire.link.pack`.
+
+        Raises:
+            Unreachable: the connection broke.
+        """
+
+
+Arrival = DownlinkMessage | Link | Pieces | Fenced
+"""What comes over a downlink. A link comes first of all, where there is one."""
+
+
 class ClientTransport(Protocol):
     """One downlink of one receiver. May remember from one connection to the next what it has received."""
 
-    def connect(self) -> AbstractAsyncContextManager[AsyncIterator[DownlinkMessage]]:
+    def connect(self) -> AbstractAsyncContextManager[AsyncIterator[Arrival]]:
         """Connect; leaving the context disconnects.
 
         Entering returns once messages can arrive. The iterator ends when the

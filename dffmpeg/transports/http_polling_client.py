@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
-from dffmpeg.transports.client import path_of
+from dffmpeg.transports.client import Arrival, path_of
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.wire.workers import DownlinkMessage, Messages
 
@@ -22,7 +22,7 @@ class HttpPollingClient:
         self._last: str | None = None
 
     @contextlib.asynccontextmanager
-    async def connect(self) -> AsyncIterator[AsyncIterator[DownlinkMessage]]:
+    async def connect(self) -> AsyncIterator[AsyncIterator[Arrival]]:
         first = await self._poll(0)
         async with contextlib.aclosing(self._messages(first)) as messages:
             yield messages

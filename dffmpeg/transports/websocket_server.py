@@ -14,6 +14,7 @@ import trio
 
 from dffmpeg.store.messages import MessageRepository
 from dffmpeg.transports.downlink import expect_no_settings
+from dffmpeg.wire import link
 from dffmpeg.wire.workers import DownlinkMessage
 
 QUEUE = 256
@@ -40,7 +41,7 @@ class WebSocketDownlink:
         return cls()
 
     def worker_metadata(self, worker_id: str) -> dict[str, Any]:
-        return {"path": f"/worker/{worker_id}/downlink"}
+        return {"path": f"/worker/{worker_id}/downlink", "link": link.VERSION}
 
     def job_metadata(self, requester_id: str, job_id: str) -> dict[str, Any]:
         return {"path": f"/jobs/{job_id}/follow"}

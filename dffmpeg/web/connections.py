@@ -9,6 +9,7 @@ that sends faster than it is served has to wait.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import count
 from typing import Any
 
 import trio
@@ -33,6 +34,14 @@ CLOSE_TIMEOUT = 5.0
 
 MAX_MESSAGE = 64 * 1024
 """Largest message that most WebSockets' clients may send, characters or bytes: a position is much smaller."""
+
+
+_numbers = count()
+
+
+def number() -> int:
+    """A number unlike any other: jobs know by it who of those connected is asking."""
+    return next(_numbers)
 
 
 class WrongKind(BadInput):

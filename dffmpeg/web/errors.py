@@ -48,6 +48,9 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
 )
 """The first that fits counts."""
 
+TEMPORARY = (Unavailable, ActorError, StoreUnavailable, trio.TooSlowError)
+"""What another try may not meet."""
+
 _CLOSE_CODE_OF_ERROR: dict[type[BaseException], int] = {
     WrongKind: CLOSE_UNSUPPORTED,
     MessageTooLarge: CLOSE_TOO_LARGE,

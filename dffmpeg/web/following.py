@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from itertools import count
 
 import msgspec
 
@@ -12,7 +11,7 @@ from dffmpeg.actors.inputs import Reached
 from dffmpeg.actors.operations import Ear, Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
-from dffmpeg.web.connections import Socket
+from dffmpeg.web.connections import Socket, number
 from dffmpeg.wire import codec, frames
 from dffmpeg.wire.frames import HEADER_BYTES, MAX_PAYLOAD, Frame, Kind
 from dffmpeg.wire.jobs import Position
@@ -27,7 +26,6 @@ MAX_INPUT = MAX_PAYLOAD + 64 * 1024
 MAX_OFFSET = (1 << 63) - 1
 
 _FINAL = frozenset({"completed", "failed", "canceled"})
-_connections = count()
 
 
 class Following:
@@ -53,7 +51,7 @@ class Following:
         self._who = who
         self._end = end
         self.owner = owner
-        self._connection = next(_connections)
+        self._connection = number()
         self._progress = Progress(start)
 
     async def deliver(self) -> None:

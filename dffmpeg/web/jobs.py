@@ -5,7 +5,6 @@ from __future__ import annotations
 from quart import Blueprint, Response
 
 from dffmpeg.actors.operations import Operations, Unavailable
-from dffmpeg.errors import BadInput
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.closing import Closing
@@ -29,9 +28,6 @@ def blueprint(operations: Operations, closing: Closing) -> Blueprint:
     @routes.post("/<job_id>/output")
     async def output(job_id: str) -> Response:
         pieces = list(frames.decode_all(requests.request_body().content))
-        for piece in pieces:
-            if piece.kind not in (frames.Kind.STDOUT, frames.Kind.STDERR):
-                raise BadInput(f"frame of kind {piece.kind.name}: expected STDOUT or STDERR")
         # It may be held while the reader's window is full, and repeating it is harmless.
         with closing.interruptible():
             return json_answer(await operations.output(caller(), job_id, pieces))

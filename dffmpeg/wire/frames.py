@@ -127,7 +127,7 @@ def header(frame: Frame) -> bytes:
     )
 
 
-def decode_all(body: bytes) -> Iterator[Frame]:
+def decode_all(body: bytes | memoryview) -> Iterator[Frame]:
     """Every frame of a body, in order.
 
     Raises:

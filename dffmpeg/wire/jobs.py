@@ -172,11 +172,12 @@ class StreamAck(msgspec.Struct, kw_only=True):
     acked: int
 
 
-class OutputReply(msgspec.Struct, kw_only=True):
+class OutputReply(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Answer to POST /jobs/{id}/output (body: frames)."""
 
     stdout: StreamAck
     stderr: StreamAck
+    others: dict[DescriptorNumber, StreamAck] = {}
 
 
 class Position(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -17,6 +17,7 @@ from dffmpeg.transports import client, websocket_client
 from dffmpeg.transports.http_polling_client import HttpPollingClient
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.transports.websocket_client import WebSocketClient
+from dffmpeg.wire.workers import DownlinkMessage
 from tests.worker.coordinator import KEY, WORKER, FakeCoordinator
 
 
@@ -44,7 +45,7 @@ async def test_messages_arrive_and_a_good_end_ends_the_iteration() -> None:
         await socket.aclose(1000)
 
     async with server(handler) as http, WebSocketClient(http, {"path": "/here"}).connect() as messages:
-        assert [message.message_type async for message in messages] == ["job_status"]
+        assert [m.message_type async for m in messages if isinstance(m, DownlinkMessage)] == ["job_status"]
 
 
 async def test_a_refusal_is_refused() -> None:
@@ -130,6 +131,7 @@ async def test_polling_goes_on_where_it_was() -> None:
             fake.send("job_status", {"number": number})
             async with polling.connect() as messages:
                 async for message in messages:
+                    assert isinstance(message, DownlinkMessage)
                     seen.append(message.payload["number"])
                     break
     assert seen == [0, 1, 2]

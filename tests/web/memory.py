@@ -281,11 +281,11 @@ class MemoryOperations(Operations):
             stream.data[frame.offset :] = frame.payload
             stream.eof = frame.eof
         self.change()
-        acks = {
-            kind.name.lower(): StreamAck(received=len(stream.data), acked=len(stream.data))
-            for kind, stream in job.streams.items()
-        }
-        return OutputReply(**acks)
+        acks = [
+            StreamAck(received=len(job.streams[kind].data), acked=len(job.streams[kind].data))
+            for kind in (Kind.STDOUT, Kind.STDERR)
+        ]
+        return OutputReply(stdout=acks[0], stderr=acks[1])
 
     async def add_log_lines(self, who: Identity, job_id: str, request: LogsRequest) -> StatusReply:
         (await self._job(who, job_id)).logs.extend(request.logs)

@@ -254,7 +254,7 @@ async def test_the_worker_fences_itself_when_its_lease_runs_out(
     assert "/jobs/J1/status" not in coordinator.requests
 
 
-@pytest.mark.parametrize("child", ["process", "output", "lease"])
+@pytest.mark.parametrize("child", ["process", "streams", "lease"])
 async def test_a_crash_in_a_jobs_tree_kills_the_process_and_gives_the_job_back(
     coordinator: FakeCoordinator, start_worker: StartWorker, child: str
 ) -> None:
