@@ -6,8 +6,9 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Command, Credentials, Descriptor
+from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Command, Credentials, Descriptor, Renaming
 from dffmpeg.actors.namespaces import FileTree
+from dffmpeg.actors.symlinks import resolved
 from dffmpeg.errors import BadInput, DffmpegError
 from dffmpeg.model import environment, paths
 from dffmpeg.model.paths import PathError, validated
@@ -57,14 +58,16 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
     try:
         job = _Job(request)
         command = job.command(program, machine.present)
-        if request.paths:
-            _check_links(command, machine.present)
         view, directories = _view(request, program, machine)
         if view is not None:
             # In its view the program has the client's own names, so also the client's own words.
             command = replace(job.command(program, directories), view=view)
+        if request.paths:
+            _check_links(command, directories, machine.present)
         if request.launch is not None:
             command = _launched(command, request, request.launch, machine, directories)
+        if view is None:
+            command = replace(command, renaming=_renaming(request, command, machine.present))
     except (BadInput, PathError, ViewError) as error:
         raise NotRunnable(str(error)) from error
     return command
@@ -91,13 +94,18 @@ class _Job:
         return Command(program, arguments, directory)
 
 
-def _check_links(command: Command, directories: Mapping[str, bytes]) -> None:
-    """A path in a mapped directory must still be in one after symbolic links were followed."""
-    mapped = tuple(directories.values())
-    real = _real(directories)
+def _check_links(command: Command, named_as: Mapping[str, bytes], present: Mapping[str, bytes]) -> None:
+    """A path in a mapped directory must still be in one after symbolic links were followed.
+
+    Args:
+        named_as: the directories as the program finds them.
+    """
+    mapped = tuple(named_as.values())
+    shown = {directory: os.path.realpath(present[name]) for name, directory in named_as.items()}
+    real = _real(present)
     named = [place.path for place in paths.places_in(command.arguments)]
     for path in named if command.directory is None else [*named, command.directory]:
-        if paths.inside(path, mapped) and not paths.inside(os.path.realpath(path), real):
+        if paths.inside(path, mapped) and not paths.inside(resolved(path, shown), real):
             raise NotRunnable(f"{bytestring.display(path)} is a link that leaves the mapped directories")
 
 
@@ -129,6 +137,20 @@ def _client_directories(request: JobRequest, present: Mapping[str, bytes]) -> di
         if name in present
     }
     return validated(texts)
+
+
+def _renaming(request: JobRequest, command: Command, present: Mapping[str, bytes]) -> Renaming | None:
+    there = _client_directories(request, present)
+    here = {name: present[name] for name in there}
+    if here == there:
+        return None
+    described = {one.number: one for one in command.descriptors}
+    # Standard output holds data, unless it is the same as standard error or a terminal.
+    texts = {number for number, one in described.items() if one.kind == "terminal"} | {2}
+    merged = 2 in described and described[2].kind == "same" and described[2].of == 1
+    if request.binary_name == "ffprobe" or merged:
+        texts.add(1)
+    return Renaming(here, there, frozenset(texts))
 
 
 def _bind(name: str, target: bytes, source: bytes) -> Bind:

@@ -50,6 +50,21 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Renaming:
+    """Names of this machine in what a program prints, which its caller must not see.
+
+    Attributes:
+        here: variable to directory of this machine.
+        there: the same of the caller's.
+        descriptors: on which text is printed.
+    """
+
+    here: Mapping[str, bytes]
+    there: Mapping[str, bytes]
+    descriptors: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """A program to run.
 
@@ -64,6 +79,7 @@ class Command:
         terminal_size: rows and columns.
         credentials: None for the worker's own.
         view: the mount namespace that it runs in; None for the worker's own.
+        renaming: where it does not have its caller's names; None where it has.
     """
 
     program: bytes
@@ -76,3 +92,4 @@ class Command:
     terminal_size: tuple[int, int] | None = None
     credentials: Credentials | None = None
     view: ViewPlan | None = None
+    renaming: Renaming | None = None
