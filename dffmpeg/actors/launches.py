@@ -50,18 +50,16 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Renaming:
-    """Names of this machine in what a program prints, which its caller must not see.
+class Renamed:
+    """Directories that stand in a program's arguments under other names than its caller's.
 
     Attributes:
-        here: variable to directory of this machine.
-        there: the same of the caller's.
-        descriptors: on which text is printed.
+        here: variable to this machine's directory.
+        there: the same variables to the caller's.
     """
 
     here: Mapping[str, bytes]
     there: Mapping[str, bytes]
-    descriptors: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ class Command:
         terminal_size: rows and columns.
         credentials: None for the worker's own.
         view: the mount namespace that it runs in; None for the worker's own.
-        renaming: where it does not have its caller's names; None where it has.
+        renamed: what has to be named back in what it prints; None where it prints its caller's names.
     """
 
     program: bytes
@@ -92,4 +90,4 @@ class Command:
     terminal_size: tuple[int, int] | None = None
     credentials: Credentials | None = None
     view: ViewPlan | None = None
-    renaming: Renaming | None = None
+    renamed: Renamed | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 
 import trio
@@ -18,18 +19,27 @@ def with_callers_names(
     command: Command, outputs: Mapping[int, trio.abc.ReceiveStream]
 ) -> Mapping[int, trio.abc.ReceiveStream]:
     """The outputs of a command as its caller should read them."""
-    renaming = command.renaming
-    if renaming is None:
+    names = command.renamed
+    if names is None:
         return outputs
+    texts = _texts(command)
     return {
-        number: Renamed(stream, PrintedPaths(renaming.here, renaming.there))
-        if number in renaming.descriptors
-        else stream
+        number: RenamedStream(stream, PrintedPaths(names.here, names.there)) if number in texts else stream
         for number, stream in outputs.items()
     }
 
 
-class Renamed(trio.abc.ReceiveStream):
+def _texts(command: Command) -> set[int]:
+    """The descriptors on which text is printed, and no data."""
+    described = {one.number: one for one in command.descriptors}
+    texts = {number for number, one in described.items() if one.kind == "terminal"} | {2}
+    merged = 2 in described and described[2].kind == "same" and described[2].of == 1
+    if merged or os.path.basename(command.program).startswith(b"ffprobe"):
+        texts.add(1)
+    return texts
+
+
+class RenamedStream(trio.abc.ReceiveStream):
     """A stream through `PrintedPaths`. Owns the stream."""
 
     def __init__(self, stream: trio.abc.ReceiveStream, printed: PrintedPaths) -> None:

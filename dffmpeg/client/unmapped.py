@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from dffmpeg.model.paths import PathError, Suspect, suspects
+from dffmpeg.model.paths import PathError, Suspect, path_to_variable, suspects
 
 
 def check(
@@ -15,7 +15,6 @@ def check(
     directories: Mapping[str, bytes],
     *,
     cwd: bytes | None,
-    cwd_mapped: bool,
 ) -> None:
     """Refuse, or warn about, a command line with a path that is there for the caller and not mapped.
 
@@ -27,24 +26,37 @@ def check(
         arguments: as the caller wrote them.
         directories: the mapped ones.
         cwd: the working directory; None where there is none.
-        cwd_mapped: whether that travels.
 
     Raises:
         PathError: there is such a path, and the action is `error`.
     """
-    if action == "ignore":
-        return
-    for suspect in suspects(program, arguments, directories, relative=not cwd_mapped and cwd is not None):
-        if not _is_there(suspect, cwd):
-            continue
-        line = _line(suspect.path, cwd, directories)
-        if action == "error":
-            raise PathError(line)
+    line = find(action, program, arguments, directories, cwd=cwd)
+    if line is not None:
         # Here, because importing it takes time and hardly anybody needs it.
         import logging
 
         logging.getLogger(__name__).warning("dffmpeg: %s", line)
-        return
+
+
+def find(
+    action: str,
+    program: str,
+    arguments: Sequence[bytes],
+    directories: Mapping[str, bytes],
+    *,
+    cwd: bytes | None,
+) -> str | None:
+    """As `check`, but what it would warn about is returned."""
+    if action == "ignore":
+        return None
+    relative = cwd is not None and not path_to_variable(cwd, directories)[1]
+    for suspect in suspects(program, arguments, directories, relative=relative):
+        if _is_there(suspect, cwd):
+            line = _line(suspect.path, cwd, directories)
+            if action == "error":
+                raise PathError(line)
+            return line
+    return None
 
 
 def _is_there(suspect: Suspect, cwd: bytes | None) -> bool:

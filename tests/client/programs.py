@@ -26,7 +26,7 @@ class Programs:
         self.folder = folder
         self.config = folder / "client.toml"
         script = folder / "dffmpeg_proxy"
-        script.write_text(f"#!{sys.executable}\nfrom dffmpeg.client.proxy import main\nmain()\n")
+        script.write_text(f"#!{sys.executable}\nfrom dffmpeg.shim.main import main\nmain()\n")
         script.chmod(0o755)
         command = folder / "dffmpeg-client"
         command.write_text(f"#!{sys.executable}\nfrom dffmpeg.client.main import main\nmain()\n")
@@ -49,6 +49,7 @@ class Programs:
             "PYTHONPATH": str(ROOT),
             "DFFMPEG_CLIENT_CONFIG": str(self.config),
             "PYTHONWARNINGS": "",
+            "DFFMPEG_NO_AGENT": "1",
         }
 
     async def start(

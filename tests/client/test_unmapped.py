@@ -27,7 +27,7 @@ def checked(folder: Path, *arguments: str, action: str = "error", cwd: str = "ma
     encoded = [os.fsencode(argument.replace("@", str(folder))) for argument in arguments]
     directories = {"Mapped": os.fsencode(folder / "mapped")}
     here = os.fsencode(folder / cwd)
-    check(action, "ffmpeg", encoded, directories, cwd=here, cwd_mapped=cwd == "mapped")
+    check(action, "ffmpeg", encoded, directories, cwd=here)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,11 @@ import trio
 from trio.testing import MockClock, memory_stream_pair
 
 from dffmpeg.actors.commands import Machine, NotRunnable, prepare
-from dffmpeg.actors.launches import Renaming
-from dffmpeg.actors.printed import Renamed
+from dffmpeg.actors.launches import Command, Descriptor, Renamed
+from dffmpeg.actors.printed import RenamedStream, with_callers_names
 from dffmpeg.actors.processes import Processes
 from dffmpeg.actors.symlinks import resolved
 from dffmpeg.model.paths import PrintedPaths
-from dffmpeg.wire.jobs import Descriptor, Launch
 from dffmpeg.wire.workers import JobRequest
 
 GUARD = 60.0
@@ -25,7 +24,7 @@ HERE, THERE = {"A": b"/worker/a"}, {"A": b"/client"}
 @pytest.mark.parametrize("most", [None, 3, 100])
 async def test_a_stream_is_renamed(most: int | None) -> None:
     ours, programs = memory_stream_pair()
-    stream = Renamed(ours, PrintedPaths(HERE, THERE))
+    stream = RenamedStream(ours, PrintedPaths(HERE, THERE))
     await programs.send_all(b"from '/worker/a/x': /worker/a")
     await programs.send_eof()
     found = b""
@@ -39,7 +38,7 @@ async def test_a_stream_is_renamed(most: int | None) -> None:
 
 async def test_a_pause_passes_on_what_is_held(autojump_clock: MockClock) -> None:
     ours, programs = memory_stream_pair()
-    stream = Renamed(ours, PrintedPaths(HERE, THERE))
+    stream = RenamedStream(ours, PrintedPaths(HERE, THERE))
     await programs.send_all(b"? /wor")
     assert await stream.receive_some() == b"? "
     before = trio.current_time()
@@ -53,7 +52,7 @@ async def test_a_pause_passes_on_what_is_held(autojump_clock: MockClock) -> None
     await stream.aclose()
 
 
-def request(binary: str, *arguments: str, **more: object) -> JobRequest:
+def request(binary: str, *arguments: str) -> JobRequest:
     return JobRequest(
         job_id="J",
         attempt=1,
@@ -63,7 +62,6 @@ def request(binary: str, *arguments: str, **more: object) -> JobRequest:
         client_paths={"A": "/client"},
         working_directory=None,
         heartbeat_interval=60.0,
-        launch=more.pop("launch", None),  # type: ignore[arg-type]
     )
 
 
@@ -72,23 +70,34 @@ def machine(folder: Path) -> Machine:
     return Machine(programs=programs, present={"A": os.fsencode(folder)})
 
 
-def test_without_a_view_what_is_printed_is_renamed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("program", "second", "renamed"),
+    [
+        (b"/usr/bin/ffmpeg", Descriptor(2, "pipe", "out"), {2}),
+        (b"/usr/bin/ffmpeg", Descriptor(2, "same", "out", of=1), {1, 2}),
+        (b"/usr/bin/ffmpeg", Descriptor(2, "terminal", "out"), {2}),
+        (b"/opt/ffprobe", Descriptor(2, "pipe", "out"), {1, 2}),
+    ],
+)
+def test_only_text_is_renamed(program: bytes, second: Descriptor, renamed: set[int]) -> None:
+    described = (Descriptor(1, "pipe", "out"), second, Descriptor(3, "pipe", "out"))
+    command = Command(program, (), descriptors=described, renamed=Renamed(HERE, THERE))
+    outputs = {number: memory_stream_pair()[0] for number in (1, 2, 3)}
+    found = with_callers_names(command, outputs)
+    assert {number for number, stream in found.items() if isinstance(stream, RenamedStream)} == renamed
+    same = with_callers_names(Command(program, ()), outputs)
+    assert same is outputs
+
+
+def test_without_a_view_the_command_knows_its_callers_names(tmp_path: Path) -> None:
     here = machine(tmp_path)
-    there = {"A": b"/client"}
-    assert prepare(request("ffmpeg"), here).renaming == Renaming(here.present, there, frozenset({2}))
-    assert prepare(request("ffprobe"), here).renaming == Renaming(here.present, there, frozenset({1, 2}))
-    merged = [
-        Descriptor(number=1, kind="pipe", direction="out"),
-        Descriptor(number=2, kind="same", of=1),
-    ]
-    asked = request("ffmpeg", launch=Launch(descriptors=merged))
-    assert prepare(asked, here).renaming == Renaming(here.present, there, frozenset({1, 2}))
+    assert prepare(request("ffmpeg"), here).renamed == Renamed(here.present, {"A": b"/client"})
 
 
 def test_one_name_on_both_machines_needs_nothing(tmp_path: Path) -> None:
     asked = request("ffmpeg")
     asked.client_paths = {"A": str(tmp_path)}
-    assert prepare(asked, machine(tmp_path)).renaming is None
+    assert prepare(asked, machine(tmp_path)).renamed is None
 
 
 async def test_a_program_prints_its_callers_names(tmp_path: Path) -> None:

@@ -91,7 +91,16 @@ async def test_the_command_line_is_the_clients_own(processes: Processes, movies:
     command = command_for(processes, movies, asked)
     assert command.arguments[3:] == (bytes(client / "a"), b"file:" + bytes(client), b"$HOME")
     ended, data = await run(processes, command)
-    shown = [str(client), f"{client}/a", f"file:{client}", "$HOME", f"file={client}/log:level=32", "contenta", "made", ""]
+    shown = [
+        str(client),
+        f"{client}/a",
+        f"file:{client}",
+        "$HOME",
+        f"file={client}/log:level=32",
+        "contenta",
+        "made",
+        "",
+    ]
     assert data.decode() == "\n".join(shown)
     assert ended == Exit(code=0)
     assert (movies / "made").read_text() == "new\n"
