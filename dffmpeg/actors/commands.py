@@ -207,6 +207,8 @@ def _file(
 ) -> Descriptor:
     assert one.path is not None
     travelled = bytestring.from_wire(one.path, "launch.descriptors.path")
+    if travelled in descriptors.DEVICES:
+        return replace(made, path=travelled, below=(b"/dev",))
     path = paths.path_to_directory(travelled, present, names)
     if not paths.inside(path, present.values()):
         raise BadInput(f"launch.descriptors: {bytestring.display(travelled)} is not a mapped path")

@@ -338,7 +338,7 @@ INTERACTION = [
     _case("signal-quit", f"{ENDLESS} {{out}}/o.mp4", "signals", stderr=["frame="], actions=[_when("frame=", sig="QUIT")], files=[["out/o.mp4", "ignore"]], exit_within=6),
     _case("signal-usr1", f"{ENDLESS} {{out}}/o.mp4", "signals", stderr=["frame="], actions=[_when("frame=", sig="USR1")], files=[["out/o.mp4", "ignore"]], exit_within=6),
     _case("signal-int-group", f"{ENDLESS} {{out}}/o.mp4", "signals", stderr=["signal 2"], actions=[_when("frame=", sig="INT", target="group")], **PLAYABLE),
-    _case("signal-int-four", f"{ENDLESS} {{out}}/o.mp4", "signals", stderr=["frame="], actions=[_when("frame=", sig="INT", times=4)], files=[["out/o.mp4", "ignore"]], exit_within=6),
+    _case("signal-int-four", f"-hide_banner -y -i {{media}}/s.mkv -c copy {BX} -f matroska {{cwd}}/o.fifo", "signals", stderr=["Input #0"], setup=[["fifo", "{cwd}/o.fifo", "{media}/s.mkv"]], actions=[_when("Input #0", sig="INT", times=4, gap=0.2)], exit_within=6),
     _case("tty-stderr", "-hide_banner -i {media}/nope.mkv -f null -", "tty", pty="stderr", env={"TERM": "xterm-256color"}),
     _case("tty-prompt", "-hide_banner -i {media}/s.mkv -c copy {out}/o.mkv", "tty", pty="stdin+stdout+stderr", env={"TERM": "xterm"}, stdin={"kind": "pty"}, setup=[["write", "{out}/o.mkv", "old"]], stdout=["Overwrite", "Not overwriting"], actions=[{"when": {"stdout_re": "Overwrite"}, "delay": 0.3, "send": "N\n"}]),
     _case("colour", "-hide_banner -i {media}/nope.mkv -f null -", "env", env={"AV_LOG_FORCE_COLOR": "1", "TERM": "xterm-256color"}),
