@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Command, Credentials, Descriptor, Renamed
 from dffmpeg.actors.namespaces import FileTree
+from dffmpeg.actors.symlinks import resolved
 from dffmpeg.errors import BadInput, DffmpegError
 from dffmpeg.model import environment, paths
 from dffmpeg.model.paths import PathError, validated
@@ -64,11 +65,11 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
             # In its view the program has the client's own names, so also the client's own words.
             directories = clients
             command = replace(job.command(program, clients), view=view)
-        if request.paths:
-            _check_links(command, directories, machine.present)
-        if view is None and any(machine.present[name] != there for name, there in clients.items()):
+        elif any(machine.present[name] != there for name, there in clients.items()):
             here = {name: machine.present[name] for name in clients}
             command = replace(command, renamed=Renamed(here, clients))
+        if request.paths:
+            _check_links(command, directories, machine.present)
         if request.launch is not None:
             command = _launched(command, request, request.launch, machine, directories)
     except (BadInput, PathError, ViewError) as error:
@@ -97,67 +98,19 @@ class _Job:
         return Command(program, arguments, directory)
 
 
-def _check_links(command: Command, directories: Mapping[str, bytes], present: Mapping[str, bytes]) -> None:
+def _check_links(command: Command, named_as: Mapping[str, bytes], present: Mapping[str, bytes]) -> None:
     """A path in a mapped directory must still be in one after symbolic links were followed.
 
     Args:
-        directories: as they stand in the command.
-        present: where they are.
+        named_as: the directories as the program finds them.
     """
-    mapped = tuple(directories.values())
+    mapped = tuple(named_as.values())
+    shown = {directory: os.path.realpath(present[name]) for name, directory in named_as.items()}
     real = _real(present)
-    mounts = {directories[name]: present[name] for name in directories}
     named = [place.path for place in paths.places_in(command.arguments)]
     for path in named if command.directory is None else [*named, command.directory]:
-        if paths.inside(path, mapped) and not paths.inside(_followed(path, mounts), real):
+        if paths.inside(path, mapped) and not paths.inside(resolved(path, shown), real):
             raise NotRunnable(f"{bytestring.display(path)} is a link that leaves the mapped directories")
-
-
-_MOST_LINKS = 40
-"""As many as the kernel follows, path_resolution(7)."""
-
-
-def _followed(path: bytes, mounts: Mapping[bytes, bytes]) -> bytes:
-    """Where at this worker a path leads a program that has `mounts`: directory to what is mounted there."""
-    if all(target == source for target, source in mounts.items()):
-        return os.path.realpath(path)
-    at, rest, links = b"/", path.split(b"/")[::-1], 0
-    while rest:
-        name = rest.pop()
-        if name in (b"", b"."):
-            continue
-        if name == b"..":
-            at = os.path.dirname(at)
-            continue
-        below = os.path.join(at, name)
-        link = None if _above_mount(below, mounts) else _link(_mounted(below, mounts))
-        if link is None:
-            at = below
-            continue
-        links += 1
-        if links > _MOST_LINKS:
-            raise NotRunnable(f"{bytestring.display(path)}: too many levels of symbolic links")
-        rest += link.split(b"/")[::-1]
-        if link.startswith(b"/"):
-            at = b"/"
-    return os.path.realpath(_mounted(at, mounts))
-
-
-def _above_mount(path: bytes, mounts: Iterable[bytes]) -> bool:
-    return any(paths.inside(target, (path,)) for target in mounts)
-
-
-def _mounted(path: bytes, mounts: Mapping[bytes, bytes]) -> bytes:
-    """Where this worker has what a program sees at `path`."""
-    target = max((one for one in mounts if paths.inside(path, (one,))), key=len, default=None)
-    return path if target is None else mounts[target] + path[len(target) :]
-
-
-def _link(path: bytes) -> bytes | None:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return None
 
 
 def _real(directories: Mapping[str, bytes]) -> tuple[bytes, ...]:
@@ -254,6 +207,8 @@ def _file(
 ) -> Descriptor:
     assert one.path is not None
     travelled = bytestring.from_wire(one.path, "launch.descriptors.path")
+    if travelled in descriptors.DEVICES:
+        return replace(made, path=travelled, below=(b"/dev",))
     path = paths.path_to_directory(travelled, present, names)
     if not paths.inside(path, present.values()):
         raise BadInput(f"launch.descriptors: {bytestring.display(travelled)} is not a mapped path")
