@@ -26,7 +26,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def test_a_full_device_is_the_programs_to_notice(cluster: Cluster) -> None:
-    arguments = ["-v", "error", "-f", "lavfi", "-i", "testsrc=s=64x48:d=1", "-f", "rawvideo", "-"]
+    arguments = [
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc=s=64x48:d=1",
+        "-frames:v",
+        "1",
+        "-f",
+        "rawvideo",
+        "-",
+    ]
 
     def run(program: str | Path) -> tuple[int, bytes]:
         with open("/dev/full", "wb") as full:

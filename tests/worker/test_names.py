@@ -151,6 +151,12 @@ def test_links_are_followed_as_the_program_does(tree: Path, path: str, expected:
     assert resolved(asked, shown) == os.path.realpath(found)
 
 
+def test_what_holds_a_shown_directory_is_none_of_our_links(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "client").symlink_to("/etc")
+    shown = {os.fsencode(tmp_path / "client" / "films"): os.fsencode(tree)}
+    assert resolved(os.fsencode(tmp_path / "client/films/a"), shown) == os.fsencode(tree / "a")
+
+
 def test_a_loop_ends(tree: Path) -> None:
     assert resolved(b"/client/loop", {b"/client": os.fsencode(tree)}).startswith(os.fsencode(tree))
 
