@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import trio
 
+from dffmpeg.actors.process_streams import WIDE_BYTES, OutputStream
 from dffmpeg.model.send_window import SendWindow
 from dffmpeg.wire import frames
 from dffmpeg.wire.frames import Frame
@@ -44,9 +45,13 @@ class Outlet:
 
     # From the pipe
 
-    async def pump(self, pipe: trio.abc.ReceiveStream) -> None:
+    async def pump(self, pipe: OutputStream) -> None:
         """Read the pipe to its end, as far as the window has room."""
+        wide = False
         while True:
+            if not wide and self.window.kept >= WIDE_BYTES:
+                wide = True
+                pipe.widen()
             while self.window.room == 0:
                 self._room = trio.Event()
                 await self._room.wait()
@@ -57,7 +62,7 @@ class Outlet:
             self._note()
         self.close()
 
-    async def _read(self, pipe: trio.abc.ReceiveStream) -> bytes:
+    async def _read(self, pipe: OutputStream) -> bytes:
         """What is there; empty at the end, or when the process is gone and nothing comes any more."""
         with trio.move_on_after(self._patience) as self._reading:
             return bytes(await pipe.receive_some(min(self._chunk, self.window.room)))
