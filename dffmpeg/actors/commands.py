@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Command, Credentials, Descriptor, Renamed
 from dffmpeg.actors.namespaces import FileTree
+from dffmpeg.actors.symlinks import resolved
 from dffmpeg.errors import BadInput, DffmpegError
 from dffmpeg.model import environment, paths
 from dffmpeg.model.paths import PathError, validated
@@ -57,8 +58,6 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
     try:
         job = _Job(request)
         command = job.command(program, machine.present)
-        if request.paths:
-            _check_links(command, machine.present)
         clients = _client_directories(request, machine.present)
         view = _view(request, program, clients, machine)
         directories = machine.present
@@ -69,6 +68,8 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
         elif any(machine.present[name] != there for name, there in clients.items()):
             here = {name: machine.present[name] for name in clients}
             command = replace(command, renamed=Renamed(here, clients))
+        if request.paths:
+            _check_links(command, directories, machine.present)
         if request.launch is not None:
             command = _launched(command, request, request.launch, machine, directories)
     except (BadInput, PathError, ViewError) as error:
@@ -97,13 +98,18 @@ class _Job:
         return Command(program, arguments, directory)
 
 
-def _check_links(command: Command, directories: Mapping[str, bytes]) -> None:
-    """A path in a mapped directory must still be in one after symbolic links were followed."""
-    mapped = tuple(directories.values())
-    real = _real(directories)
+def _check_links(command: Command, named_as: Mapping[str, bytes], present: Mapping[str, bytes]) -> None:
+    """A path in a mapped directory must still be in one after symbolic links were followed.
+
+    Args:
+        named_as: the directories as the program finds them.
+    """
+    mapped = tuple(named_as.values())
+    shown = {directory: os.path.realpath(present[name]) for name, directory in named_as.items()}
+    real = _real(present)
     named = [place.path for place in paths.places_in(command.arguments)]
     for path in named if command.directory is None else [*named, command.directory]:
-        if paths.inside(path, mapped) and not paths.inside(os.path.realpath(path), real):
+        if paths.inside(path, mapped) and not paths.inside(resolved(path, shown), real):
             raise NotRunnable(f"{bytestring.display(path)} is a link that leaves the mapped directories")
 
 
@@ -201,6 +207,8 @@ def _file(
 ) -> Descriptor:
     assert one.path is not None
     travelled = bytestring.from_wire(one.path, "launch.descriptors.path")
+    if travelled in descriptors.DEVICES:
+        return replace(made, path=travelled, below=(b"/dev",))
     path = paths.path_to_directory(travelled, present, names)
     if not paths.inside(path, present.values()):
         raise BadInput(f"launch.descriptors: {bytestring.display(travelled)} is not a mapped path")
