@@ -25,6 +25,10 @@ def resolved(path: bytes, shown: Mapping[bytes, bytes]) -> bytes:
             current = os.path.dirname(current)
             continue
         below = os.path.join(current, component)
+        if any(target == below or target.startswith(below + b"/") for target in shown):
+            # A link in the way of what is shown was replaced by a directory.
+            current = below
+            continue
         try:
             target = os.readlink(_here(below, shown))
         except OSError:
