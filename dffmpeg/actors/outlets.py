@@ -45,11 +45,11 @@ class Outlet:
 
     # From the pipe
 
-    async def pump(self, pipe: OutputStream) -> None:
+    async def pump(self, pipe: trio.abc.ReceiveStream) -> None:
         """Read the pipe to its end, as far as the window has room."""
         wide = False
         while True:
-            if not wide and self.window.kept >= WIDE_BYTES:
+            if not wide and self.window.kept >= WIDE_BYTES and isinstance(pipe, OutputStream):
                 wide = True
                 pipe.widen()
             while self.window.room == 0:
@@ -62,7 +62,7 @@ class Outlet:
             self._note()
         self.close()
 
-    async def _read(self, pipe: OutputStream) -> bytes:
+    async def _read(self, pipe: trio.abc.ReceiveStream) -> bytes:
         """What is there; empty at the end, or when the process is gone and nothing comes any more."""
         with trio.move_on_after(self._patience) as self._reading:
             return bytes(await pipe.receive_some(min(self._chunk, self.window.room)))
