@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 
 from dffmpeg.actors.launches import CannotStart, Descriptor
 
-OUTPUT_PIPE_BYTES = 1 << 20
-
 Action = tuple[int, int] | tuple[int, int, int] | tuple[int, int, str, int, int]
 
 
@@ -94,9 +92,6 @@ class _Maker:
         if one.direction == "in":
             self.ends.inputs[one.number] = ours
             return
-        # An unprivileged user may only have so much pipe memory (pipe(7)); a small pipe is slower, not wrong.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, OUTPUT_PIPE_BYTES)
         self.ends.outputs[one.number] = ours
 
     def _make_terminal(self, numbers: list[int], size: tuple[int, int] | None) -> None:

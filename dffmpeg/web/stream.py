@@ -8,7 +8,8 @@ CHUNK = 256 * 1024
 """Bytes that have to be taken within the time limit."""
 
 RECEIVE = 256 * 1024
-"""Bytes that are read at once where much is coming: what is made of them costs the same for few and many."""
+"""Bytes that are read at once where much is coming: what is done for each piece costs the same for few and
+for many."""
 
 
 class BoundedStream:

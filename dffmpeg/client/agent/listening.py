@@ -45,7 +45,7 @@ def listening(config: Path) -> Iterator[socket.socket]:
         except BlockingIOError:
             raise AlreadyRunning(f"an agent for {config} is running") from None
         with socket.socket(socket.AF_UNIX) as listener:
-            temporary = f"{path}.{os.getpid()}"
+            temporary = os.path.join(os.path.dirname(path), f".{os.getpid()}")
             listener.bind(temporary)
             os.chmod(temporary, 0o600)
             listener.listen(BACKLOG)
