@@ -276,7 +276,12 @@ STREAMS = [
     _case(
         "stdout-closed", "-v error -i {media}/s.mkv -f rawvideo -", "closed-stdout", stdout_io={"closed": 1}
     ),
-    _case("stdout-full", "-v error -i {media}/s.mkv -frames:v 1 -f rawvideo -", "fail", stdout_io={"dev": "/dev/full"}),
+    _case(
+        "stdout-full",
+        "-v error -i {media}/s.mkv -frames:v 1 -f rawvideo -",
+        "fail",
+        stdout_io={"dev": "/dev/full"},
+    ),
     _case(
         "stdout-file",
         f"-v error -i {{media}}/s.mkv -c copy {BX} -f mp4 -movflags frag_keyframe -",
