@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: test demo lint format types check lock clean
+.PHONY: test fidelity demo lint format types check lock clean
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -14,6 +14,10 @@ $(STAMP): pyproject.toml requirements.lock
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
+
+# Real command lines through clusters of this machine, where their corpus is: ../shared/fidelity or FIDELITY_DIR.
+fidelity: $(STAMP)
+	@$(BIN)/python -m tests.fidelity $(ARGS)
 
 # KEEP=1 leaves the cluster running. Where there is no ffmpeg, one from a wheel is installed beside the package.
 demo: $(STAMP)

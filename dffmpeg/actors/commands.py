@@ -6,13 +6,14 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Command, Credentials, Descriptor
+from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Command, Credentials, Descriptor, Renamed
 from dffmpeg.actors.namespaces import FileTree
+from dffmpeg.actors.symlinks import resolved
 from dffmpeg.errors import BadInput, DffmpegError
-from dffmpeg.model import environment
-from dffmpeg.model.paths import PathError, spans, to_directories, validated
+from dffmpeg.model import environment, paths
+from dffmpeg.model.paths import PathError, validated
 from dffmpeg.model.views import Bind, ViewError, ViewPlan, plan
-from dffmpeg.wire import bytestring, jobs
+from dffmpeg.wire import bytestring, descriptors, jobs
 from dffmpeg.wire.jobs import Launch
 from dffmpeg.wire.workers import JobRequest
 
@@ -57,12 +58,18 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
     try:
         job = _Job(request)
         command = job.command(program, machine.present)
-        if request.paths:
-            _check_links(job.paths_of(command), machine.present)
-        view, directories = _view(request, program, machine)
+        clients = _client_directories(request, machine.present)
+        view = _view(request, program, clients, machine)
+        directories = machine.present
         if view is not None:
             # In its view the program has the client's own names, so also the client's own words.
-            command = replace(job.command(program, directories), view=view)
+            directories = clients
+            command = replace(job.command(program, clients), view=view)
+        elif any(machine.present[name] != there for name, there in clients.items()):
+            here = {name: machine.present[name] for name in clients}
+            command = replace(command, renamed=Renamed(here, clients))
+        if request.paths:
+            _check_links(command, directories, machine.present)
         if request.launch is not None:
             command = _launched(command, request, request.launch, machine, directories)
     except (BadInput, PathError, ViewError) as error:
@@ -82,53 +89,50 @@ class _Job:
 
     def command(self, program: bytes, directories: Mapping[str, bytes]) -> Command:
         """The command with these directories."""
-        arguments = tuple(to_directories(one, directories, self._names) for one in self._arguments)
+        arguments = tuple(paths.arguments_to_directories(self._arguments, directories, self._names))
         if self._directory is None:
             return Command(program, arguments)
-        directory = to_directories(self._directory, directories, self._names)
+        directory = paths.path_to_directory(self._directory, directories, self._names)
         if not directory.startswith(b"/"):
             raise NotRunnable("the working directory is not a mapped path")
         return Command(program, arguments, directory)
 
-    @staticmethod
-    def paths_of(command: Command) -> Iterable[bytes]:
-        """Everything in which a path may stand."""
-        return command.arguments if command.directory is None else (*command.arguments, command.directory)
 
+def _check_links(command: Command, named_as: Mapping[str, bytes], present: Mapping[str, bytes]) -> None:
+    """A path in a mapped directory must still be in one after symbolic links were followed.
 
-def _check_links(arguments: Iterable[bytes], directories: Mapping[str, bytes]) -> None:
-    """A path in a mapped directory must still be in one after symbolic links were followed."""
-    mapped = tuple(directories.values())
-    real = _real(directories)
-    for argument in arguments:
-        for start, end in spans(argument):
-            path = argument[start:end]
-            if _inside(path, mapped) and not _inside(os.path.realpath(path), real):
-                raise NotRunnable(f"{bytestring.display(path)} is a link that leaves the mapped directories")
+    Args:
+        named_as: the directories as the program finds them.
+    """
+    mapped = tuple(named_as.values())
+    shown = {directory: os.path.realpath(present[name]) for name, directory in named_as.items()}
+    real = _real(present)
+    named = [place.path for place in paths.places_in(command.arguments)]
+    for path in named if command.directory is None else [*named, command.directory]:
+        if paths.inside(path, mapped) and not paths.inside(resolved(path, shown), real):
+            raise NotRunnable(f"{bytestring.display(path)} is a link that leaves the mapped directories")
 
 
 def _real(directories: Mapping[str, bytes]) -> tuple[bytes, ...]:
     return tuple(os.path.realpath(directory) for directory in directories.values())
 
 
-def _inside(path: bytes, directories: Iterable[bytes]) -> bool:
-    return any(path == directory or path.startswith(directory + b"/") for directory in directories)
-
-
 def _view(
-    request: JobRequest, program: bytes, machine: Machine
-) -> tuple[ViewPlan | None, Mapping[str, bytes]]:
-    """The view that a job runs in, if it takes one, and the directories that it finds there."""
-    if machine.kept is None or not set(request.paths) <= set(request.client_paths):
-        return None, machine.present
-    clients = _client_directories(request, machine.present)
+    request: JobRequest, program: bytes, clients: Mapping[str, bytes], machine: Machine
+) -> ViewPlan | None:
+    """The view that a job runs in, if it takes one.
+
+    Args:
+        clients: variable to the client's directory.
+    """
+    if machine.kept is None or not set(request.paths) <= set(clients):
+        return None
     try:
         binds = [_bind(name, target, machine.present[name]) for name, target in clients.items()]
     except OSError as error:
         raise NotRunnable(f"a mapped directory is not there on this worker: {error.strerror}") from error
     kept = (*machine.kept, os.path.dirname(program), os.path.dirname(os.path.realpath(program)))
-    view = plan(binds, request.paths, sorted(set(kept)), FileTree())
-    return view, machine.present if view is None else clients
+    return plan(binds, request.paths, sorted(set(kept)), FileTree())
 
 
 def _client_directories(request: JobRequest, present: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -160,12 +164,13 @@ def _launched(
     directories: Mapping[str, bytes],
 ) -> Command:
     """The command with what its program inherits from its caller."""
+    descriptors.check(launch)
     given = {
-        name.encode("utf-8", "surrogateescape"): to_directories(
-            bytestring.from_wire(value, f"launch.environment.{name}"), directories, request.paths
-        )
+        name.encode("utf-8", "surrogateescape"): bytestring.from_wire(value, f"launch.environment.{name}")
         for name, value in launch.environment.items()
     }
+    if b"FFREPORT" in given:
+        given[b"FFREPORT"] = paths.report_to_directories(given[b"FFREPORT"], directories, request.paths)
     credentials = None
     if machine.as_caller and launch.credentials is not None and os.geteuid() == 0:
         caller = launch.credentials
@@ -186,13 +191,11 @@ def _descriptors(
 ) -> tuple[Descriptor, ...]:
     found: dict[int, Descriptor] = {}
     for one in sorted(listed, key=lambda one: one.number):
-        if one.number in found:
-            raise BadInput(f"launch.descriptors: {one.number} stands there twice")
         made = Descriptor(one.number, one.kind, one.direction, offset=one.offset, append=one.append)
         if one.kind == "same":
-            if one.of not in found or found[one.of].kind == "closed":
-                raise BadInput(f"launch.descriptors: {one.number} is the same as one that is not open")
-            made = replace(made, of=one.of)
+            assert one.of is not None
+            closed = found[one.of].kind == "closed"
+            made = replace(made, kind="closed") if closed else replace(made, of=one.of)
         elif one.kind == "file":
             made = _file(made, one, names, present)
         found[one.number] = made
@@ -202,10 +205,11 @@ def _descriptors(
 def _file(
     made: Descriptor, one: jobs.Descriptor, names: Collection[str], present: Mapping[str, bytes]
 ) -> Descriptor:
-    if one.path is None:
-        raise BadInput(f"launch.descriptors: {one.number} is a file without a path")
+    assert one.path is not None
     travelled = bytestring.from_wire(one.path, "launch.descriptors.path")
-    path = to_directories(travelled, present, names)
-    if not _inside(path, present.values()):
+    if travelled in descriptors.DEVICES:
+        return replace(made, path=travelled, below=(b"/dev",))
+    path = paths.path_to_directory(travelled, present, names)
+    if not paths.inside(path, present.values()):
         raise BadInput(f"launch.descriptors: {bytestring.display(travelled)} is not a mapped path")
     return replace(made, path=path, below=_real(present))

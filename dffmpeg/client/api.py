@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import os
 import random
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,17 +20,19 @@ from typing import Any, Self
 import msgspec
 import trio
 
-from dffmpeg.client.events import Event, Gap, Output, Status
+from dffmpeg.backoff import Backoff
+from dffmpeg.client import unmapped
+from dffmpeg.client.events import STDERR, STDOUT, Event, Gap, Output, Status
 from dffmpeg.client.following import Follower
 from dffmpeg.client.handing import Handing
+from dffmpeg.client.outcome import Outcome
+from dffmpeg.client.requests import identifier, submission
 from dffmpeg.configuration import load
 from dffmpeg.configuration.client import ClientConfig
-from dffmpeg.errors import BadInput, ConfigurationError, DffmpegError, NotConnected, Refused, single_error
+from dffmpeg.errors import ConfigurationError, DffmpegError, NotConnected, Refused, single_error
 from dffmpeg.model import paths
-from dffmpeg.supervisors.backoff import Backoff
 from dffmpeg.transports.signed_http import SignedHttp
-from dffmpeg.wire import bytestring, signature
-from dffmpeg.wire.frames import Kind
+from dffmpeg.wire import signature
 from dffmpeg.wire.jobs import JobRecord, LogLine, StatusReply, SubmitRequest
 from dffmpeg.wire.workers import WorkerRecord
 
@@ -41,39 +41,11 @@ Sink = Callable[[bytes], Awaitable[None]]
 """Takes bytes and returns when they are written, so that a slow one slows the program down."""
 
 _SUBMIT = Backoff(minimum=0.2, maximum=3.0, jitter=0.5)
-_IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 class _Logs(msgspec.Struct):
     logs: list[LogLine]
     last_message_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a job ended.
-
-    Attributes:
-        record: its final record.
-        exit_code: the program's exit code, where it ended by itself.
-        signal: the number of the signal that it died of, where it did.
-        problem: None where the program's own end is the outcome; else one line that says why there is none.
-    """
-
-    record: JobRecord
-    exit_code: int | None
-    signal: int | None
-    problem: str | None
-
-    @classmethod
-    def of(cls, record: JobRecord) -> Outcome:
-        """The outcome that a final record tells of."""
-        problem = None
-        if record.status == "canceled":
-            problem = f"job {record.job_id} was canceled" + (f": {record.reason}" if record.reason else "")
-        elif record.exit_code is None and record.signal is None:
-            problem = f"job {record.job_id} {record.status}: {record.reason or 'no exit code was reported'}"
-        return cls(record, record.exit_code, record.signal, problem)
 
 
 class Client:
@@ -133,38 +105,24 @@ class Client:
         pending_timeout: float | None = None,
         max_attempts: int | None = None,
     ) -> SubmitRequest:
-        """What `submit` sends: the arguments with mapped directories as variables."""
-        used: set[str] = set()
+        """What `submit` sends: the arguments with mapped directories as variables.
 
-        def mapped(argument: Argument) -> bytes:
-            variables, names = paths.to_variables(os.fsencode(argument), self._directories)
-            used.update(names)
-            return variables
-
-        wire_arguments = bytestring.list_to_wire(mapped(argument) for argument in arguments)
-        return SubmitRequest(
-            binary_name=_identifier("program", binary),
-            arguments=wire_arguments,
-            working_directory=self._working_directory(cwd, used),
-            paths=sorted(used),
-            client_paths={name: bytestring.to_wire(self._directories[name]) for name in sorted(used)},
-            supported_transports=self.config.transports,
+        Raises:
+            PathError: a path is there for the caller and not mapped, if `unmapped_paths` forbids that.
+        """
+        encoded = [os.fsencode(argument) for argument in arguments]
+        here = _current_directory() if cwd is None else os.fsencode(cwd)
+        unmapped.check(self.config.unmapped_paths, binary, encoded, self._directories, cwd=here)
+        return submission(
+            self.config,
+            self._directories,
+            binary,
+            encoded,
+            cwd=here,
             monitor=monitor,
-            heartbeat_interval=self.config.heartbeat_interval,
-            pending_timeout=pending_timeout if pending_timeout is not None else self.config.pending_timeout,
+            pending_timeout=pending_timeout,
             max_attempts=max_attempts,
         )
-
-    def _working_directory(self, cwd: Argument | None, used: set[str]) -> bytestring.ByteString | None:
-        if cwd is None:
-            try:
-                cwd = os.getcwdb()
-            except FileNotFoundError:
-                # It was removed under us; a program that runs here has none either.
-                return None
-        variables, names = paths.to_variables(os.fsencode(cwd), self._directories)
-        used.update(names)
-        return bytestring.to_wire(variables) if names else None
 
     async def submit(
         self,
@@ -226,7 +184,7 @@ class Client:
 
     async def status(self, job_id: str) -> JobRecord:
         """A job's record."""
-        return await self._http.call("GET", f"/jobs/{_identifier('job', job_id)}/status", JobRecord)
+        return await self._http.call("GET", f"/jobs/{identifier('job', job_id)}/status", JobRecord)
 
     async def jobs(
         self, window: float | None = None, limit: int | None = None, *, since_id: str | None = None
@@ -241,7 +199,7 @@ class Client:
         Returns:
             The answer, whose `detail` says so if the job had finished before.
         """
-        return await self._http.call("POST", f"/jobs/{_identifier('job', job_id)}/cancel", StatusReply)
+        return await self._http.call("POST", f"/jobs/{identifier('job', job_id)}/cancel", StatusReply)
 
     async def workers(self, window: float | None = None) -> list[WorkerRecord]:
         """The workers seen within `window` seconds; None is the coordinator's default."""
@@ -249,11 +207,11 @@ class Client:
 
     async def worker(self, worker_id: str) -> WorkerRecord:
         """A worker's record."""
-        return await self._http.call("GET", f"/workers/{_identifier('worker', worker_id)}", WorkerRecord)
+        return await self._http.call("GET", f"/workers/{identifier('worker', worker_id)}", WorkerRecord)
 
     async def logs(self, job_id: str, *, limit: int = 100_000) -> list[LogLine]:
         """A job's stderr as lines of text, as far as it is kept; at most `limit` lines."""
-        path = f"/jobs/{_identifier('job', job_id)}/logs"
+        path = f"/jobs/{identifier('job', job_id)}/logs"
         lines: list[LogLine] = []
         last: str | None = None
         while len(lines) < limit:
@@ -283,7 +241,7 @@ class Client:
         Raises:
             Refused, OutputDiffers, OutputLost: from the iteration, as `Follower.run`.
         """
-        return self._follow(_identifier("job", job_id), owner)
+        return self._follow(identifier("job", job_id), owner)
 
     @asynccontextmanager
     async def _follow(self, job_id: str, owner: bool) -> AsyncIterator[AsyncIterator[Event]]:
@@ -297,6 +255,7 @@ class Client:
 
     def _follower(self, job_id: str, owner: bool, deliver: Callable[[Event], Awaitable[None]]) -> Follower:
         return Follower(
+            lambda: self._http,
             self._http,
             job_id,
             owner=owner,
@@ -325,13 +284,16 @@ class Client:
             Exception: whatever a sink raised.
         """
 
+        sinks = {STDOUT: stdout, STDERR: stderr}
+
         async def pass_on(event: Event) -> None:
             if isinstance(event, Output):
-                await (stdout if event.stream is Kind.STDOUT else stderr)(event.data)
+                if event.stream in sinks:
+                    await sinks[event.stream](event.data)
             elif on_event is not None:
                 await on_event(event)
 
-        return Outcome.of(await self._follower(_identifier("job", job_id), owner, pass_on).run())
+        return Outcome.of(await self._follower(identifier("job", job_id), owner, pass_on).run())
 
     async def run(
         self,
@@ -377,11 +339,12 @@ class Client:
                 self._note(f"job {job_id} could not be canceled: {error}")
 
 
-def _identifier(what: str, text: str) -> str:
-    # It becomes a part of the path, so nothing else may pass as one.
-    if _IDENTIFIER.fullmatch(text) is None:
-        raise BadInput(f"not the name of a {what}: {text!r}")
-    return text
+def _current_directory() -> bytes | None:
+    try:
+        return os.getcwdb()
+    except FileNotFoundError:
+        # It was removed under us; a program that runs here has none either.
+        return None
 
 
 def _query(**values: Any) -> dict[str, str] | None:

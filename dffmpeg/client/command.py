@@ -34,6 +34,17 @@ class Invocation:
 Command = Callable[[Invocation], Awaitable[Ending]]
 
 
+class LocalCommand:
+    """A command that speaks to no coordinator by itself, outside of any event loop.
+
+    Args:
+        run: takes the options.
+    """
+
+    def __init__(self, run: Callable[[argparse.Namespace, list[bytes]], Ending]) -> None:
+        self.run = run
+
+
 def say_out(text: str) -> None:
     """A text on standard output.
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from dffmpeg.wire.frames import Kind
 from dffmpeg.wire.jobs import JobRecord
 
-Stream = Literal[Kind.STDOUT, Kind.STDERR]
-STREAMS: tuple[Stream, Stream] = (Kind.STDOUT, Kind.STDERR)
+STDOUT, STDERR = 1, 2
+STREAMS = (STDOUT, STDERR)
+"""The outputs that every job has."""
+
+
+def stream_name(number: int) -> str:
+    """How an output is called, by its descriptor."""
+    return {STDOUT: "stdout", STDERR: "stderr"}.get(number, f"descriptor {number}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +25,13 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The next bytes of a stream, exactly as the program wrote them, however they are cut."""
+    """The next bytes of a stream, exactly as the program wrote them, however they are cut.
 
-    stream: Stream
+    Attributes:
+        stream: the program's file descriptor: 1 is stdout, 2 stderr.
+    """
+
+    stream: int
     data: bytes
 
 
@@ -31,7 +39,7 @@ class Output:
 class Gap:
     """Bytes of a stream that were not kept and are missing at this place; the job's owner never sees one."""
 
-    stream: Stream
+    stream: int
     missing: int
 
 

@@ -13,8 +13,8 @@ from dffmpeg.client import endings, tables
 from dffmpeg.client.api import Client
 from dffmpeg.client.command import Invocation
 from dffmpeg.client.endings import Ending
-from dffmpeg.client.events import Gap, Status
-from dffmpeg.client.foreground import Foreground, not_ignored, of_outcome
+from dffmpeg.client.events import Gap, Status, stream_name
+from dffmpeg.client.foreground import not_ignored, of_outcome
 from dffmpeg.client.sinks import StdoutClosed, standard_error, standard_output
 from dffmpeg.errors import DffmpegError, single_error
 from dffmpeg.wire import bytestring
@@ -22,21 +22,14 @@ from dffmpeg.wire.jobs import JobRecord
 
 
 async def submit(call: Invocation) -> Ending:
-    """Run a program, or with `--detach` only put it into the queue."""
+    """Put a program into the queue."""
     options = call.options
-
-    async def send() -> JobRecord:
-        return await call.client.submit(
-            options.binary,
-            call.program_arguments,
-            monitor=not options.detach,
-            pending_timeout=options.pending_timeout,
-            max_attempts=options.max_attempts,
-        )
-
-    if not options.detach:
-        return await Foreground(call.client).run(send)
-    record = await send()
+    record = await call.client.submit(
+        options.binary,
+        call.program_arguments,
+        pending_timeout=options.pending_timeout,
+        max_attempts=options.max_attempts,
+    )
     call.print(record, lambda: record.job_id)
     return Ending()
 
@@ -99,7 +92,7 @@ async def _deliver(client: Client, job_id: str) -> Ending:
 
     async def mark(event: Status | Gap) -> None:
         if isinstance(event, Gap):
-            line = f"dffmpeg: {event.missing} bytes of {event.stream.name.lower()} were not kept\n"
+            line = f"dffmpeg: {event.missing} bytes of {stream_name(event.stream)} were not kept\n"
             await stderr(line.encode("ascii"))
 
     try:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from dffmpeg.client.proxy import die_quietly
+from dffmpeg.shim.signals import default_interrupt
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """
     from dffmpeg import standard_streams
 
-    die_quietly()
+    default_interrupt()
     standard_streams.reserve()
     from dffmpeg.client import endings
     from dffmpeg.client.parser import parse
@@ -45,10 +45,13 @@ def _carry_out(options: argparse.Namespace, program_arguments: list[bytes]) -> E
     import trio
 
     from dffmpeg.client import endings
+    from dffmpeg.client.command import LocalCommand
     from dffmpeg.client.endings import Ending
     from dffmpeg.errors import DffmpegError
 
     try:
+        if isinstance(options.command, LocalCommand):
+            return options.command.run(options, program_arguments)
         return trio.run(_run, options, program_arguments)
     except DffmpegError as error:
         return endings.of_error(error)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dffmpeg import __version__
-from dffmpeg.client import endings, jobs, workers
-from dffmpeg.client.command import Command
+from dffmpeg.client import agents, endings, foreground, jobs, stand_ins, workers
+from dffmpeg.client.command import Command, LocalCommand
 from dffmpeg.client.endings import Ending
 
 
@@ -34,6 +34,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         parser.error("only submit takes arguments behind --")
     if submits and options.json and not options.detach:
         parser.error("submit --json needs --detach: without it, standard output is the program's")
+    if submits and not options.detach:
+        options.command = foreground.submit
     return options, behind or []
 
 
@@ -63,6 +65,14 @@ def _parser() -> ArgumentParser:
         "--max-attempts", type=count, metavar="N", help="run it at most N times if workers die"
     )
 
+    agent = _command(groups, "agent", agents.run, "keep the stand-ins' connection to the coordinator warm")
+    agent.add_argument("--idle", type=seconds, metavar="S", help="end after S seconds without a call")
+    agent.add_argument("--status", action="store_true", help="only show which agents run")
+
+    stand_in = _command(groups, "stand-in", stand_ins.write, "write programs that stand in for ffmpeg, …")
+    stand_in.add_argument("folder", type=Path, metavar="DIR", help="where to put them")
+    stand_in.add_argument("names", nargs="*", metavar="NAME", help="by default ffmpeg and ffprobe")
+
     status = _command(groups, "status", workers.status, "the cluster and your unfinished jobs, or one job")
     status.add_argument("job", nargs="?", metavar="JOB")
 
@@ -87,7 +97,7 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _command(groups: Any, name: str, command: Command, text: str) -> ArgumentParser:
+def _command(groups: Any, name: str, command: Command | LocalCommand, text: str) -> ArgumentParser:
     parser: ArgumentParser = groups.add_parser(name, help=text, description=text)
     parser.set_defaults(command=command)
     _common(parser)

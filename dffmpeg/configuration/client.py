@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import field
 
-from dffmpeg.configuration.common import Connection, Seconds
+from dffmpeg.configuration.common import Connection, Seconds, Section
+from dffmpeg.model.environment import DEFAULT_NAMES
+
+
+class Fallback(Section, frozen=True):
+    when: Literal["never", "unreachable", "busy"] = "never"
+    """`busy` includes `unreachable`."""
+    after: Seconds = 10.0
+    binaries: dict[str, str] = {}
+    """Program to its path on this machine; a program that is not named is looked up on the PATH."""
 
 
 class ClientConfig(Connection, frozen=True):
     paths: dict[str, str] = {}
     """Path variable to directory: Movies = "/mnt/media/movies"."""
+    unmapped_paths: Literal["error", "warn", "ignore"] = "error"
+    """What to do about a path that is there for the caller, and that no mapping covers."""
     transports: list[str] = field(default_factory=lambda: ["websocket", "http_polling"])
     """Ways to follow a job, in order of preference."""
     heartbeat_interval: Seconds = 5.0
@@ -17,3 +30,10 @@ class ClientConfig(Connection, frozen=True):
     """Give a job up that no worker took for so long; none: it waits."""
     connect_timeout: Seconds = 60.0
     """How long an unreachable coordinator is tried again before that is an error."""
+    environment: list[str] = field(default_factory=lambda: list(DEFAULT_NAMES))
+    """Variables that travel with a job; a `*` at the end stands for any rest."""
+    agent: bool = True
+    """Whether the stand-ins start an agent that the calls to come share."""
+    agent_idle: Seconds = 600.0
+    """How long an agent without calls stays."""
+    fallback: Fallback = field(default_factory=Fallback)

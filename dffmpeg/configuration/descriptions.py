@@ -7,7 +7,7 @@ every file.
 
 from __future__ import annotations
 
-from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.configuration.client import ClientConfig, Fallback
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import (
     CoordinatorConfig,
@@ -126,11 +126,23 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
     ClientConfig: {
         **_CONNECTION,
         "paths": _PATHS,
+        "unmapped_paths": "What to do about a path that is there for the caller and that no mapping "
+        "covers, so that a worker would look for it, or write it, somewhere else: "
+        '"error" before the job starts, "warn", "ignore".',
         "transports": "Ways to follow a job, in order of preference.",
         "heartbeat_interval": "Seconds between a job's heartbeats.",
         "pending_timeout": "Seconds after which a job that no worker took is given up. "
         "Without it the coordinator decides.",
         "connect_timeout": "Seconds for which an unreachable coordinator is tried again.",
+        "environment": "Variables that a job takes along from its caller; a * at the end is any rest.",
+        "agent": "Whether stand-ins start an agent, which keeps the connection warm for the calls to come.",
+        "agent_idle": "Seconds without a call after which an agent ends.",
+        "fallback": "Running the local program instead.",
+    },
+    Fallback: {
+        "when": "never; unreachable: there is no coordinator; busy: also where no worker takes the job.",
+        "after": "Seconds after which that is so.",
+        "binaries": "Program to its path on this machine; others are looked up on the caller's PATH.",
     },
 }
 
@@ -141,6 +153,7 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',
+    (Fallback, "binaries"): 'ffmpeg = "/usr/bin/ffmpeg"',
     (ClientConfig, "pending_timeout"): "pending_timeout = 600.0",
 }
 """How a key without a default, or with an empty one, is written."""

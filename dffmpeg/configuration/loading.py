@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import sys
 import tomllib
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from dffmpeg import search_order
 from dffmpeg.configuration.checks import check
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import ConfigurationError
+from dffmpeg.search_order import NoConfiguration
 
 Process = Literal["coordinator", "worker", "client"]
 T = TypeVar("T", bound=Section)
@@ -58,36 +58,15 @@ def locate(process: Process, path: Path | None) -> Path:
     Raises:
         ConfigurationError: the named file is missing, or none was named and none found.
     """
-    if path is not None:
-        return _named(path, "")
-    variable = f"DFFMPEG_{process.upper()}_CONFIG"
-    value = os.environ.get(variable)
-    if value:
-        return _named(Path(value), f" (named by {variable})")
-    places = candidates(process)
-    for place in places:
-        if os.path.isfile(place):
-            return place
-    looked = ", ".join(str(place) for place in places)
-    raise ConfigurationError(f"no {process} configuration: looked at --config, {variable}, {looked}")
+    try:
+        return Path(search_order.find(process) if path is None else search_order.existing(str(path)))
+    except NoConfiguration as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def candidates(process: Process) -> list[Path]:
     """Where a configuration is searched when none was named, in order; absolute paths."""
-    name = f"dffmpeg-{process}.toml"
-    places = []
-    with suppress(FileNotFoundError):
-        # The working directory may have been removed; the other places are there.
-        places.append(Path.cwd() / name)
-    user = os.environ.get("XDG_CONFIG_HOME", "")
-    # The XDG base directory specification: a relative value must be ignored.
-    if not os.path.isabs(user):
-        user = os.path.expanduser("~/.config")
-    # Without a home, expanduser leaves the tilde.
-    if os.path.isabs(user):
-        places.append(Path(user, "dffmpeg", f"{process}.toml"))
-    places += [Path("/etc/dffmpeg", f"{process}.toml"), Path(sys.prefix, name)]
-    return places
+    return [Path(place) for place in search_order.candidates(process)]
 
 
 def parse(kind: type[T], text: bytes, file: Path) -> T:
@@ -122,12 +101,6 @@ def _explain(data: dict[str, Any], kind: type[Section]) -> str | None:
     from dffmpeg.configuration.diagnosis import explain
 
     return explain(data, kind)
-
-
-def _named(path: Path, by: str) -> Path:
-    if not os.path.exists(path):
-        raise ConfigurationError(f"{path}: no such file{by}")
-    return Path(os.path.abspath(path))
 
 
 def read(file: Path) -> bytes:

@@ -15,10 +15,10 @@ from typing import Never
 import trio
 
 from dffmpeg.actors.runtime import Actor
+from dffmpeg.client.stand_ins import PACKAGE_PARENT, is_installed
 from dffmpeg.errors import DffmpegError
 from dffmpeg.standalone import bound
 from dffmpeg.standalone.processes import Processes, Program
-from dffmpeg.standalone.stand_in import PACKAGE_PARENT, is_installed
 
 PATIENCE = (2.0, 5.0)
 """Seconds after the first SIGTERM, on which a worker lets its jobs end, and after the second."""

@@ -15,6 +15,7 @@ from typing import IO
 
 from dffmpeg.command_line import Parser, run
 from dffmpeg.errors import DffmpegError
+from dffmpeg.shim.main import NO_AGENT
 from dffmpeg.standalone import bound
 from dffmpeg.standalone.media import Contents, look_inside, positions
 from dffmpeg.standalone.programs import find_ffmpeg
@@ -91,7 +92,9 @@ def _run_stand_in(stand_in: Path, media: Path) -> None:
     output = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", "clip.mp4"]
     command = [str(stand_in), "-hide_banner", "-nostdin", "-y", "-i", "clip.mkv", *output]
     # In the mapped folder, with relative names: as a person would.
-    with subprocess.Popen(command, cwd=media, stderr=subprocess.PIPE) as process:
+    # An agent would stay behind.
+    environment = {**os.environ, NO_AGENT: "1"}
+    with subprocess.Popen(command, cwd=media, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stderr is not None
         said: list[bytes] = []
         _show(positions(_chunks(process.stderr, said)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dffmpeg.client import stand_ins
 from dffmpeg.configuration import parse
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.common import Connection, Section
@@ -15,7 +17,6 @@ from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.configuration.writing import render, write_file
 from dffmpeg.errors import ConfigurationError
-from dffmpeg.standalone import stand_in
 from dffmpeg.standalone.layout import Layout
 from dffmpeg.standalone.options import Options, default_mappings
 from dffmpeg.standalone.programs import find_programs
@@ -71,8 +72,9 @@ def prepare(layout: Layout, options: Options) -> Plan:
         name: _worker(layout.worker(name), url, name, options, binaries)
         for name in (f"worker{number}" for number in range(1, count + 1))
     }
+    stand_ins.compile_shim()
     for name in sorted({*binaries, "ffmpeg", "ffprobe"}):
-        stand_in.write(layout.programs / name, layout.client)
+        stand_ins.write_one(layout.programs / name, layout.client)
     missing = [name for name in ("ffmpeg", "ffprobe") if name not in binaries]
     warnings = tuple(f"there is no {name} here: jobs for it will wait" for name in missing)
     return Plan(layout, coordinator, client, admin, workers, warnings)
@@ -126,6 +128,9 @@ def _client(file: Path, url: str, name: str, options: Options | None) -> ClientC
     values = _connection(previous, url, name)
     if options is not None and (options.paths is not None or "paths" not in previous):
         values["paths"] = _mapped(options, "client")
+    if options is not None and options.paths is None and "paths" not in previous:
+        # Workers are on the same machine: a path that nobody mapped is right there.
+        values.setdefault("unmapped_paths", "ignore")
     config: ClientConfig = _written(ClientConfig, file, values)
     return config
 
@@ -135,6 +140,9 @@ def _worker(file: Path, url: str, name: str, options: Options, binaries: dict[st
     values = {**_connection(previous, url, name), "binaries": binaries}
     if options.slots is not None:
         values["slots"] = options.slots
+    if os.geteuid() == 0:
+        # Its only clients are on this machine, where the kernel vouches for who they are.
+        values.setdefault("run_as", "caller")
     if options.paths is not None or "paths" not in previous:
         values["paths"] = _mapped(options, "worker")
     config: WorkerConfig = _written(WorkerConfig, file, values)

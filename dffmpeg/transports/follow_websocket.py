@@ -1,4 +1,4 @@
-"""Following a job over a WebSocket, the client's half: the only file of the client that knows trio-websocket.
+"""Running and following jobs over a WebSocket: the only file of the client that knows trio-websocket.
 
 Every error of the library becomes one of the project's.
 """
@@ -6,19 +6,16 @@ Every error of the library becomes one of the project's.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
 import trio
 import trio_websocket
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
-from dffmpeg.errors import BadInput, DffmpegError, Refused, Unreachable, single_error
-from dffmpeg.transports.signed_http import SignedHttp
+from dffmpeg.errors import DffmpegError, NotConnected, Refused, Unreachable, single_error
+from dffmpeg.transports.address import SignedAddress
 from dffmpeg.transports.streams import open_stream
-from dffmpeg.wire import codec, frames
-from dffmpeg.wire.frames import Frame
-from dffmpeg.wire.jobs import Position
 
 HANDSHAKE_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 1.0
@@ -36,33 +33,38 @@ class WebSocketUnavailable(DffmpegError):
     """
 
 
-class FollowConnection:
-    """An open follow WebSocket. Made by `open_follow`."""
+class JobConnection:
+    """An open WebSocket to the coordinator. Made by `open_run` and `open_follow`."""
 
     def __init__(self, connection: WebSocketConnection, url: str) -> None:
         self._connection = connection
         self._url = url
 
-    async def send(self, position: Position) -> None:
-        """Say where we are.
+    @property
+    def closed(self) -> bool:
+        """Whether the other side is known to be gone."""
+        return self._connection.closed is not None
+
+    async def send(self, message: bytes | str) -> None:
+        """Send one message: bytes as binary, a str as text.
 
         Raises:
             Unreachable: the connection is gone.
         """
         try:
-            await self._connection.send_message(codec.encode(position).decode("utf-8"))
+            await self._connection.send_message(message)
         except ConnectionClosed as error:
             raise Unreachable(f"{self._url}: the connection broke") from error
 
-    async def receive(self) -> list[Frame] | None:
-        """The next message's frames; None when the coordinator has said everything.
+    async def receive(self) -> bytes | str | None:
+        """The next message; None when the coordinator has said everything.
 
         Raises:
             Refused: closed for a reason that another try will not change.
             Unreachable: the connection broke, or the coordinator is going.
         """
         try:
-            message = await self._connection.get_message()
+            return await self._connection.get_message()
         except ConnectionClosed as error:
             code = error.reason.code if error.reason is not None else 1006
             if code == 1000:
@@ -71,12 +73,6 @@ class FollowConnection:
             if code in _REFUSALS:
                 raise Refused(_REFUSALS[code], said) from error
             raise Unreachable(f"{self._url}: {said}") from error
-        if isinstance(message, str):
-            return []
-        try:
-            return list(frames.decode_all(message))
-        except BadInput as error:
-            raise Unreachable(f"{self._url}: {error}") from error
 
     async def check_alive(self, timeout: float) -> bool:
         """Whether the other side answers a ping within so many seconds; no answer comes over a closed one."""
@@ -89,19 +85,28 @@ class FollowConnection:
         return not scope.cancelled_caught
 
 
+def open_follow(address: SignedAddress, job_id: str) -> AbstractAsyncContextManager[JobConnection]:
+    """Open a job's follow WebSocket; see `open_job_connection`."""
+    return open_job_connection(address, f"/jobs/{job_id}/follow")
+
+
+def open_run(address: SignedAddress) -> AbstractAsyncContextManager[JobConnection]:
+    """Open a WebSocket over which one job after the other can be run; see `open_job_connection`."""
+    return open_job_connection(address, "/jobs/run")
+
+
 @asynccontextmanager
-async def open_follow(http: SignedHttp, job_id: str) -> AsyncIterator[FollowConnection]:
-    """Open a job's follow WebSocket; leaving closes it.
+async def open_job_connection(address: SignedAddress, path: str) -> AsyncIterator[JobConnection]:
+    """Open a signed WebSocket; leaving closes it.
 
     Raises:
         WebSocketUnavailable: the handshake was refused, or nothing sensible answered it.
-        Unreachable: no connection, or the coordinator is not ready.
+        NotConnected: no connection, or the coordinator is not ready.
     """
-    path = f"/jobs/{job_id}/follow"
-    url = http.websocket_url(path)
-    headers = [(name.encode(), value.encode()) for name, value in http.headers("GET", path).items()]
+    url = address.websocket_url(path)
+    headers = [(name.encode(), value.encode()) for name, value in address.headers("GET", path).items()]
     with single_error():
-        async with await open_stream(url) as stream:
+        async with await _connect(address, url) as stream:
             try:
                 async with trio.open_nursery() as nursery:
                     with trio.move_on_after(HANDSHAKE_TIMEOUT) as handshake:
@@ -117,7 +122,7 @@ async def open_follow(http: SignedHttp, job_id: str) -> AsyncIterator[FollowConn
                     if handshake.cancelled_caught:
                         raise WebSocketUnavailable(f"{url}: no answer to the WebSocket handshake")
                     try:
-                        yield FollowConnection(connection, url)
+                        yield JobConnection(connection, url)
                     finally:
                         with trio.move_on_after(CLOSE_TIMEOUT):
                             await connection.aclose()
@@ -125,8 +130,17 @@ async def open_follow(http: SignedHttp, job_id: str) -> AsyncIterator[FollowConn
                 raise _refusal(group, url) from group
 
 
+async def _connect(address: SignedAddress, url: str) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+    try:
+        return await open_stream(url)
+    except Unreachable as error:
+        if isinstance(error.__cause__, OSError):
+            raise NotConnected(f"{address.url}: cannot connect; is the coordinator running there?") from error
+        raise NotConnected(str(error)) from error
+
+
 def _refusal(group: BaseExceptionGroup[ConnectionRejected], url: str) -> DffmpegError:
     status = next(error.status_code for error in group.exceptions if isinstance(error, ConnectionRejected))
     if status in (429, 502, 503, 504):
-        return Unreachable(f"{url}: HTTP {status}")
+        return NotConnected(f"{url}: HTTP {status}")
     return WebSocketUnavailable(f"{url}: HTTP {status} to the WebSocket handshake")

@@ -6,17 +6,16 @@ Every error of the library becomes `Unreachable`, every answer of 400 and above
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from dffmpeg.errors import NotConnected, Refused, Unreachable
-from dffmpeg.wire import codec, signature
+from dffmpeg.transports.address import SignedAddress
+from dffmpeg.wire import codec
 
 T = TypeVar("T")
 
@@ -24,7 +23,7 @@ MAX_ANSWER = 64 * 1024 * 1024
 """Largest answer that is read, bytes."""
 
 
-class SignedHttp:
+class SignedHttp(SignedAddress):
     """A connection pool to one coordinator, signing as one identity.
 
     Use as an async context manager, which owns the connections.
@@ -37,9 +36,7 @@ class SignedHttp:
     """
 
     def __init__(self, url: str, client_id: str, key: bytes, *, connections: int = 16) -> None:
-        self.url = url.rstrip("/")
-        self.client_id = client_id
-        self._key = key
+        super().__init__(url, client_id, key)
         self._client = httpx.AsyncClient(
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             follow_redirects=False,
@@ -58,10 +55,6 @@ class SignedHttp:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._client.__aexit__(kind, error, trace)
-
-    def headers(self, method: str, path: str, body: bytes = b"") -> dict[str, str]:
-        """The signature headers for a request to `path` (no query, no prefix)."""
-        return signature.sign(self.client_id, self._key, method, path, body, now=time.time())
 
     async def request(
         self,
@@ -109,13 +102,6 @@ class SignedHttp:
     async def call(self, method: str, path: str, kind: type[T], **options: Any) -> T:
         """`request`, with the answer decoded as `kind`; other keywords as there."""
         return codec.decode(await self.request(method, path, **options), kind, what=f"answer to {path}")
-
-    def websocket_url(self, path: str) -> str:
-        """The ws:// or wss:// address of a path."""
-        parts = urlsplit(self.url)
-        return parts._replace(
-            scheme="wss" if parts.scheme == "https" else "ws", path=parts.path + path
-        ).geturl()
 
 
 class _Body(httpx.AsyncByteStream):

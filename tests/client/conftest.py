@@ -20,6 +20,8 @@ async def coordinator() -> AsyncIterator[Coordinator]:
 
 def config_for(url: str, **changes: object) -> ClientConfig:
     values: dict[str, object] = {"coordinator_url": url, "client_id": "laptop", "hmac_key": encode_key(KEY)}
+    # Most tests run in folders that are nobody's.
+    values["unmapped_paths"] = "ignore"
     return ClientConfig(**{**values, **changes})  # type: ignore[arg-type]
 
 

@@ -16,7 +16,7 @@ from hypercorn.config import Config
 from quart import Response, abort, request, websocket
 from quart_trio import QuartTrio
 
-from dffmpeg.wire import codec, frames, signature
+from dffmpeg.wire import codec, control, frames, signature
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import JobRecord, Position, StatusReply, SubmitRequest
 from dffmpeg.wire.workers import WorkerRecord
@@ -40,6 +40,8 @@ class Job:
         self.position = Position()
         self.signs = 0
         self.heartbeats = 0
+        self.inputs: dict[int, bytearray] = {}
+        self.input_ends: set[int] = set()
 
     def write(self, data: bytes, kind: Kind = Kind.STDOUT) -> None:
         self.logs[kind] += data
@@ -50,6 +52,8 @@ class Job:
         self.update(status="running", attempt=self.record.attempt + 1, worker_id="w1")
         self.logs = dict.fromkeys(STREAMS, b"")
         self.ended = dict.fromkeys(STREAMS, False)
+        self.inputs.clear()
+        self.input_ends.clear()
         self.position = Position(attempt=self.record.attempt)
 
     def finish(self, status: str = "completed", **changes: Any) -> None:
@@ -68,6 +72,26 @@ class Job:
         """Wait until something about this job holds."""
         while not holds():
             await self.changed.wait()
+
+    def records(self) -> list[control.Record]:
+        """What came over the control stream."""
+        return list(control.decode_all(bytes(self.inputs.get(frames.CONTROL, b""))))
+
+    def take_input(self, frame: Frame) -> Frame:
+        """Keep an input's bytes, and acknowledge them."""
+        if frame.attempt == self.record.attempt:
+            have = self.inputs.setdefault(frame.descriptor, bytearray())
+            if frame.offset <= len(have):
+                have += frame.payload[len(have) - frame.offset :]
+                if frame.eof:
+                    self.input_ends.add(frame.descriptor)
+        self.wake()
+        return self.input_ack(frame.descriptor)
+
+    def input_ack(self, number: int) -> Frame:
+        offset = len(self.inputs.get(number, b""))
+        ended = number in self.input_ends
+        return Frame(Kind.ACK, self.record.attempt, offset, b"", floor=offset, eof=ended, descriptor=number)
 
     def acknowledge(self, position: Position) -> None:
         self.position = position
@@ -96,6 +120,10 @@ class Job:
 
     def all_sent(self, sent: Sent) -> bool:
         return self.record.finished and sent.status == self.record.status and sent.ended == set(STREAMS)
+
+
+class _RunPosition(msgspec.Struct):
+    position: Position
 
 
 class Sent:
@@ -144,9 +172,27 @@ class Coordinator:
         self._routes()
 
     def job(self, status: str = "running", attempt: int = 1, **changes: Any) -> Job:
-        job_id = f"01J{len(self.jobs):023d}"
+        job_id = str(changes.pop("job_id", f"01J{len(self.jobs):023d}"))
         self.jobs[job_id] = Job(record(status, attempt, job_id=job_id, **changes))
         return self.jobs[job_id]
+
+    def _submit(self, body: SubmitRequest) -> Job:
+        self.submitted.append(body)
+        if body.job_id is not None and body.job_id in self.jobs:
+            return self.jobs[body.job_id]
+        changes = {} if body.job_id is None else {"job_id": body.job_id}
+        job = self.job(
+            "pending",
+            0,
+            binary_name=body.binary_name,
+            arguments=body.arguments,
+            paths=body.paths,
+            monitor=body.monitor,
+            **changes,
+        )
+        if self.behave is not None:
+            self.nursery.start_soon(self.behave, job)
+        return job
 
     def _find(self, job_id: str) -> Job:
         if job_id not in self.jobs:
@@ -170,18 +216,7 @@ class Coordinator:
             if self.refuse_submit:
                 return _problem(self.refuse_submit.pop(0), "not now", {"retry-after": "0"})
             body = codec.decode(await request.get_data(), SubmitRequest)
-            self.submitted.append(body)
-            job = self.job(
-                "pending",
-                0,
-                binary_name=body.binary_name,
-                arguments=body.arguments,
-                paths=body.paths,
-                monitor=body.monitor,
-            )
-            if self.behave is not None:
-                self.nursery.start_soon(self.behave, job)
-            return _json(job.record)
+            return _json(self._submit(body).record)
 
         @app.get("/jobs")
         async def listed() -> Response:
@@ -241,25 +276,49 @@ class Coordinator:
 
         @app.websocket("/jobs/<job_id>/follow")
         async def follow(job_id: str) -> None:
-            path = f"/jobs/{job_id}/follow"
-            self.requests.append(f"WS {path}")
-            if self.refuse_websocket is not None:
-                abort(Response("no", status=self.refuse_websocket))
-            refused = _verified("GET", path, b"", dict(websocket.headers))
-            if refused is not None or job_id not in self.jobs:
-                abort(401 if refused is not None else 404)
-            await websocket.accept()
+            await self._accept(f"/jobs/{job_id}/follow", job_id in self.jobs)
             await self._serve(self.jobs[job_id])
 
-    async def _serve(self, job: Job) -> None:
-        first = codec.decode(await websocket.receive(), Position)
-        self.positions.append(first)
-        job.acknowledge(first)
+        @app.websocket("/jobs/run")
+        async def run() -> None:
+            await self._accept("/jobs/run", True)
+            while True:
+                message = codec.decode(await websocket.receive(), dict[str, Any])
+                if "submit" not in message:
+                    continue
+                if self.refuse_submit:
+                    problem = {"status": self.refuse_submit.pop(0), "detail": "not now"}
+                    await websocket.send(codec.encode({"error": problem}).decode())
+                    continue
+                job = self._submit(msgspec.convert(message["submit"], SubmitRequest))
+                first = Position(status=job.record.status, owner=True)
+                await websocket.send(codec.encode({"job": job.record}).decode())
+                if not await self._serve(job, first):
+                    return
+
+    async def _accept(self, path: str, known: bool) -> None:
+        self.requests.append(f"WS {path}")
+        if self.refuse_websocket is not None:
+            abort(Response("no", status=self.refuse_websocket))
+        refused = _verified("GET", path, b"", dict(websocket.headers))
+        if refused is not None or not known:
+            abort(401 if refused is not None else 404)
+        await websocket.accept()
+
+    async def _serve(self, job: Job, first: Position | None = None) -> bool:
+        """Serve one job; returns whether the connection may be used for the next."""
+        run = first is not None
+        if first is None:
+            first = codec.decode(await websocket.receive(), Position)
+            self.positions.append(first)
+            job.acknowledge(first)
+            acks = [job.input_ack(number) for number in (0, frames.CONTROL)]
+            await websocket.send(b"".join(map(frames.encode, acks)))
         limit = self.close_after.pop(0) if self.close_after else 1 << 30
         code = self.close_codes.pop(0) if self.close_codes else 1012
         sent = Sent(first, self.overlap)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._read, job)
+            nursery.start_soon(self._read, job, run)
             while not job.all_sent(sent):
                 changed = job.changed
                 same = job.position.attempt == job.record.attempt
@@ -270,14 +329,24 @@ class Coordinator:
                 elif sent.offsets[Kind.STDOUT] >= limit:
                     await websocket.close(code, "going")
                     nursery.cancel_scope.cancel()
+                    return False
                 else:
                     await changed.wait()
             nursery.cancel_scope.cancel()
-        await websocket.close(1000)
+        if not run:
+            await websocket.close(1000)
+        return run
 
-    async def _read(self, job: Job) -> None:
+    async def _read(self, job: Job, run: bool) -> None:
         while True:
-            position = codec.decode(await websocket.receive(), Position)
+            message = await websocket.receive()
+            if isinstance(message, bytes):
+                acks = [job.take_input(frame) for frame in frames.decode_all(message)]
+                await websocket.send(b"".join(map(frames.encode, acks)))
+                continue
+            position = (
+                codec.decode(message, _RunPosition).position if run else codec.decode(message, Position)
+            )
             self.positions.append(position)
             job.acknowledge(position)
 

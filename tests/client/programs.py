@@ -26,7 +26,7 @@ class Programs:
         self.folder = folder
         self.config = folder / "client.toml"
         script = folder / "dffmpeg_proxy"
-        script.write_text(f"#!{sys.executable}\nfrom dffmpeg.client.proxy import main\nmain()\n")
+        script.write_text(f"#!{sys.executable}\nfrom dffmpeg.shim.main import main\nmain()\n")
         script.chmod(0o755)
         command = folder / "dffmpeg-client"
         command.write_text(f"#!{sys.executable}\nfrom dffmpeg.client.main import main\nmain()\n")
@@ -35,10 +35,11 @@ class Programs:
         (folder / "ffprobe").symlink_to(script)
         self.configure(url)
 
-    def configure(self, url: str, key: bytes = KEY, more: str = "") -> None:
+    def configure(self, url: str, key: bytes = KEY, more: str = "", unmapped: str = "ignore") -> None:
         self.config.touch(0o600)
         self.config.write_text(
-            f'coordinator_url = "{url}"\nclient_id = "laptop"\nhmac_key = "{encode_key(key)}"\n{more}\n'
+            f'coordinator_url = "{url}"\nclient_id = "laptop"\nhmac_key = "{encode_key(key)}"\n'
+            f'unmapped_paths = "{unmapped}"\n{more}\n'
         )
 
     @property
@@ -48,6 +49,7 @@ class Programs:
             "PYTHONPATH": str(ROOT),
             "DFFMPEG_CLIENT_CONFIG": str(self.config),
             "PYTHONWARNINGS": "",
+            "DFFMPEG_NO_AGENT": "1",
         }
 
     async def start(

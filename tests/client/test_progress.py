@@ -22,7 +22,7 @@ class Reader:
 
     def __init__(self, *, owner: bool = True) -> None:
         self.progress = Progress(owner=owner)
-        self.out: dict[Kind, bytes] = {Kind.STDOUT: b"", Kind.STDERR: b""}
+        self.out: dict[int, bytes] = {Kind.STDOUT: b"", Kind.STDERR: b""}
         self.missing: list[int] = []
 
     def feed(self, *frames: Frame) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from dffmpeg.client.proxy import called_as
+from dffmpeg.shim.main import called_as
+from dffmpeg.wire import control
 from dffmpeg.wire.frames import Kind
 from tests.client.coordinator import Coordinator, Job, free_port
 from tests.client.programs import GUARD, Programs, assert_one_line, ended
@@ -79,16 +80,15 @@ async def test_death_by_signal_is_passed_on(
     assert await programs.run("ffmpeg") == (-number, b"", b"")
 
 
-async def test_a_closed_pipe_cancels_the_job_and_is_death_by_sigpipe(
+async def test_a_closed_pipe_is_told_to_the_program_which_ends_as_it_likes(
     coordinator: Coordinator, programs: Programs
 ) -> None:
     async def behave(job: Job) -> None:
         job.start()
-        while not job.canceled.is_set():
-            job.write(bytes(100_000))
-            changed = job.changed
-            with trio.move_on_after(0.01):
-                await changed.wait()
+        job.write(bytes(1_000_000))
+        await job.until(lambda: control.Closed(1) in job.records())
+        job.write(bytes(10_000_000))
+        job.finish("failed", signal=int(signal.SIGPIPE))
 
     coordinator.behave = behave
     process = await programs.start("ffmpeg")
@@ -97,8 +97,8 @@ async def test_a_closed_pipe_cancels_the_job_and_is_death_by_sigpipe(
         await process.stdout.receive_some(100)
         await process.stdout.aclose()
         process.stdout = None
-        await only_job(coordinator).canceled.wait()
     assert (await ended(process))[0] == -signal.SIGPIPE
+    assert not only_job(coordinator).canceled.is_set()
 
 
 async def test_output_that_cannot_be_written_is_one_line(
@@ -116,7 +116,10 @@ async def test_closed_descriptors_are_not_taken_by_sockets(
     coordinator.behave = quick
     command = f"exec {programs.folder}/ffmpeg <&- >&-"
     process = await programs.shell(command)
-    assert await ended(process) == (124, b"", b"dffmpeg: standard output: Bad file descriptor\n")
+    assert await ended(process) == (0, b"", b"")
+    launch = coordinator.submitted[0].launch
+    assert launch is not None
+    assert [one.kind for one in launch.descriptors] == ["closed", "closed", "pipe"]
 
 
 async def test_nobody_has_to_read_stderr(coordinator: Coordinator, programs: Programs) -> None:
@@ -134,27 +137,31 @@ async def test_nobody_has_to_read_stderr(coordinator: Coordinator, programs: Pro
     assert await ended(process) == (0, b"out", b"")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-async def test_the_first_signal_cancels_and_the_program_finishes(
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+async def test_signals_are_the_programs_business(
     coordinator: Coordinator, programs: Programs, number: signal.Signals
 ) -> None:
     async def behave(job: Job) -> None:
         job.start()
         job.write(b"begun", Kind.STDERR)
-        await job.canceled.wait()
+        await job.until(lambda: job.records() == [control.Signal(number)])
+        job.write(b" on", Kind.STDERR)
+        await job.until(lambda: job.records() == [control.Signal(number)] * 2)
         job.write(b" ended", Kind.STDERR)
-        job.finish("canceled", exit_code=255)
+        job.finish("failed", exit_code=123)
 
     coordinator.behave = behave
     process = await programs.start("ffmpeg")
     assert process.stderr is not None
-    begun = await process.stderr.receive_some()
+    assert await process.stderr.receive_some() == b"begun"
     process.send_signal(number)
-    assert await ended(process) == (255, b"", b" ended")
-    assert begun == b"begun"
+    assert await process.stderr.receive_some() == b" on"
+    process.send_signal(number)
+    assert await ended(process) == (123, b"", b" ended")
+    assert not only_job(coordinator).canceled.is_set()
 
 
-async def test_a_canceled_job_that_never_ran_ends_by_the_signals_number(
+async def test_a_signal_before_the_job_runs_cancels_it_and_is_deadly(
     coordinator: Coordinator, programs: Programs
 ) -> None:
     submitted = trio.Event()
@@ -169,28 +176,7 @@ async def test_a_canceled_job_that_never_ran_ends_by_the_signals_number(
     with trio.fail_after(GUARD):
         await submitted.wait()
     process.send_signal(signal.SIGTERM)
-    assert await ended(process) == (143, b"", b"")
-
-
-async def test_the_second_signal_ends_at_once_even_with_a_full_pipe(
-    coordinator: Coordinator, programs: Programs
-) -> None:
-    async def behave(job: Job) -> None:
-        job.start()
-        job.write(bytes(3_000_000))
-
-    coordinator.behave = behave
-    process = await programs.start("ffmpeg")
-    assert process.stdout is not None
-    with trio.fail_after(GUARD):
-        await process.stdout.receive_some(1)
-        process.send_signal(signal.SIGINT)
-        await only_job(coordinator).canceled.wait()
-        process.send_signal(signal.SIGINT)
-        assert await process.wait() == 130
-    await process.stdout.aclose()
-    assert process.stderr is not None
-    await process.stderr.aclose()
+    assert await ended(process) == (-signal.SIGTERM, b"", b"")
 
 
 async def test_an_ignored_signal_stays_ignored(coordinator: Coordinator, programs: Programs) -> None:
@@ -257,7 +243,7 @@ async def test_a_signal_while_the_coordinator_is_unreachable(
     assert process.stderr is not None
     assert b"trying again" in await process.stderr.receive_some()
     process.send_signal(number)
-    assert (await ended(process))[0] == 128 + number
+    assert (await ended(process))[0] == -number
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,8 @@ class Cluster:
             capture_output=True,
             check=False,
             timeout=GUARD,
+            # An agent would outlive the cluster.
+            env={**os.environ, "DFFMPEG_NO_AGENT": "1"},
         )
 
 

@@ -1,10 +1,10 @@
-"""Path variables: tables of what is mapped, and that mapping is undone exactly."""
+"""Path variables: what is mapped in a single argument, and which mappings are valid."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dffmpeg.model import paths
 from dffmpeg.model.paths import PathError
@@ -18,26 +18,13 @@ HERE = {
 }
 
 
-@pytest.mark.parametrize(
-    ("argument", "expected"),
-    [
-        (b"", [(0, 0)]),
-        (b"a.mkv", [(0, 5)]),
-        (b"-", []),
-        (b"-i", []),
-        (b"-/mnt/media", []),
-        (b"file:", [(5, 5)]),
-        (b"file:/a", [(5, 7)]),
-        (b"file:file:/a", [(5, 12)]),
-        (b"concat:", [(7, 7)]),
-        (b"concat:/a|/b", [(7, 9), (10, 12)]),
-        (b"concat:/a||", [(7, 9), (10, 10), (11, 11)]),
-        (b"concat:file:/a|/b", [(12, 14), (15, 17)]),
-        (b"/a|/b", [(0, 5)]),
-    ],
-)
-def test_spans(argument: bytes, expected: list[tuple[int, int]]) -> None:
-    assert paths.spans(argument) == expected
+def to_variables(argument: bytes) -> tuple[bytes, frozenset[str]]:
+    variables, names = paths.arguments_to_variables([argument], HERE)
+    return variables[0], names
+
+
+def to_directories(argument: bytes, names: Collection[str], directories: Mapping[str, bytes] = HERE) -> bytes:
+    return paths.arguments_to_directories([argument], directories, names)[0]
 
 
 @pytest.mark.parametrize(
@@ -73,8 +60,8 @@ def test_spans(argument: bytes, expected: list[tuple[int, int]]) -> None:
     ],
 )
 def test_to_variables(argument: bytes, expected: bytes, names: set[str]) -> None:
-    assert paths.to_variables(argument, HERE) == (expected, frozenset(names))
-    assert paths.to_directories(expected, HERE, names) == argument
+    assert to_variables(argument) == (expected, frozenset(names))
+    assert to_directories(expected, names) == argument
 
 
 @pytest.mark.parametrize(
@@ -95,7 +82,7 @@ def test_to_variables(argument: bytes, expected: bytes, names: set[str]) -> None
     ],
 )
 def test_to_directories(argument: bytes, names: set[str], expected: bytes) -> None:
-    assert paths.to_directories(argument, HERE, names) == expected
+    assert to_directories(argument, names) == expected
 
 
 @pytest.mark.parametrize(
@@ -114,42 +101,20 @@ def test_to_directories(argument: bytes, names: set[str], expected: bytes) -> No
 )
 def test_refused(argument: bytes, text: str) -> None:
     with pytest.raises(PathError, match=text):
-        paths.to_directories(argument, HERE, {"Movies", "Gone", "Bar"})
+        to_directories(argument, {"Movies", "Gone", "Bar"})
 
 
 def test_the_other_machine() -> None:
     there = {"Movies": b"/data/films"}
-    sent, names = paths.to_variables(b"concat:/mnt/media/movies/a|$x", HERE)
-    assert paths.to_directories(sent, there, names) == b"concat:/data/films/a|$x"
+    sent, names = to_variables(b"concat:/mnt/media/movies/a|$x")
+    assert to_directories(sent, names, there) == b"concat:/data/films/a|$x"
 
 
-# Arguments put together from what matters, beside arbitrary bytes.
-_pieces = st.sampled_from(
-    [b"$", b"$$", b"/", b"..", b".", b"|", b"file:", b"concat:", b"-", b"$Media", b"a", *HERE.values()]
-)
-_arguments = st.binary() | st.lists(_pieces | st.binary(max_size=2), max_size=10).map(b"".join)
-
-
-@given(_arguments, st.sets(st.sampled_from(sorted(HERE))))
-def test_mapping_and_resolving_is_the_identity(argument: bytes, also: set[str]) -> None:
-    sent, names = paths.to_variables(argument, HERE)
-    assert paths.to_directories(sent, HERE, names | also) == argument
-    assert names <= set(HERE)
-
-
-@given(_arguments)
-def test_resolving_never_leaves_the_directory(argument: bytes) -> None:
-    there = {name: b"/worker/" + name.encode() for name in HERE}
-    try:
-        result = paths.to_directories(argument, there, set(HERE))
-    except PathError:
-        return
-    for start, end in paths.spans(result):
-        below = result[start:end].partition(b"/worker/")[2]
-        depth = 0
-        for component in below.split(b"/")[1:]:
-            depth += {b"..": -1, b".": 0, b"": 0}.get(component, 1)
-            assert depth >= 0
+def test_a_path_by_itself() -> None:
+    assert paths.path_to_variable(b"-/mnt/media", HERE) == (b"-/mnt/media", frozenset())
+    assert paths.path_to_variable(b"/mnt/media", HERE) == (b"$Media", frozenset({"Media"}))
+    assert paths.path_to_variable(b"", HERE) == (b"", frozenset())
+    assert paths.path_to_directory(b"$Media", HERE, {"Media"}) == b"/mnt/media"
 
 
 @pytest.mark.parametrize(

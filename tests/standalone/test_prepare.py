@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from dffmpeg.actors.store_settings import store_settings
+from dffmpeg.client import stand_ins
 from dffmpeg.configuration import load
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.model.identities import Role
-from dffmpeg.standalone import stand_in
 from dffmpeg.standalone.identities import ensure_identities
 from dffmpeg.standalone.layout import Layout, claim
 from dffmpeg.standalone.options import Mapping, Options
@@ -159,19 +159,19 @@ def test_a_stand_in_starts_from_anywhere_under_its_own_name(
     interpreter.parent.mkdir()
     interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     interpreter.chmod(0o755)
-    package = tmp_path / "package" / "dffmpeg" / "client"
+    package = tmp_path / "package" / "dffmpeg" / "shim"
     package.mkdir(parents=True)
     (package.parent / "__init__.py").touch()
     (package / "__init__.py").touch()
-    (package / "proxy.py").write_text(
+    (package / "main.py").write_text(
         "import os, sys\n"
-        "def main():\n"
-        "    print(os.path.basename(sys.argv[0]), sys.argv[1:], os.environ['DFFMPEG_CLIENT_CONFIG'])\n"
-        "    return 7\n"
+        "def main(config):\n"
+        "    print(os.path.basename(sys.argv[0]), sys.argv[1:], config)\n"
+        "    sys.exit(7)\n"
     )
-    monkeypatch.setattr(stand_in, "PACKAGE_PARENT", tmp_path / "package")
+    monkeypatch.setattr(stand_ins, "PACKAGE_PARENT", tmp_path / "package")
     program = tmp_path / "ffprobe"
-    program.write_text(stand_in.source(Path("/some/client.toml"), str(interpreter)))
+    program.write_text(stand_ins.source(Path("/some/client.toml"), str(interpreter)))
     program.chmod(0o755)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

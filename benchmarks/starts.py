@@ -1,0 +1,102 @@
+"""What starting a program costs on a worker: `python -m benchmarks.starts [STARTS]`.
+
+The program is `true`. Measured is the time from the order to start it until its
+end was seen, first by nothing but posix_spawn(3), then by the worker's own means.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import trio
+
+from dffmpeg.actors.commands import Machine, prepare
+from dffmpeg.actors.launches import Command, Descriptor
+from dffmpeg.actors.processes import Processes
+from dffmpeg.wire.workers import JobRequest
+
+TRUE = b"/bin/true"
+DESCRIPTORS = (
+    Descriptor(0, "pipe", "in"),
+    Descriptor(1, "pipe", "out"),
+    Descriptor(2, "same", of=1),
+    Descriptor(3, "pipe", "out"),
+)
+
+
+async def spawned() -> None:
+    # Blocking, because the loop's own work is what the other rows are to be compared without.
+    os.waitpid(os.posix_spawn(TRUE, [TRUE], os.environ), 0)  # noqa: ASYNC221, ASYNC222
+
+
+def started(processes: Processes, command: Command) -> Callable[[], Awaitable[None]]:
+    async def start() -> None:
+        async with processes.running(command) as process:
+            await process.exited.wait()
+
+    return start
+
+
+async def median(start: Callable[[], Awaitable[None]], starts: int) -> float:
+    """Milliseconds."""
+    seconds = []
+    for _ in range(starts):
+        begun = time.perf_counter()
+        await start()
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds) * 1000
+
+
+def in_view(folder: Path, processes: Processes) -> Command:
+    """`true` in a view that has `folder` under another name."""
+    request = JobRequest(
+        job_id="J",
+        attempt=1,
+        binary_name="true",
+        arguments=[],
+        paths=["Media"],
+        working_directory="$Media",
+        client_paths={"Media": f"{folder}-at-the-client"},
+        heartbeat_interval=60.0,
+    )
+    machine = Machine({"true": TRUE}, {"Media": bytes(folder)}, kept=processes.tools.folders)
+    return prepare(request, machine)
+
+
+async def main(starts: int) -> None:
+    """Measure and print a row for each way."""
+    processes = Processes(views=True)
+    with tempfile.TemporaryDirectory() as name:
+        async with processes.open():
+            plain = Command(TRUE, (), directory=b"/")
+            ways = {
+                "posix_spawn alone": spawned,
+                "by the worker: tied to its death": started(processes, plain),
+                "and further descriptors, umask, ignored signals": started(
+                    processes,
+                    replace(plain, descriptors=DESCRIPTORS, umask=0o027, ignored_signals=(1, 13)),
+                ),
+            }
+            if processes.namespaces.available:
+                view = in_view(Path(name), processes)
+                ways["in a view"] = started(processes, view)
+                ways["in a view, and descriptors, umask, ignored signals"] = started(
+                    processes, replace(view, descriptors=DESCRIPTORS, umask=0o027, ignored_signals=(1, 13))
+                )
+            print("| start and end of `true` | ms |\n|---|---|")
+            for way, start in ways.items():
+                await median(start, 10)
+                print(f"| {way} | {await median(start, starts):.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("starts", type=int, nargs="?", default=200)
+    trio.run(main, parser.parse_args().starts)

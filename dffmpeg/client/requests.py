@@ -1,0 +1,66 @@
+"""From a call to the request that travels. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.errors import BadInput
+from dffmpeg.model import paths
+from dffmpeg.wire import bytestring
+from dffmpeg.wire.jobs import SubmitRequest
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+def identifier(what: str, text: str) -> str:
+    """A name that may become a part of a URL's path.
+
+    Raises:
+        BadInput: it is none.
+    """
+    if _IDENTIFIER.fullmatch(text) is None:
+        raise BadInput(f"not the name of a {what}: {text!r}")
+    return text
+
+
+def submission(
+    config: ClientConfig,
+    directories: Mapping[str, bytes],
+    program: str,
+    arguments: Sequence[bytes],
+    *,
+    cwd: bytes | None,
+    monitor: bool,
+    pending_timeout: float | None = None,
+    max_attempts: int | None = None,
+) -> SubmitRequest:
+    """What is sent to the coordinator: the arguments with mapped directories as variables.
+
+    Args:
+        directories: the configuration's paths, from `dffmpeg.model.paths.validated`.
+        cwd: the working directory; None where there is none. It travels where it is a mapped one.
+
+    Raises:
+        BadInput: the program's name cannot travel.
+    """
+    variables, names = paths.arguments_to_variables(arguments, directories)
+    used = set(names)
+    directory: bytes | None = None
+    if cwd is not None:
+        mapped, names = paths.path_to_variable(cwd, directories)
+        used |= names
+        directory = mapped if names else None
+    return SubmitRequest(
+        binary_name=identifier("program", program),
+        arguments=bytestring.list_to_wire(variables),
+        working_directory=None if directory is None else bytestring.to_wire(directory),
+        paths=sorted(used),
+        client_paths={name: bytestring.to_wire(path) for name, path in directories.items()},
+        supported_transports=config.transports,
+        monitor=monitor,
+        heartbeat_interval=config.heartbeat_interval,
+        pending_timeout=pending_timeout if pending_timeout is not None else config.pending_timeout,
+        max_attempts=max_attempts,
+    )
