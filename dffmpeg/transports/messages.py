@@ -1,4 +1,4 @@
-"""Large WebSocket messages without the cost of masking them: both ends of it.
+"""Large WebSocket messages without the cost of masking and copying them: both ends of it.
 
 A client's frames are masked, RFC 6455 section 5.3, which in Python costs more than all the rest of sending
 and receiving them. A key of zeros is a key as well, and leaves the bytes as they are. What is lost is the
@@ -51,15 +51,15 @@ class SharedStream(trio.abc.Stream):
         Raises:
             trio.BrokenResourceError, trio.ClosedResourceError: the connection is gone.
         """
-        header = frame_header(sum(map(len, parts)))
+        header = frame_header(sum(map(len, parts)), masked=True)
         async with self._sending:
             # To be cancelled in the middle would leave half a frame, and the connection of no use.
             with trio.CancelScope(shield=True):
-                for part in _joined((header, *parts)):
+                for part in joined((header, *parts)):
                     await self._stream.send_all(part)
 
 
-def _joined(parts: Sequence[bytes], small: int = 16 * 1024) -> list[bytes]:
+def joined(parts: Sequence[bytes], small: int = 16 * 1024) -> list[bytes]:
     """The same bytes, small parts put together."""
     found: list[bytes] = []
     batch: list[bytes] = []
@@ -72,13 +72,18 @@ def _joined(parts: Sequence[bytes], small: int = 16 * 1024) -> list[bytes]:
     return [*found, b"".join(batch)] if batch else found
 
 
-def frame_header(length: int) -> bytes:
-    """What stands in front of a client's message of so many bytes, which are sent as they are."""
+def frame_header(length: int, *, masked: bool) -> bytes:
+    """What stands in front of a message of so many bytes, RFC 6455, section 5.2.
+
+    Args:
+        masked: a client sends it; the key leaves the bytes as they are.
+    """
+    mask, key = (_MASKED, _KEY) if masked else (0, b"")
     if length <= _SHORT:
-        return struct.pack("!BB", _BINARY, _MASKED | length) + _KEY
+        return struct.pack("!BB", _BINARY, mask | length) + key
     if length <= 0xFFFF:
-        return struct.pack("!BBH", _BINARY, _MASKED | _MEDIUM, length) + _KEY
-    return struct.pack("!BBQ", _BINARY, _MASKED | _LONG, length) + _KEY
+        return struct.pack("!BBH", _BINARY, mask | _MEDIUM, length) + key
+    return struct.pack("!BBQ", _BINARY, mask | _LONG, length) + key
 
 
 class _Masker(frame_protocol.XorMaskerSimple):

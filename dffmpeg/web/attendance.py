@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import trio
 
@@ -14,10 +14,10 @@ from dffmpeg.actors.operations import Conflict, Forbidden, NotFound, Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import errors
-from dffmpeg.web.connections import number
-from dffmpeg.web.following import split
+from dffmpeg.web.connections import SendParts, number
+from dffmpeg.web.following import messages
 from dffmpeg.wire import link
-from dffmpeg.wire.frames import HEADER_BYTES, Frame, Kind
+from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.workers import AttemptRef
 
 logger = logging.getLogger("dffmpeg.web.attendance")
@@ -34,7 +34,7 @@ class Attendance:
     """One attempt on one connection, from its first frames until it ends.
 
     Args:
-        send: sends a message to the worker.
+        send: sends a message to the worker, given in parts.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Attendance:
         operations: Operations,
         who: Identity,
         attempt: AttemptRef,
-        send: Callable[[bytes], Awaitable[None]],
+        send: SendParts,
     ) -> None:
         self.attempt = attempt
         self._operations = operations
@@ -142,21 +142,6 @@ class Attendance:
                     self._told[frame.descriptor] = (frame.floor, frame.eof)
                 else:
                     self._sent[frame.descriptor] = (frame.end, frame.eof)
-            for message in messages(self.attempt.job_id, news.frames):
-                await self._send(message)
-
-
-def messages(job_id: str, news: Sequence[Frame]) -> Iterator[bytes]:
-    """Pack frames into messages of at most `link.MAX_MESSAGE` bytes."""
-    batch: list[Frame] = []
-    size = link.JOB_ID_BYTES
-    for frame in news:
-        for part in split(frame, link.MAX_PAYLOAD):
-            length = HEADER_BYTES + len(part.payload)
-            if batch and size + length > link.MAX_MESSAGE:
-                yield link.pack(job_id, batch)
-                batch, size = [], link.JOB_ID_BYTES
-            batch.append(part)
-            size += length
-    if batch:
-        yield link.pack(job_id, batch)
+            prefix = self.attempt.job_id.encode("ascii")
+            for parts in messages(news.frames, prefix=prefix, limit=link.MAX_MESSAGE):
+                await self._send(parts)

@@ -8,7 +8,7 @@ that sends faster than it is served has to wait.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -22,11 +22,15 @@ Scope = Mapping[str, Any]
 Event = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
+SendParts = Callable[[Sequence[bytes]], Awaitable[None]]
 
 BODY_KEY = "dffmpeg.body"
 SOCKET_KEY = "dffmpeg.socket"
 ABORT_KEY = "dffmpeg.abort"
 """In a scope's `state`: a function that ends the connection at once."""
+
+SEND_KEY = "dffmpeg.send"
+"""In a scope's `state`: a function that sends a WebSocket's message of bytes, in parts."""
 
 CLOSE_TIMEOUT = 5.0
 """How long the peer may take to answer a WebSocket's close frame, seconds."""
@@ -145,6 +149,8 @@ class Socket:
         self._receive = receive
         self._send = send
         self._abort: Callable[[], None] = (scope.get("state") or {}).get(ABORT_KEY, _nothing)
+        self._send_parts: SendParts | None = (scope.get("state") or {}).get(SEND_KEY)
+        self._over = False
         self._announced = False
 
     async def accept(self) -> None:
@@ -163,6 +169,7 @@ class Socket:
         """
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
+            self._over = True
             raise Disconnected
         if message["type"] == "websocket.receive":
             text: str | None = message.get("text")
@@ -177,6 +184,17 @@ class Socket:
         key = "text" if isinstance(data, str) else "bytes"
         await self._send({"type": "websocket.send", "text": None, "bytes": None, key: data})
 
+    async def send_parts(self, parts: Sequence[bytes]) -> None:
+        """Send one message of bytes, which is all parts one behind the other."""
+        if self._send_parts is None:
+            await self.send(b"".join(parts))
+        elif not self._over:
+            try:
+                await self._send_parts(parts)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                # Whoever reads here is told so.
+                self._over = True
+
     async def close(self, code: int, reason: str) -> None:
         """Close, and give the peer a moment to answer.
 
@@ -186,6 +204,7 @@ class Socket:
         Args:
             reason: cut to the 123 bytes that RFC 6455 has room for.
         """
+        self._over = True
         cut = reason.encode()[:123].decode(errors="ignore")
         with trio.move_on_after(CLOSE_TIMEOUT):
             await self._send({"type": "websocket.close", "code": code, "reason": cut})

@@ -114,7 +114,7 @@ class _Session:
             return
         attendance = self._attending.get(attempt)
         if attendance is None:
-            attendance = Attendance(self._operations, self._who, attempt, self._end.send)
+            attendance = Attendance(self._operations, self._who, attempt, self._end.send_parts)
             self._attending[attempt] = attendance
             self._nursery.start_soon(self._attend, attendance)
         attendance.put(frames)

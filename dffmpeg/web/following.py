@@ -59,8 +59,8 @@ class Following:
         progress = self._progress
         while not progress.complete:
             news = await self._operations.follow(self._who, self.job_id, progress.cursor, self._ear)
-            for message in messages(news):
-                await self._end.send(message)
+            for parts in messages(news):
+                await self._end.send_parts(parts)
             if not progress.sent(news) and news:
                 # It would be asked for again at once, for ever.
                 raise RuntimeError(f"following job {self.job_id} brings nothing new")
@@ -160,20 +160,26 @@ def _moved(cursor: Position, frame: Frame) -> Position:
             return msgspec.structs.replace(cursor, others=others)
 
 
-def messages(news: Iterable[Frame]) -> Iterator[bytes]:
-    """Pack frames into WebSocket messages of at most MAX_MESSAGE bytes, and cut those that do not fit."""
-    batch: list[bytes] = []
-    size = 0
+def messages(
+    news: Iterable[Frame], *, prefix: bytes = b"", limit: int = MAX_MESSAGE
+) -> Iterator[list[bytes]]:
+    """Pack frames into WebSocket messages, each in parts, and cut those that do not fit.
+
+    Args:
+        prefix: what each message begins with.
+        limit: bytes that a message may have.
+    """
+    batch, size = [prefix], len(prefix)
     for frame in news:
-        for part in split(frame, MAX_MESSAGE - HEADER_BYTES):
+        for part in split(frame, limit - len(prefix) - HEADER_BYTES):
             length = HEADER_BYTES + len(part.payload)
-            if size + length > MAX_MESSAGE:
-                yield b"".join(batch)
-                batch, size = [], 0
+            if size + length > limit:
+                yield batch
+                batch, size = [prefix], len(prefix)
             batch += (frames.header(part), part.payload)
             size += length
-    if batch:
-        yield b"".join(batch)
+    if size > len(prefix):
+        yield batch
 
 
 def split(frame: Frame, size: int) -> Iterator[Frame]:

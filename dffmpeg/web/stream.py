@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import trio
+
+from dffmpeg.transports import messages
 
 CHUNK = 256 * 1024
 """Bytes that have to be taken within the time limit."""
@@ -36,6 +40,21 @@ class BoundedStream:
         """Send everything; raises `trio.BrokenResourceError` if the client does not take it."""
         async with self._sending:
             await self._send_all(memoryview(data))
+
+    async def send_message(self, parts: Sequence[bytes]) -> None:
+        """Send a WebSocket's message of bytes, which is all parts one behind the other, as one frame.
+
+        Between the frames that the server's own code sends. They are not put together first.
+
+        Raises:
+            trio.BrokenResourceError, trio.ClosedResourceError: the client is gone, or does not read.
+        """
+        header = messages.frame_header(sum(map(len, parts)), masked=False)
+        async with self._sending:
+            # Half a frame would make the connection useless, also for saying why it is closed.
+            with trio.CancelScope(shield=True):
+                for part in messages.joined((header, *parts)):
+                    await self._send_all(memoryview(part))
 
     async def _send_all(self, view: memoryview) -> None:
         for start in range(0, len(view), CHUNK):

@@ -263,7 +263,7 @@ def _frame(data: bytes, eof: bool) -> Frame:
 @given(st.lists(st.tuples(st.integers(0, 3 << 20), st.booleans()), max_size=4))
 def test_messages_hold_all_and_are_small(sizes: list[tuple[int, bool]]) -> None:
     given_frames = [_frame(bytes(size), eof) for size, eof in sizes]
-    packed = list(messages(given_frames))
+    packed = [b"".join(parts) for parts in messages(given_frames)]
     assert all(len(message) <= MAX_MESSAGE for message in packed)
     parts = [frame for message in packed for frame in frames.decode_all(message)]
     position = 0
