@@ -68,9 +68,7 @@ def _measure(cluster: Cluster, calls: int) -> None:
 
 def _seconds(command: list[Path | str], env: dict[str, str] | None = None) -> float:
     begin = time.perf_counter()
-    subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=GUARD, env=env
-    )
+    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=GUARD, env=env)
     return time.perf_counter() - begin
 
 
