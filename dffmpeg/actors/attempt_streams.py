@@ -181,7 +181,7 @@ class StreamsActor(Actor[StreamsMessage]):
 
     async def _ship_over(self, connection: Link) -> None:
         while pieces := self._pieces():
-            await connection.send(link.pack(self._attempt.job_id, pieces))
+            await connection.send(link.parts(self._attempt.job_id, pieces))
 
     def _pieces(self) -> list[Frame]:
         """The next message: acknowledgements of inputs, and its share of each output's window."""

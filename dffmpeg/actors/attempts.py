@@ -77,6 +77,7 @@ class _Held:
     request: JobRequest
     tree: JobTree | None = None
     canceled: bool = False
+    killed: bool = False
     stopped: bool = False
     finishing: bool = False
 
@@ -197,10 +198,11 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         held = self._held.get(attempt)
         if held is None:
             self._report(partial(self._confirm_canceled, attempt))
-        elif kill or not held.canceled:
-            held.canceled = True
+        elif not held.canceled or (kill and not held.killed):
+            held.canceled, held.killed = True, kill
             if held.tree is not None:
-                held.tree.process.tell_nowait(Cancel(kill))
+                # Not waited for here: its mailbox may be full of what its caller did. Twice at most.
+                self.context.nursery.start_soon(held.tree.process.tell, Cancel(kill))
 
     def _stop(self, attempt: AttemptRef) -> None:
         held = self._held.get(attempt)
@@ -284,7 +286,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         if held.stopped:
             await self._terminate(tree)
         elif held.canceled:
-            await tree.process.tell(Cancel())
+            await tree.process.tell(Cancel(held.killed))
 
     def _tree_ended(self, down: Down) -> None:
         for attempt, held in self._held.items():

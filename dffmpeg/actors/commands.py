@@ -6,13 +6,14 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Command, Credentials, Descriptor
+from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Command, Credentials, Descriptor, Renamed
 from dffmpeg.actors.namespaces import FileTree
+from dffmpeg.actors.symlinks import resolved
 from dffmpeg.errors import BadInput, DffmpegError
 from dffmpeg.model import environment, paths
 from dffmpeg.model.paths import PathError, validated
 from dffmpeg.model.views import Bind, ViewError, ViewPlan, plan
-from dffmpeg.wire import bytestring, jobs
+from dffmpeg.wire import bytestring, descriptors, jobs
 from dffmpeg.wire.jobs import Launch
 from dffmpeg.wire.workers import JobRequest
 
@@ -57,12 +58,18 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
     try:
         job = _Job(request)
         command = job.command(program, machine.present)
-        if request.paths:
-            _check_links(command, machine.present)
-        view, directories = _view(request, program, machine)
+        clients = _client_directories(request, machine.present)
+        view = _view(request, program, clients, machine)
+        directories = machine.present
         if view is not None:
             # In its view the program has the client's own names, so also the client's own words.
-            command = replace(job.command(program, directories), view=view)
+            directories = clients
+            command = replace(job.command(program, clients), view=view)
+        elif any(machine.present[name] != there for name, there in clients.items()):
+            here = {name: machine.present[name] for name in clients}
+            command = replace(command, renamed=Renamed(here, clients))
+        if request.paths:
+            _check_links(command, directories, machine.present)
         if request.launch is not None:
             command = _launched(command, request, request.launch, machine, directories)
     except (BadInput, PathError, ViewError) as error:
@@ -91,13 +98,18 @@ class _Job:
         return Command(program, arguments, directory)
 
 
-def _check_links(command: Command, directories: Mapping[str, bytes]) -> None:
-    """A path in a mapped directory must still be in one after symbolic links were followed."""
-    mapped = tuple(directories.values())
-    real = _real(directories)
+def _check_links(command: Command, named_as: Mapping[str, bytes], present: Mapping[str, bytes]) -> None:
+    """A path in a mapped directory must still be in one after symbolic links were followed.
+
+    Args:
+        named_as: the directories as the program finds them.
+    """
+    mapped = tuple(named_as.values())
+    shown = {directory: os.path.realpath(present[name]) for name, directory in named_as.items()}
+    real = _real(present)
     named = [place.path for place in paths.places_in(command.arguments)]
     for path in named if command.directory is None else [*named, command.directory]:
-        if paths.inside(path, mapped) and not paths.inside(os.path.realpath(path), real):
+        if paths.inside(path, mapped) and not paths.inside(resolved(path, shown), real):
             raise NotRunnable(f"{bytestring.display(path)} is a link that leaves the mapped directories")
 
 
@@ -106,19 +118,21 @@ def _real(directories: Mapping[str, bytes]) -> tuple[bytes, ...]:
 
 
 def _view(
-    request: JobRequest, program: bytes, machine: Machine
-) -> tuple[ViewPlan | None, Mapping[str, bytes]]:
-    """The view that a job runs in, if it takes one, and the directories that it finds there."""
-    if machine.kept is None or not set(request.paths) <= set(request.client_paths):
-        return None, machine.present
-    clients = _client_directories(request, machine.present)
+    request: JobRequest, program: bytes, clients: Mapping[str, bytes], machine: Machine
+) -> ViewPlan | None:
+    """The view that a job runs in, if it takes one.
+
+    Args:
+        clients: variable to the client's directory.
+    """
+    if machine.kept is None or not set(request.paths) <= set(clients):
+        return None
     try:
         binds = [_bind(name, target, machine.present[name]) for name, target in clients.items()]
     except OSError as error:
         raise NotRunnable(f"a mapped directory is not there on this worker: {error.strerror}") from error
     kept = (*machine.kept, os.path.dirname(program), os.path.dirname(os.path.realpath(program)))
-    view = plan(binds, request.paths, sorted(set(kept)), FileTree())
-    return view, machine.present if view is None else clients
+    return plan(binds, request.paths, sorted(set(kept)), FileTree())
 
 
 def _client_directories(request: JobRequest, present: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -150,6 +164,7 @@ def _launched(
     directories: Mapping[str, bytes],
 ) -> Command:
     """The command with what its program inherits from its caller."""
+    descriptors.check(launch)
     given = {
         name.encode("utf-8", "surrogateescape"): bytestring.from_wire(value, f"launch.environment.{name}")
         for name, value in launch.environment.items()
@@ -176,13 +191,11 @@ def _descriptors(
 ) -> tuple[Descriptor, ...]:
     found: dict[int, Descriptor] = {}
     for one in sorted(listed, key=lambda one: one.number):
-        if one.number in found:
-            raise BadInput(f"launch.descriptors: {one.number} stands there twice")
         made = Descriptor(one.number, one.kind, one.direction, offset=one.offset, append=one.append)
         if one.kind == "same":
-            if one.of not in found or found[one.of].kind == "closed":
-                raise BadInput(f"launch.descriptors: {one.number} is the same as one that is not open")
-            made = replace(made, of=one.of)
+            assert one.of is not None
+            closed = found[one.of].kind == "closed"
+            made = replace(made, kind="closed") if closed else replace(made, of=one.of)
         elif one.kind == "file":
             made = _file(made, one, names, present)
         found[one.number] = made
@@ -192,9 +205,10 @@ def _descriptors(
 def _file(
     made: Descriptor, one: jobs.Descriptor, names: Collection[str], present: Mapping[str, bytes]
 ) -> Descriptor:
-    if one.path is None:
-        raise BadInput(f"launch.descriptors: {one.number} is a file without a path")
+    assert one.path is not None
     travelled = bytestring.from_wire(one.path, "launch.descriptors.path")
+    if travelled in descriptors.DEVICES:
+        return replace(made, path=travelled, below=(b"/dev",))
     path = paths.path_to_directory(travelled, present, names)
     if not paths.inside(path, present.values()):
         raise BadInput(f"launch.descriptors: {bytestring.display(travelled)} is not a mapped path")

@@ -10,12 +10,10 @@ import contextlib
 import fcntl
 import os
 import termios
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dffmpeg.actors.launches import CannotStart, Descriptor
-
-OUTPUT_PIPE_BYTES = 1 << 20
 
 Action = tuple[int, int] | tuple[int, int, int] | tuple[int, int, str, int, int]
 
@@ -49,12 +47,19 @@ class _Maker:
         ours: closes our ends if starting fails.
         theirs: closes the child's ends, and the files.
         files: of the descriptors that are files: number to what was opened.
+        owner: user and group who may open the program's descriptors once more, by way of /dev/stdin.
     """
 
     def __init__(
-        self, ours: contextlib.ExitStack, theirs: contextlib.ExitStack, files: dict[int, int], top: int
+        self,
+        ours: contextlib.ExitStack,
+        theirs: contextlib.ExitStack,
+        files: Mapping[int, int],
+        top: int,
+        owner: tuple[int, int] | None,
     ) -> None:
         self.ends = Ends()
+        self._owner = owner
         self._ours = ours
         self._theirs = theirs
         self._files = files
@@ -79,24 +84,21 @@ class _Maker:
 
     def _make_pipe(self, one: Descriptor) -> None:
         reader, writer = os.pipe()
+        ours, theirs = (writer, reader) if one.direction == "in" else (reader, writer)
+        self._ours.callback(os.close, ours)
+        self._theirs.callback(os.close, theirs)
+        self._give_away(theirs)
+        self._place(theirs, one.number)
         if one.direction == "in":
-            self._ours.callback(os.close, writer)
-            self._theirs.callback(os.close, reader)
-            self.ends.inputs[one.number] = writer
-            self._place(reader, one.number)
+            self.ends.inputs[one.number] = ours
             return
-        self._ours.callback(os.close, reader)
-        self._theirs.callback(os.close, writer)
-        # An unprivileged user may only have so much pipe memory (pipe(7)); a small pipe is slower, not wrong.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, OUTPUT_PIPE_BYTES)
-        self.ends.outputs[one.number] = reader
-        self._place(writer, one.number)
+        self.ends.outputs[one.number] = ours
 
     def _make_terminal(self, numbers: list[int], size: tuple[int, int] | None) -> None:
         master, slave = os.openpty()
         self._ours.callback(os.close, master)
         self._theirs.callback(os.close, slave)
+        self._give_away(slave)
         # Two streams share this open file, and closing the first must not make it block for the second.
         os.set_blocking(master, False)
         attributes = termios.tcgetattr(slave)
@@ -117,6 +119,10 @@ class _Maker:
             self.ends.inputs[0] = os.dup(master)
             self._ours.callback(os.close, self.ends.inputs[0])
 
+    def _give_away(self, theirs: int) -> None:
+        if self._owner is not None:
+            os.fchown(theirs, *self._owner)
+
     def _place(self, source: int, number: int) -> None:
         if source < self._top:
             source = fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, self._top)
@@ -127,9 +133,11 @@ class _Maker:
 def make_ends(
     descriptors: Sequence[Descriptor],
     size: tuple[int, int] | None,
-    files: dict[int, int],
+    files: Mapping[int, int],
     ours: contextlib.ExitStack,
     theirs: contextlib.ExitStack,
+    *,
+    owner: tuple[int, int] | None = None,
 ) -> Ends:
     """Make everything that a program's descriptors need.
 
@@ -139,12 +147,13 @@ def make_ends(
         files: number to open file, from `open_files`; they stay the caller's.
         ours: takes over our ends, for the case that starting fails.
         theirs: takes over the child's ends, which are closed once it was started.
+        owner: user and group, if they are not the worker's.
 
     Raises:
         CannotStart: no more descriptors, or no terminal to be had.
     """
     numbers = {one.number for one in descriptors if one.kind != "closed"}
-    maker = _Maker(ours, theirs, files, max(numbers, default=2) + 1)
+    maker = _Maker(ours, theirs, files, max(numbers, default=2) + 1, owner)
     try:
         maker.make(descriptors, size)
     except OSError as error:

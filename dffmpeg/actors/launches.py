@@ -50,6 +50,19 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Renamed:
+    """Directories that stand in a program's arguments under other names than its caller's.
+
+    Attributes:
+        here: variable to this machine's directory.
+        there: the same variables to the caller's.
+    """
+
+    here: Mapping[str, bytes]
+    there: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """A program to run.
 
@@ -64,6 +77,7 @@ class Command:
         terminal_size: rows and columns.
         credentials: None for the worker's own.
         view: the mount namespace that it runs in; None for the worker's own.
+        renamed: what has to be named back in what it prints; None where it prints its caller's names.
     """
 
     program: bytes
@@ -76,3 +90,4 @@ class Command:
     terminal_size: tuple[int, int] | None = None
     credentials: Credentials | None = None
     view: ViewPlan | None = None
+    renamed: Renamed | None = None

@@ -31,6 +31,12 @@ MOST_VIEWS = 16
 """Views that are kept for the next job; those in use may be more."""
 
 _MAKE_SECONDS = 10.0
+_TRIAL = (
+    *(b"--dev-bind", b"/", b"/", b"--perms", b"0755", b"--tmpfs", b"/proc"),
+    *(b"--symlink", b"self", b"/proc/link", b"--dev-bind-try", b"/proc", b"/proc", b"--remount-ro", b"/"),
+)
+"""Every option that a plan may have."""
+
 _HOLDER = (b"/bin/sh", b"-c", b"echo $$ && read -r end")
 
 
@@ -46,12 +52,15 @@ class FileTree:
         return self._seen[path]
 
     def listing(self, path: bytes) -> Mapping[bytes, views.Entry]:
-        try:
-            names = os.listdir(path)
-        except OSError:
-            return {}
-        found = {name: self.look(os.path.join(path, name)) for name in names}
-        return {name: entry for name, entry in found.items() if entry is not None}
+        found: dict[bytes, views.Entry] = {}
+        with contextlib.suppress(OSError), os.scandir(path) as neighbours:
+            for neighbour in neighbours:
+                # Nothing is asked of it that the directory does not say: it may be a mount that hangs.
+                if not neighbour.is_symlink():
+                    found[neighbour.name] = views.Entry("other")
+                elif (link := self.look(neighbour.path)) is not None:
+                    found[neighbour.name] = link
+        return found
 
 
 def _entry(path: bytes) -> views.Entry | None:
@@ -106,9 +115,8 @@ class Namespaces:
         self.available = False
         """Whether views can be made; known once `try_out` was called."""
         self._kept: dict[ViewPlan, _View] = {}
-        self._making = trio.Lock()
         # Its own, because a thread that hangs on a dead mount keeps its token.
-        self._threads = trio.CapacityLimiter(2)
+        self._threads = trio.CapacityLimiter(4)
 
     async def try_out(self) -> None:
         """Make a view and enter it; says once in the log why there are none, if there are none."""
@@ -118,7 +126,7 @@ class Namespaces:
         if missing:
             logger.info("no path views: there is no %s(1) here; paths are rewritten instead", missing[0])
             return
-        trial = ViewPlan((b"--dev-bind", b"/", b"/"), (), (), ())
+        trial = ViewPlan(_TRIAL, (), (), ())
         try:
             async with self.entered(trial) as entry:
                 await trio.to_thread.run_sync(partial(_enter, entry, self._tools), limiter=self._threads)
@@ -154,19 +162,20 @@ class Namespaces:
             self._drop_surplus()
 
     async def _get(self, plan: ViewPlan) -> _View:
-        async with self._making:
-            kept = self._kept.pop(plan, None)
-            if kept is not None:
-                view = kept
-            else:
-                assert self._tools.bwrap is not None
-                make = partial(_make, self._tools.bwrap, plan)
-                # What it opens wants an owner, so it is waited for; it has a deadline of its own.
-                with trio.CancelScope(shield=True):
-                    view = await trio.to_thread.run_sync(make, limiter=self._threads)
-            # The order of a dict is that of insertion: the least recently used stands first.
-            self._kept[plan] = view
-            return view
+        if plan not in self._kept:
+            assert self._tools.bwrap is not None
+            make = partial(_make, self._tools.bwrap, plan)
+            # What it opens wants an owner, so it is waited for; it has a deadline of its own.
+            with trio.CancelScope(shield=True):
+                made = await trio.to_thread.run_sync(make, limiter=self._threads)
+                if plan in self._kept:
+                    # Somebody else was faster; nobody waits for a view that is not the own.
+                    made.close()
+                else:
+                    self._kept[plan] = made
+        # The order of a dict is that of insertion: the least recently used stands first.
+        view = self._kept[plan] = self._kept.pop(plan)
+        return view
 
     def _drop_surplus(self) -> None:
         for plan, view in list(self._kept.items()):

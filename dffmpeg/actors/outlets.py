@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import trio
 
+from dffmpeg.actors.process_streams import WIDE_BYTES, OutputStream
 from dffmpeg.model.send_window import SendWindow
 from dffmpeg.wire import frames
 from dffmpeg.wire.frames import Frame
@@ -46,7 +47,11 @@ class Outlet:
 
     async def pump(self, pipe: trio.abc.ReceiveStream) -> None:
         """Read the pipe to its end, as far as the window has room."""
+        wide = False
         while True:
+            if not wide and self.window.kept >= WIDE_BYTES and isinstance(pipe, OutputStream):
+                wide = True
+                pipe.widen()
             while self.window.room == 0:
                 self._room = trio.Event()
                 await self._room.wait()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import termios
 from collections.abc import Mapping
 
 import trio
 
 from dffmpeg.actors.descriptors import Ends
+
+WIDE_BYTES = 1 << 20
+"""The size of a pipe through which much is coming."""
 
 
 class OutputStream(trio.abc.ReceiveStream):
@@ -28,6 +33,15 @@ class OutputStream(trio.abc.ReceiveStream):
             if self._given_up:
                 return b""
             raise
+
+    def widen(self) -> None:
+        """Let the pipe hold `WIDE_BYTES`, so that fewer turns are needed for as much.
+
+        An unprivileged user may only have so much pipe memory (pipe(7)), and a terminal is no
+        pipe: what it has is slower, not wrong.
+        """
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._stream.fileno(), fcntl.F_SETPIPE_SZ, WIDE_BYTES)
 
     async def aclose(self) -> None:
         await self._stream.aclose()

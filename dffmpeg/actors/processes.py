@@ -18,6 +18,7 @@ from dffmpeg.actors.exec_chain import Entry, Tools, find_tools
 from dffmpeg.actors.guardians import Guardian, kill_group
 from dffmpeg.actors.launches import CannotStart, Command
 from dffmpeg.actors.namespaces import Namespaces
+from dffmpeg.actors.printed import with_callers_names
 from dffmpeg.actors.process_streams import ProcessStreams
 from dffmpeg.actors.runtime import Actor
 from dffmpeg.actors.spawning import Born, Parent, SpawnThread, set_apart, spawn
@@ -58,7 +59,7 @@ class RunningProcess:
         self.scratch = born.scratch
         self._tools = born.tools
         self._streams = ProcessStreams(born.ends)
-        self.outputs = self._streams.outputs
+        self.outputs = with_callers_names(command, self._streams.outputs)
         self.inputs = self._streams.inputs
         self.end_input = self._streams.end_input
         self.close_output = self._streams.close_output

@@ -130,7 +130,10 @@ def spawn(command: Command, parent: Parent, files: Mapping[int, int], entry: Ent
         scratch = None
         if command.directory is None:
             scratch = _make_scratch(command, parent.guardian, undo)
-        ends = make_ends(command.descriptors, command.terminal_size, dict(files), undo, theirs)
+        who = command.credentials
+        owner = None if who is None else (who.uid, who.gid)
+        size = command.terminal_size
+        ends = make_ends(command.descriptors, size, files, undo, theirs, owner=owner)
         place = _place(command, scratch, parent, entry)
         words = chain(command, place, parent.tools)
         pid = _start(words, command, place, ends)

@@ -5,7 +5,12 @@ from `kept` to `end` in memory, at most `capacity` of them; the receiver says up
 to where it has the stream (`received`) and up to where nobody will ask again
 (`acked`). Pure: no clock, no I/O.
 
-Invariants: acked <= kept <= sent <= end, and end - kept <= capacity.
+A window begins as small as a pipe and grows with what was acknowledged: a writer
+whose reader leaves early, or never begins, is not far ahead of it, as it would not
+be locally; and one whose reader keeps up soon has all the room that distance needs.
+
+Invariants: acked <= kept <= sent <= end, and end - kept <= min(capacity, max(start, kept)) when
+bytes are appended.
 """
 
 from __future__ import annotations
@@ -13,6 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dffmpeg.errors import BadInput
+
+PIPE_BYTES = 64 * 1024
+"""What a pipe holds, pipe(7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +44,16 @@ class SendWindow:
     """One stream's bytes between the one who writes and the one who receives them.
 
     Args:
-        capacity: bytes that may be kept; a writer waits while there is no `room`.
+        capacity: bytes that may be kept at most; a writer waits while there is no `room`.
+        start: bytes that may be kept before any was acknowledged.
         ends: the stream's end is a piece to be sent, also where no bytes are left to go with it.
     """
 
-    def __init__(self, capacity: int, *, ends: bool = False) -> None:
-        if capacity < 1:
+    def __init__(self, capacity: int, *, start: int = PIPE_BYTES, ends: bool = False) -> None:
+        if capacity < 1 or start < 1:
             raise ValueError("a window holds at least one byte")
         self.capacity = capacity
+        self._start = start
         self._bytes = bytearray()
         self._kept = 0
         self._sent = 0
@@ -72,7 +82,9 @@ class SendWindow:
     @property
     def room(self) -> int:
         """How many bytes may be appended now."""
-        return 0 if self._closed else self.capacity - len(self._bytes)
+        if self._closed:
+            return 0
+        return max(0, min(self.capacity, max(self._start, self._kept)) - len(self._bytes))
 
     @property
     def closed(self) -> bool:

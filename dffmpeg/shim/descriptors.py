@@ -11,6 +11,8 @@ MOST = 64
 
 _NULL = (1, 3)
 """Device numbers of /dev/null, null(4)."""
+_FULL = (1, 7)
+"""Device numbers of /dev/full, full(4)."""
 
 
 class Descriptor:
@@ -130,8 +132,11 @@ def _describe(
     if number > 2 and flags & os.O_ACCMODE != os.O_RDWR:
         default = "in" if flags & os.O_ACCMODE == os.O_RDONLY else "out"
     if stat.S_ISCHR(status.st_mode):
-        if (os.major(status.st_rdev), os.minor(status.st_rdev)) == _NULL:
+        device = (os.major(status.st_rdev), os.minor(status.st_rdev))
+        if device == _NULL:
             return Descriptor(number, "null", default)
+        if device == _FULL:
+            return Descriptor(number, "file", default, path=b"/dev/full")
         if os.isatty(number):
             return Descriptor(number, "terminal", default)
     offset = int(details.get(b"pos", b"0"))

@@ -70,4 +70,5 @@ class Terminal:
         try:
             return os.tcgetpgrp(self._descriptor) == os.getpgrp()
         except OSError:
-            return False
+            # It is not our session's: nobody is in the foreground, and nobody is stopped for using it.
+            return True

@@ -6,7 +6,7 @@ named as on the wire, that loads a `TransportFactory`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -40,8 +40,8 @@ class Link(Protocol):
             Refused: the coordinator said no.
         """
 
-    async def send(self, message: bytes) -> None:
-        """Send a message of frames; see `dffmpeg.wire.link.pack`.
+    async def send(self, message: Sequence[bytes]) -> None:
+        """Send a message of frames, in parts; see `dffmpeg.wire.link.parts`.
 
         Raises:
             Unreachable: the connection broke.

@@ -4,7 +4,7 @@ link over which a worker reports and streams."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from dffmpeg.errors import BadInput, Refused, Unreachable
 from dffmpeg.transports.client import Arrival, Pieces, path_of
+from dffmpeg.transports.messages import SharedStream
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.transports.streams import open_stream
 from dffmpeg.wire import codec, link
@@ -48,9 +49,10 @@ class WebSocketClient:
         url = self._http.websocket_url(self._path)
         try:
             # The stream is ours: the library leaves it open when a connection breaks.
-            async with await open_stream(url) as stream, trio.open_nursery() as nursery:
+            async with await open_stream(url) as opened, trio.open_nursery() as nursery:
+                stream = SharedStream(opened)
                 socket = await self._handshake(nursery, stream, url)
-                async with contextlib.aclosing(self._messages(socket)) as messages:
+                async with contextlib.aclosing(self._messages(socket, stream)) as messages:
                     yield messages
                 with trio.move_on_after(_CLOSE_SECONDS):
                     await socket.aclose()
@@ -64,15 +66,13 @@ class WebSocketClient:
             raise _refusal(error) from error
         raise error
 
-    async def _handshake(
-        self, nursery: trio.Nursery, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream], url: str
-    ) -> WebSocketConnection:
+    async def _handshake(self, nursery: trio.Nursery, stream: SharedStream, url: str) -> WebSocketConnection:
         address = urlsplit(url)
         headers = self._http.headers("GET", self._path).items()
         with trio.move_on_after(_CONNECT_SECONDS):
             return await trio_websocket.wrap_client_stream(
                 nursery,
-                stream,
+                stream,  # type: ignore[arg-type]  # it only sends and receives
                 address.netloc.rpartition("@")[2],
                 address.path,
                 extra_headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in headers],
@@ -81,8 +81,10 @@ class WebSocketClient:
             )
         raise Unreachable(f"{url}: no answer in time")
 
-    async def _messages(self, socket: WebSocketConnection) -> AsyncGenerator[Arrival, None]:
-        calls = WebSocketLink(socket)
+    async def _messages(
+        self, socket: WebSocketConnection, stream: SharedStream
+    ) -> AsyncGenerator[Arrival, None]:
+        calls = WebSocketLink(socket, stream)
         try:
             if self._linked:
                 yield calls
@@ -128,10 +130,11 @@ class _Message(msgspec.Struct):
 
 
 class WebSocketLink:
-    """`Link` over a WebSocket, which stays the transport's."""
+    """`Link` over a WebSocket, which stays the transport's, and the connection beneath it."""
 
-    def __init__(self, socket: WebSocketConnection) -> None:
+    def __init__(self, socket: WebSocketConnection, stream: SharedStream) -> None:
         self._socket = socket
+        self._stream = stream
         self._numbers = count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._closed = False
@@ -152,12 +155,19 @@ class WebSocketLink:
         if answer.status != 200:
             raise Refused(answer.status, answer.detail or "refused")
 
-    async def send(self, message: bytes) -> None:
-        await self._send(message)
+    async def send(self, message: Sequence[bytes]) -> None:
+        self._require_open()
+        try:
+            await self._stream.send_message(message)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise Unreachable("the connection to the coordinator broke") from error
 
-    async def _send(self, message: str | bytes) -> None:
-        if self._closed:
+    def _require_open(self) -> None:
+        if self._closed or self._socket.closed:
             raise Unreachable("the connection to the coordinator is closed")
+
+    async def _send(self, message: str) -> None:
+        self._require_open()
         try:
             await self._socket.send_message(message)
         except ConnectionClosed as error:

@@ -28,6 +28,8 @@ def blueprint(operations: Operations, closing: Closing) -> Blueprint:
     @routes.post("/<job_id>/output")
     async def output(job_id: str) -> Response:
         pieces = list(frames.decode_all(requests.request_body().content))
+        for piece in pieces:
+            frames.output_number(piece)
         # It may be held while the reader's window is full, and repeating it is harmless.
         with closing.interruptible():
             return json_answer(await operations.output(caller(), job_id, pieces))

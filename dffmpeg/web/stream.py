@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import trio
 
-CHUNK = 64 * 1024
+CHUNK = 256 * 1024
 """Bytes that have to be taken within the time limit."""
+
+RECEIVE = 256 * 1024
+"""Bytes that are read at once where much is coming: what is done for each piece costs the same for few and
+for many."""
 
 
 class BoundedStream:
@@ -26,6 +30,7 @@ class BoundedStream:
         # the client's close while the application's task is sending its own.
         self._sending = trio.Lock()
         self.socket = stream.socket
+        self._much = False
 
     async def send_all(self, data: bytes) -> None:
         """Send everything; raises `trio.BrokenResourceError` if the client does not take it."""
@@ -41,7 +46,10 @@ class BoundedStream:
                 raise trio.BrokenResourceError("the client does not read")
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        return await self._stream.receive_some(max_bytes)
+        wanted = RECEIVE if self._much else max_bytes
+        data = await self._stream.receive_some(wanted)
+        self._much = max_bytes is not None and len(data) >= max_bytes
+        return data
 
     async def send_eof(self) -> None:
         async with self._sending:

@@ -51,12 +51,17 @@ class Fenced(msgspec.Struct, kw_only=True):
     fenced: AttemptRef
 
 
+def parts(job_id: str, pieces: Iterable[Frame]) -> list[bytes]:
+    """Frames of a job as one message, whose parts were not put together yet."""
+    found = [job_id.encode("ascii")]
+    for frame in pieces:
+        found += (frames.header(frame), frame.payload)
+    return found
+
+
 def pack(job_id: str, pieces: Iterable[Frame]) -> bytes:
     """Frames of a job as one message."""
-    parts = [job_id.encode("ascii")]
-    for frame in pieces:
-        parts += (frames.header(frame), frame.payload)
-    return b"".join(parts)
+    return b"".join(parts(job_id, pieces))
 
 
 def unpack(message: bytes) -> tuple[str, list[Frame]]:

@@ -18,6 +18,10 @@ GUARD = 120.0
 """Seconds after which something that does not happen is given up."""
 
 
+_AGENT = "agent_idle = 20.0\n"
+"""So that the agents that stand-ins start are gone soon after us."""
+
+
 class Failed(Exception):
     """The cluster did not come up; the text says why."""
 
@@ -43,6 +47,7 @@ def open_cluster(
     """
     data.mkdir(mode=0o700)
     (data / "worker1.toml").write_text(worker)
+    (data / "client.toml").write_text(_AGENT)
     command = [*prefix, sys.executable, "-m", "dffmpeg", "standalone", "--data", str(data), "--slots", "64"]
     command += ["--path", f"Shared={shared}:{other}"]
     process = subprocess.Popen(
@@ -90,6 +95,7 @@ def for_everybody(folder: Path, data: Path, shared: Path, program: list[str]) ->
     add += ["--coordinator-url", url.partition("=")[2].strip().strip('"'), "--path", f"Shared={shared}"]
     admin = [sys.executable, "-m", "dffmpeg.admin", *add]
     subprocess.run(admin, check=True, env=_environment(), stdout=subprocess.DEVNULL, timeout=GUARD)
+    config.write_text(_AGENT + config.read_text())
     os.chown(config, account.pw_uid, account.pw_gid)
     programs = folder / "bin"
     programs.mkdir()

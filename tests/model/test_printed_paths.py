@@ -33,6 +33,11 @@ def printed(*pieces: bytes) -> bytes:
         (b"x/w/a/b //w/a/b ./w/a/b \xff/w/a/", b"x/w/a/b //w/a/b ./w/a/b \xff/w/a/"),
         (b"/w/caf\xe9/\xff", b"/c/\xff"),
         (b"/w/it's/x", b"/e/x"),
+        (
+            b"\x1b[48;5;0m\x1b[38;5;196m/w/a/x\x1b[0m/w/a\n",
+            b"\x1b[48;5;0m\x1b[38;5;196m/mnt/media/x\x1b[0m/mnt/media\n",
+        ),
+        (b"/10m/w/a/x", b"/10m/w/a/x"),
         # What was put in is not looked at again.
         (b"/data/x", b"/w/a/x"),
         (b"/only/x", b"/only/x"),

@@ -282,3 +282,22 @@ def test_too_much_is_refused() -> None:
         window.append(b"a")
     with pytest.raises(ValueError, match="at least one"):
         SendWindow(0)
+
+
+def test_a_window_grows_with_what_was_acknowledged() -> None:
+    window = SendWindow(10, start=4)
+    assert window.room == 4
+    window.append(b"abcd")
+    assert window.room == 0
+    window.take(4)
+    window.advance(4, 3)
+    # Three were acknowledged, which is less than it began with.
+    assert window.room == 3
+    window.append(b"efg")
+    window.take(3)
+    window.advance(7, 7)
+    assert window.room == 7
+    window.append(b"hijklmn")
+    window.take(7)
+    window.advance(14, 14)
+    assert window.room == 10

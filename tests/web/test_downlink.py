@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import msgspec
 import pytest
 import trio
-from trio_websocket import ConnectionClosed, ConnectionRejected
+from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
 from dffmpeg.actors.operations import Unavailable
 from dffmpeg.errors import Refused
-from dffmpeg.wire import codec
+from dffmpeg.wire import codec, frames, link
 from dffmpeg.wire.jobs import StatusReply
+from dffmpeg.wire.link import Reply
 from dffmpeg.wire.workers import (
     DeregisterRequest,
     DownlinkMessage,
@@ -33,6 +36,51 @@ async def test_messages_and_pings(site: Site) -> None:
         await connection.send_message("ping")
         assert await connection.get_message() == "pong"
     await site.operations.detached.wait()
+
+
+async def report(connection: WebSocketConnection, number: int, route: str, job_id: str, body: Any) -> Reply:
+    call = {"call": number, "route": route, "job_id": job_id, "body": body}
+    await connection.send_message(codec.encode(call).decode())
+    return codec.decode(await connection.get_message(), Reply)
+
+
+async def test_reports_are_answered_as_requests_are(site: Site) -> None:
+    job = await site.submit()
+    async with site.websocket(PATH, "worker") as connection:
+        accepted = await report(connection, 1, "accept", job.job_id, {"attempt": 1})
+        again = await report(connection, 2, "accept", job.job_id, {"attempt": 1})
+        strange = await report(connection, 3, "heartbeat", job.job_id, {"attempt": "one"})
+        missing = await report(connection, 4, "heartbeat", "nothing", {"attempt": 1})
+        finished = await report(
+            connection, 5, "finish", job.job_id, {"attempt": 1, "status": "completed", "exit_code": 0}
+        )
+    assert (accepted.reply, accepted.status, accepted.detail) == (1, 200, None)
+    assert (again.reply, again.status, again.detail) == (2, 409, "the job is running")
+    assert (strange.reply, strange.status) == (3, 422)
+    assert (missing.reply, missing.status) == (4, 404)
+    assert (finished.reply, finished.status) == (5, 200)
+    assert site.operations.all[job.job_id].record.status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ('{"call":1,"route":"register","job_id":"x"}', 1008),
+        ("{", 1008),
+        ('{"call":1,"route":"accept","job_id":"' + "x" * 70_000 + '"}', 1009),
+        (b"x" * 26, 1008),
+        (b"\xff" * 100, 1008),
+        (link.pack("x" * 26, [frames.output(1, 1, 0, b""), frames.output(1, 2, 0, b"")]), 1008),
+        (b"x" * (link.MAX_MESSAGE + 1), 1009),
+    ],
+    ids=["route", "JSON", "long", "no frames", "no id", "two attempts", "large"],
+)
+async def test_what_is_no_report_and_no_frame_closes(site: Site, message: str | bytes, code: int) -> None:
+    async with site.websocket(PATH, "worker") as connection:
+        await connection.send_message(message)
+        with pytest.raises(ConnectionClosed) as end:
+            await connection.get_message()
+    assert code_of(end.value) == code
 
 
 async def test_newer_connection_takes_over(site: Site) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import trio
 
+from dffmpeg.model.send_window import PIPE_BYTES
 from dffmpeg.supervisors import open_tree
 from dffmpeg.supervisors.worker import worker_tree
 from dffmpeg.wire.frames import Frame
@@ -76,13 +77,13 @@ async def test_a_reader_that_stops_makes_the_program_wait(
     async with start_worker():
         job = coordinator.add("J1", "python", "-c", code)
         job.stdout.taken = 0
-        await coordinator.until(lambda: job.stdout.received == WINDOW)
+        await coordinator.until(lambda: job.stdout.received == PIPE_BYTES)
         asked = len(coordinator.requests)
         # It asks for room again and again, gets none, and sends nothing more.
         await coordinator.until(lambda: coordinator.requests[asked:].count("/jobs/J1/output") >= 3)
-        assert job.stdout.received == WINDOW
-        # One window, and what fits into the pipe.
-        assert len(job.stderr.data.split()) <= 3
+        assert job.stdout.received == PIPE_BYTES
+        # What nobody took is a pipe's worth, and the program waits in its first MiB.
+        assert not job.stderr.data
         job.stdout.taken = 5 << 20
         await coordinator.until(lambda: job.stdout.received == 6 << 20)
         job.stdout.taken = None
@@ -105,10 +106,10 @@ async def test_stderr_flows_while_stdout_stands(
         os.mkfifo(gate := tmp_path / "gate")
         job = coordinator.add("J1", "python", "-c", code, str(gate))
         job.stdout.taken = 0
-        await coordinator.until(lambda: job.stdout.received == WINDOW)
+        await coordinator.until(lambda: job.stdout.received == PIPE_BYTES)
         await trio.to_thread.run_sync(gate.write_text, "progress\n")
         await coordinator.until(lambda: bytes(job.stderr.data) == b"progress\n")
-        assert job.stdout.received == WINDOW
+        assert job.stdout.received == PIPE_BYTES
         job.stdout.taken = None
         assert (await coordinator.finished(job)).status == "completed"
 

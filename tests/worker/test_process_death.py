@@ -12,13 +12,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli_w
 import trio
 
 import dffmpeg
+from dffmpeg.actors.processes import Processes
 from dffmpeg.wire import codec
+from dffmpeg.wire.jobs import Credentials, Descriptor, Launch
 from tests.worker.conftest import config_for
 from tests.worker.coordinator import FakeCoordinator, Job
 
@@ -99,9 +102,48 @@ def guardians(worker: int) -> list[int]:
 FAMILY = "trap '' INT TERM HUP; sleep 1000 & (sleep 1000 & echo $!; wait) & echo $! $$; wait"
 
 
-def family(coordinator: FakeCoordinator) -> Job:
+def family(coordinator: FakeCoordinator, **more: Any) -> Job:
     """A job that prints the numbers of three or more processes, none of which ends by itself."""
-    return coordinator.add("J1", "sh", "-c", FAMILY)
+    return coordinator.add("J1", "sh", "-c", FAMILY, **more)
+
+
+class Way:
+    """A way to start a program: what the job says, and what the worker's configuration does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.view: dict[str, Any] = {
+            "paths": ["Folder"],
+            "client_paths": {"Folder": str(folder / "of" / "the" / "client")},
+            "working_directory": "$Folder",
+        }
+        terminal = [Descriptor(number=0, kind="terminal"), Descriptor(number=1, kind="terminal")]
+        self.terminal: dict[str, Any] = {"launch": Launch(descriptors=terminal)}
+        # Number 65534 owns nothing here, and exists on every machine.
+        self.caller: dict[str, Any] = {"launch": Launch(credentials=Credentials(uid=65534, gid=65534))}
+        self.changes: dict[str, Any] = {"paths": {"Folder": str(folder)}}
+
+    def job(self, name: str) -> dict[str, Any]:
+        match name:
+            case "view":
+                return self.view
+            case "terminal":
+                return self.terminal
+            case "caller":
+                return self.caller
+            case "view and caller":
+                return self.view | self.caller
+            case _:
+                return {}
+
+
+@pytest.fixture
+async def views() -> bool:
+    processes = Processes(views=True)
+    async with processes.open():
+        return processes.namespaces.available
+
+
+WAYS = ["plain", "view", "terminal", "caller", "view and caller"]
 
 
 async def pids_of(coordinator: FakeCoordinator, job: Job) -> list[int]:
@@ -156,12 +198,30 @@ async def test_a_program_that_hangs_when_asked_for_its_version_is_gone_too(
             await gone(pid)
 
 
+def namespace(pid: int) -> str:
+    return os.readlink(f"/proc/{pid}/ns/mnt")
+
+
+@pytest.mark.parametrize("name", WAYS)
 async def test_the_death_signal_alone_kills_the_program(
-    coordinator: FakeCoordinator, write_config: Callable[..., Path], environment: dict[str, str]
+    coordinator: FakeCoordinator,
+    write_config: Callable[..., Path],
+    environment: dict[str, str],
+    tmp_path: Path,
+    views: bool,
+    name: str,
 ) -> None:
-    async with worker_process(write_config(), environment) as worker:
-        pids = await pids_of(coordinator, family(coordinator))
+    if "view" in name and not views:
+        pytest.skip("this machine cannot make path views")
+    if "caller" in name and os.geteuid() != 0:
+        pytest.skip("only root may run programs as others")
+    way = Way(tmp_path)
+    config = write_config(run_as="caller" if "caller" in name else "worker", **way.changes)
+    async with worker_process(config, environment) as worker:
+        pids = await pids_of(coordinator, family(coordinator, **way.job(name)))
         (program,) = [pid for pid in pids if os.getpgid(pid) == pid]
+        assert ("view" in name) is (namespace(program) != namespace(worker.pid))
+        assert ("caller" in name) is (os.stat(f"/proc/{program}").st_uid == 65534)
         (guardian,) = guardians(worker.pid)
         os.kill(guardian, signal.SIGSTOP)
         try:

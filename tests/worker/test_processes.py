@@ -338,6 +338,22 @@ async def test_it_runs_as_its_caller(processes: Processes) -> None:
     assert data == b"23456\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may run programs as others")
+@pytest.mark.parametrize("kind", ["pipe", "terminal"])
+async def test_a_caller_may_open_its_descriptors_once_more(processes: Processes, kind: Any) -> None:
+    descriptors = (Descriptor(0, kind, "in"), Descriptor(1, kind, "out"), Descriptor(2, kind, "out"))
+    command = sh(
+        "read line < /dev/stdin; echo $line > /dev/stdout",
+        descriptors=descriptors,
+        credentials=Credentials(12345, 23456),
+    )
+    async with processes.running(command) as process:
+        await process.inputs[0].send_all(b"line\n")
+        assert b"line\n" in await read(process)
+        await process.exited.wait()
+        assert process.exit == Exit(code=0)
+
+
 # Signals
 
 TRAPS = (

@@ -18,7 +18,7 @@ import pytest
 
 import dffmpeg
 from dffmpeg.actors import namespaces
-from dffmpeg.actors.commands import Machine, prepare
+from dffmpeg.actors.commands import Machine, NotRunnable, prepare
 from dffmpeg.actors.launches import CannotStart, Command
 from dffmpeg.actors.processes import Exit, Processes
 from dffmpeg.model.views import ViewPlan
@@ -236,6 +236,34 @@ async def test_without_views_paths_are_rewritten(processes: Processes, movies: P
     # A name whose directory the client does not tell has no place in a view.
     command = command_for(processes, movies, request(client, "$Movies/a", client_paths={}))
     assert (command.view, command.arguments[0]) == (None, bytes(movies / "a"))
+
+
+async def test_links_mean_what_they_mean_at_the_client(
+    processes: Processes, movies: Path, client: Path
+) -> None:
+    (movies / "inside").symlink_to(client / "a")
+    (movies / "around").symlink_to("../my movies/./inside")
+    (movies / "here").symlink_to(movies / "a")
+    (movies / "outside").symlink_to("/etc/passwd")
+    (movies / "above").symlink_to("../..")
+    for name in ("inside", "around", "here"):
+        command = command_for(processes, movies, request(client, "-c", 'cat "$0"', f"$Movies/{name}"))
+        assert (await run(processes, command))[1] == b"content", name
+    for name in ("outside", "above", "above/media/../../x"):
+        with pytest.raises(NotRunnable, match="link"):
+            command_for(processes, movies, request(client, f"$Movies/{name}"))
+
+
+async def test_a_link_where_the_client_has_a_directory(
+    processes: Processes, movies: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mnt").symlink_to("worker")
+    (tmp_path / "worker" / "other").mkdir()
+    client = tmp_path / "mnt" / "films"
+    command = command_for(
+        processes, movies, request(client, "-c", f'cat "$0"; ls {tmp_path}/mnt', "$Movies/a")
+    )
+    assert (await run(processes, command))[1] == b"contentfilms\nmovies\nother\n"
 
 
 @pytest.mark.parametrize("views", ["auto", "never"])

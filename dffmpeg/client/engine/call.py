@@ -13,6 +13,7 @@ from dffmpeg.errors import BadInput
 from dffmpeg.model import environment, paths
 from dffmpeg.shim import wire
 from dffmpeg.wire import bytestring
+from dffmpeg.wire.descriptors import DEVICES
 from dffmpeg.wire.jobs import Credentials, Descriptor, Launch, SubmitRequest, Terminal
 
 STANDARD_OUTPUTS = frozenset({1, 2})
@@ -192,7 +193,10 @@ def _mapped(one: Descriptor, directories: Mapping[str, bytes], used: set[str]) -
     """A file that the worker can open; a pipe where it is in no mapped directory."""
     if one.kind != "file" or one.path is None:
         return one
-    variable, names = paths.path_to_variable(bytestring.from_wire(one.path, "path"), directories)
+    path = bytestring.from_wire(one.path, "path")
+    if path in DEVICES:
+        return one
+    variable, names = paths.path_to_variable(path, directories)
     if not names:
         return Descriptor(number=one.number, kind="pipe", direction=one.direction)
     used |= names

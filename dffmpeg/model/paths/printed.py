@@ -7,7 +7,11 @@ from collections.abc import Mapping
 
 # A byte in front of which a path has begun before, and those behind which a directory's name is over.
 _INSIDE = rb"[A-Za-z0-9_.~+%@/\\\x80-\xff-]"
-_BEHIND = rb"[/\s'\":;,|)\]>}\0]"
+_COLOUR = rb"(?<=;[0-9]m/)|(?<=;[0-9]{2}m/)|(?<=;[0-9]{3}m/)|(?<=\[0m/)"
+"""The ends of what ffmpeg sends a terminal for a colour: what comes behind is a beginning."""
+_BEFORE = 6
+"""Bytes in front of a path that tell whether it is one."""
+_BEHIND = rb"[/\s'\":;,|)\]>}\0\x1b]"
 
 
 class PrintedPaths:
@@ -29,7 +33,7 @@ class PrintedPaths:
                 self._replacements[here[name]] = there[name]
         self._longest_first = sorted(self._replacements, key=len, reverse=True)
         # The slash comes first, since a literal at the front makes the search many times faster.
-        slash = rb"/(?<!" + _INSIDE + rb"/)"
+        slash = rb"/(?:(?<!" + _INSIDE + rb"/)|" + _COLOUR + rb")"
         names = b"|".join(re.escape(name[1:]) for name in self._longest_first)
         self._open = re.compile(slash + rb"(?:" + names + rb")(?=" + _BEHIND + rb")")
         self._closed = re.compile(slash + rb"(?:" + names + rb")(?=" + _BEHIND + rb"|\Z)")
@@ -56,7 +60,7 @@ class PrintedPaths:
         return self._pass(b"", self._closed, hold=False)
 
     def _pass(self, data: bytes, pattern: re.Pattern[bytes], *, hold: bool) -> bytes:
-        # The byte in front is kept to know whether a path begins; it has been given out before.
+        # What is in front is kept to know whether a path begins; it has been given out before.
         start = len(self._before)
         text = self._before + self._held + data
         if not self._replacements or not text[start:]:
@@ -73,7 +77,7 @@ class PrintedPaths:
             end = max(end, self._uncertain(text, start)) if hold else end
         pieces.append(text[start:end])
         self._held = text[end:]
-        self._before = text[end - 1 : end]
+        self._before = text[max(0, end - _BEFORE) : end]
         return b"".join(pieces)
 
     def _uncertain(self, text: bytes, start: int) -> int:
