@@ -268,7 +268,7 @@ class Endpoint:
         if output is None or part.attempt < self._attempt:
             return
         self._reach(part.attempt)
-        if self._status not in RUNNING:
+        if self._status not in RUNNING and len(part.payload):
             # It is told behind the bytes that came with it.
             self._see(RUNNING[0])
         try:

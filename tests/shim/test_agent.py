@@ -103,7 +103,9 @@ async def test_a_shim_carries_on_when_its_agent_is_killed(coordinator: Coordinat
         nursery.start_soon(write)
         with trio.fail_after(GUARD):
             await written.wait()
-            await only_job(coordinator).until(lambda: only_job(coordinator).position.stdout > 0)
+            await only_job(coordinator).until(
+                lambda: len(only_job(coordinator).inputs.get(0, b"")) >= 1_000_000
+            )
         agent.kill()
         await agent.wait()
         half.set()

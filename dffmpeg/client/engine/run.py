@@ -264,7 +264,8 @@ class Run:
         assert record is not None
         outcome = Outcome.of(record)
         never_ran = record.exit_code is None and record.signal is None and not self._relay.ran
-        if self._busy and record.status == "canceled" and never_ran:
+        # An attempt that was handed out may have run before its worker was lost.
+        if self._busy and record.status == "canceled" and never_ran and record.attempt == 0:
             await self._fall_back(f"no worker took it within {self._config.fallback.after:g} s")
             return
         problem = outcome.problem
