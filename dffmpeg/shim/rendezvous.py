@@ -33,7 +33,7 @@ _AGENT = (
 
 
 STARTING = ".starting"
-"""Behind the socket's name: a file as old as the last start of an agent. One of the future: none is wanted."""
+"""Behind the socket's name: as old as the last start of an agent; of the future where none is wanted."""
 _PATIENCE = 10.0
 """Seconds that an agent may take to start."""
 
