@@ -106,7 +106,7 @@ def find_agent(call: Call) -> socket | None:
         if engine is None:
             engine = rendezvous.connect(os.path.join(os.path.dirname(path), rendezvous.ACTIVATED))
         if engine is None:
-            rendezvous.start_agent(call.config)
+            rendezvous.start_agent(call.config, path)
     except (OSError, rendezvous.Unsafe):
         # Without an agent everything works too; what is wrong with the configuration is said there.
         return None

@@ -32,6 +32,12 @@ _AGENT = (
 )
 
 
+STARTING = ".starting"
+"""Behind the socket's name: as old as the last start of an agent; of the future where none is wanted."""
+_PATIENCE = 10.0
+"""Seconds that an agent may take to start."""
+
+
 class Unsafe(Exception):
     """The place where sockets should be is not ours alone."""
 
@@ -111,12 +117,17 @@ def peer(connection: _socket.socket) -> int:
     return int(_CREDENTIALS.unpack(option)[1])
 
 
-def start_agent(config: str) -> None:
-    """Start an agent for the calls to come; nobody waits for it.
+def start_agent(config: str, path: str) -> None:
+    """Start an agent for the calls to come, unless another call just did; nobody waits for it.
+
+    Args:
+        path: where it is going to listen.
 
     Raises:
         OSError: no process can be started.
     """
+    if not _our_turn(path + STARTING):
+        return
     environment = {name: os.environb[name] for name in _PASSED_ON if name in os.environb}
     arguments = [sys.executable, "-I", "-c", _AGENT, PACKAGE_PARENT, config]
     null = [(os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in (0, 1, 2)]
@@ -129,3 +140,16 @@ def start_agent(config: str) -> None:
         setsid=True,
         setsigdef=[1, 2, 3, 13, 15, 25],
     )
+
+
+def _our_turn(marker: str) -> bool:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        os.close(os.open(marker, flags | os.O_EXCL, 0o600))
+    except FileExistsError:
+        import time
+
+        if time.time() - os.stat(marker).st_mtime < _PATIENCE:
+            return False
+        os.utime(marker)
+    return True

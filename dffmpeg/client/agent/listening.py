@@ -51,6 +51,7 @@ def listening(config: Path) -> Iterator[socket.socket]:
             listener.listen(BACKLOG)
             # From its first moment on whoever finds it is answered.
             os.rename(temporary, path)
+            Path(path + rendezvous.STARTING).unlink(missing_ok=True)
             try:
                 yield listener
             finally:

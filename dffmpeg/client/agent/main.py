@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -54,12 +55,22 @@ def started_by_shim() -> None:
         config = parse(ClientConfig, read(file), file)
         if config.agent:
             run_agent(config, file, config.agent_idle)
+        else:
+            _not_wanted(file)
     except AlreadyRunning:
         # Several calls at once found none; one of those that they started is enough.
         return
     except DffmpegError as error:
         # Whoever called is told by its own client.
         logging.getLogger("dffmpeg.agent").error("%s", error)
+
+
+def _not_wanted(file: Path) -> None:
+    """Tell shims not to start one again for this configuration, which they do not read."""
+    with contextlib.suppress(rendezvous.Unsafe, OSError):
+        marker = rendezvous.socket_path(str(file)) + rendezvous.STARTING
+        never = time.time() + 10 * 365 * 86400
+        os.utime(marker, (never, never))
 
 
 def _log_to_file() -> None:
