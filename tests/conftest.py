@@ -1,5 +1,6 @@
 """For every test."""
 
+import os
 import signal
 
 # What starts the tests may have signals ignored (nohup, a script's background job), and
@@ -7,3 +8,6 @@ import signal
 for _number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
     signal.signal(_number, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A stand-in would start an agent that outlives its test; those that are about agents say so.
+os.environ["DFFMPEG_NO_AGENT"] = "1"

@@ -109,11 +109,12 @@ class AttemptInputs:
         line.relay.release(line.written)
         return news
 
-    def acks(self, heard: Mapping[int, Reached]) -> list[Frame]:
+    def acks(self, heard: Mapping[int, Reached], *, told: bool = True) -> list[Frame]:
         """What the owner is told: an acknowledgement of each input of which there is news.
 
         Args:
             heard: by number, what it was told in this attempt already.
+            told: whether this reaches it for certain, so that what it missed need not be said again.
         """
         if not self._known:
             return []
@@ -130,7 +131,7 @@ class AttemptInputs:
                         resend=line.missed,
                     )
                 )
-                line.missed = False
+                line.missed = line.missed and not told
         return found
 
     def frames(self, sent: Mapping[int, Reached]) -> list[Frame]:

@@ -243,7 +243,7 @@ class Endpoint:
         elif source is not None and part.kind == wire.PIPE:
             source.reads = True
         elif source is not None and part.attempt == self._attempt:
-            source.acknowledge(part.offset, part.flags)
+            source.acknowledge(part.offset, part.floor, part.flags)
 
     def _handle_end(self, part: Part) -> None:
         if part.kind == wire.NOTE:

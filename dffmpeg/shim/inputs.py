@@ -30,7 +30,7 @@ class Input:
 
     Attributes:
         ended: whether its end was read.
-        acked: how much of it the program has.
+        acked: how much of it the program was given.
     """
 
     def __init__(self, number: int, *, reads: bool) -> None:
@@ -50,9 +50,15 @@ class Input:
         return self._base + len(self._kept)
 
     @property
+    def _window(self) -> int:
+        """How far we read ahead of the program: no further than a pipe would hold before it takes more, so
+        that a writer whose program ends early hears of it as it would locally."""
+        return min(WINDOW, max(CHUNK, self.acked))
+
+    @property
     def wants(self) -> bool:
         """Whether it should be read now."""
-        return self.reads and not self.ended and self.end - self.acked < WINDOW
+        return self.reads and not self.ended and self.end - self.acked < self._window
 
     def read(self) -> None:
         """Read what is there; poll(2) said that there is something, or the end."""
@@ -88,14 +94,14 @@ class Input:
         """The connection was made anew: nothing is sent until it is known where to go on."""
         self._uncertain = True
 
-    def acknowledge(self, offset: int, flags: int) -> None:
-        """The program has everything before `offset`."""
+    def acknowledge(self, offset: int, floor: int, flags: int) -> None:
+        """The coordinator has what is before `offset`, and the program was given what is before `floor`."""
         offset = min(max(offset, self._base), self.end)
         if self._uncertain or flags & wire.RESEND:
             self._sent = offset
             self._end_sent = bool(flags & wire.EOF)
             self._uncertain = False
-        self.acked = max(self.acked, offset)
+        self.acked = max(self.acked, min(floor, self.end))
         if self._base or self.end > KEPT:
             self._forget()
 
@@ -103,9 +109,10 @@ class Input:
         """What is to be sent now."""
         if self._uncertain:
             return
-        while self._sent < self.end or (self.ended and not self._end_sent):
+        limit = min(self.end, self.acked + WINDOW)
+        while self._sent < limit or (self.ended and self._sent == self.end and not self._end_sent):
             start = self._sent - self._base
-            payload = bytes(self._kept[start : start + CHUNK])
+            payload = bytes(self._kept[start : start + min(CHUNK, limit - self._sent)])
             offset, self._sent = self._sent, self._sent + len(payload)
             last = self.ended and self._sent == self.end
             self._end_sent = self._end_sent or last

@@ -85,7 +85,7 @@ class Part:
         last: whether the frame ends with this part; flags are about its end.
     """
 
-    __slots__ = ("attempt", "descriptor", "flags", "kind", "last", "offset", "payload")
+    __slots__ = ("attempt", "descriptor", "flags", "floor", "kind", "last", "offset", "payload")
 
     def __init__(
         self,
@@ -94,6 +94,7 @@ class Part:
         descriptor: int,
         attempt: int,
         offset: int,
+        floor: int,
         payload: memoryview,
         last: bool,
     ) -> None:
@@ -102,6 +103,7 @@ class Part:
         self.descriptor = descriptor
         self.attempt = attempt
         self.offset = offset
+        self.floor = floor
         self.payload = payload
         self.last = last
 
@@ -161,4 +163,4 @@ class Reader:
                 rest = (kind, flags, descriptor, attempt, offset + here, floor, length - here)
                 self._header = None if last else rest
                 with view[begin : begin + here] as payload:
-                    yield Part(kind, flags, descriptor, attempt, offset, payload, last)
+                    yield Part(kind, flags, descriptor, attempt, offset, floor, payload, last)

@@ -121,7 +121,13 @@ async def test_input_that_leaves_a_gap_or_the_window(coordinator: Coordinator, w
     assert acks(beyond)[0] == (len(full), 0, False, True)
     # What belongs to another attempt is passed over.
     old = await operations.input(ALICE, job_id, [piece(0, 0, full, attempt=2)])
-    assert acks(old)[0] == (len(full), 0, False, False)
+    assert acks(old)[0] == (len(full), 0, False, True)
+    # Until the owner was told where it follows, it is told that it has to go back.
+    cursor = Position(attempt=1, status="running")
+    heard = {0: (0, False), CONTROL: (0, False)}
+    for missed in (True, False):
+        told = acks(await operations.follow(ALICE, job_id, cursor, Ear(7, heard))).get(0)
+        assert told == ((len(full), 0, False, True) if missed else None)
 
 
 async def test_inputs_that_a_job_does_not_have(coordinator: Coordinator, worker: FakeWorker) -> None:

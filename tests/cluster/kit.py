@@ -8,10 +8,14 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
+
+import msgspec
 
 from dffmpeg.client.api import Client
 from dffmpeg.configuration import load
@@ -33,6 +37,8 @@ class Cluster:
         self.data = folder / "data"
         self._command = [sys.executable, "-m", "dffmpeg", "standalone", "--data", str(self.data)]
         self._command += ["--path", f"Media={folder}", *arguments]
+        # A socket's path is short, and a test's folder is not.
+        self._runtime = tempfile.TemporaryDirectory(prefix="dffmpeg-")
         self._stack = ExitStack()
         self._own: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -44,6 +50,7 @@ class Cluster:
             text=True,
             start_new_session=True,
         )
+        self._stack.callback(self._runtime.cleanup)
         self._stack.callback(self._end)
         line = read_line(self.process.stdout)
         if not line.startswith("dffmpeg is ready"):
@@ -96,9 +103,36 @@ class Cluster:
                 self.state["processes"][name]["argv"], stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """For stand-ins that find this cluster's agent: without one they would start one of their own."""
+        assert "agent" in self._own
+        inherited = {name: value for name, value in os.environ.items() if name != "DFFMPEG_NO_AGENT"}
+        return {**inherited, "XDG_RUNTIME_DIR": self._runtime.name}
+
+    def start_agent(self) -> None:
+        """Have an agent, which is killed at the end like everything else; returns when it answers."""
+        command = [
+            sys.executable,
+            "-m",
+            "dffmpeg.client",
+            "agent",
+            "--config",
+            str(self.data / "client.toml"),
+        ]
+        environment = {**os.environ, "XDG_RUNTIME_DIR": self._runtime.name}
+        self._own["agent"] = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+        socket = Path(self._runtime.name, "dffmpeg")
+        give_up = time.monotonic() + GUARD
+        while not any(socket.glob("*.sock")):
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
+
     def client(self, name: str = "client") -> Client:
         """`client`, or `admin`."""
-        return Client(load(ClientConfig, "client", self.data / f"{name}.toml"))
+        config = load(ClientConfig, "client", self.data / f"{name}.toml")
+        # What tests call from wherever they run has words for arguments, not paths.
+        return Client(msgspec.structs.replace(config, unmapped_paths="ignore"))
 
     def run(self, *arguments: str | bytes, program: str = "ffmpeg") -> subprocess.CompletedProcess[bytes]:
         """Call the stand-in."""

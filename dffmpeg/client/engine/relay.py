@@ -75,7 +75,7 @@ class Relay:
         while position < len(view):
             if len(view) - position < wire.HEADER_BYTES:
                 raise BadInput("a frame is cut short")
-            kind, flags, descriptor, attempt, offset, _, length = wire.HEADER.unpack_from(view, position)
+            kind, flags, descriptor, attempt, offset, floor, length = wire.HEADER.unpack_from(view, position)
             end = position + wire.HEADER_BYTES + length
             if end > len(view):
                 raise BadInput("a frame is cut short")
@@ -87,7 +87,7 @@ class Relay:
                 await self._forward(view[begin:position])
                 begin = end
                 if attempt == self._attempt:
-                    self._control.acknowledge(offset, flags)
+                    self._control.acknowledge(offset, floor, flags)
                     self._wake()
             elif kind != wire.ACK:
                 number = descriptor if kind == wire.OUTPUT else kind
