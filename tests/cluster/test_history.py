@@ -15,9 +15,8 @@ import pytest
 import trio
 
 from dffmpeg.client.api import Client
-from dffmpeg.client.events import Output
+from dffmpeg.client.events import STDOUT, Output
 from dffmpeg.errors import Unreachable
-from dffmpeg.wire.frames import Kind
 from dffmpeg.wire.jobs import JobRecord
 from tests.cluster.kit import GUARD, Cluster, program
 
@@ -147,7 +146,7 @@ async def follow(client: Client, job_id: str, owner: bool) -> bytes:
     with trio.fail_after(GUARD):
         async with client.follow(job_id, owner=owner) as events:
             async for event in events:
-                if isinstance(event, Output) and event.stream is Kind.STDOUT:
+                if isinstance(event, Output) and event.stream == STDOUT:
                     received += event.data
     return bytes(received)
 
