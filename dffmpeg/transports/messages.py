@@ -1,16 +1,17 @@
-"""Large WebSocket messages without the cost of masking and copying them: both ends of it.
+"""Large WebSocket messages without the cost of putting them together, and masked by machine code: both ends.
 
 A client's frames are masked, RFC 6455 section 5.3, which in Python costs more than all the rest of sending
-and receiving them. A key of zeros is a key as well, and leaves the bytes as they are. What is lost is the
-protection of proxies from browsers that run a stranger's code; no browser sends these.
+and receiving them; the `websockets` package does it in C. See docs/decisions/websocket-masking.md.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Sequence
 
 import trio
+from websockets.speedups import apply_mask
 from wsproto import frame_protocol
 
 _BINARY = 0x82
@@ -18,7 +19,28 @@ _BINARY = 0x82
 
 _MASKED = 0x80
 _SHORT, _MEDIUM, _LONG = 125, 126, 127
-_KEY = bytes(4)
+
+
+class Masker(frame_protocol.XorMaskerSimple):
+    """As the library's, in C: masks the pieces of one frame, and so unmasks them too.
+
+    Args:
+        masking_key: 4 bytes.
+    """
+
+    def __init__(self, masking_key: bytearray | bytes) -> None:
+        super().__init__(masking_key)
+        self._key = bytes(masking_key)
+
+    def process(self, data: bytes | bytearray) -> bytearray:
+        turn = len(data) % 4
+        key, self._key = self._key, self._key[turn:] + self._key[:turn]
+        return bytearray(apply_mask(data, key))
+
+
+def mask_in_c() -> None:
+    """Have the WebSocket library of this process use our masker. It has no other way to be told."""
+    frame_protocol.XorMaskerSimple = Masker  # type: ignore[misc]
 
 
 class SharedStream(trio.abc.Stream):
@@ -51,12 +73,15 @@ class SharedStream(trio.abc.Stream):
         Raises:
             trio.BrokenResourceError, trio.ClosedResourceError: the connection is gone.
         """
-        header = frame_header(sum(map(len, parts)), masked=True)
+        key = os.urandom(4)
+        header = frame_header(sum(map(len, parts)), key)
+        masker = Masker(key)
         async with self._sending:
             # To be cancelled in the middle would leave half a frame, and the connection of no use.
             with trio.CancelScope(shield=True):
-                for part in joined((header, *parts)):
-                    await self._stream.send_all(part)
+                await self._stream.send_all(header)
+                for part in joined(parts):
+                    await self._stream.send_all(masker.process(part))
 
 
 def joined(parts: Sequence[bytes], small: int = 16 * 1024) -> list[bytes]:
@@ -72,31 +97,15 @@ def joined(parts: Sequence[bytes], small: int = 16 * 1024) -> list[bytes]:
     return [*found, b"".join(batch)] if batch else found
 
 
-def frame_header(length: int, *, masked: bool) -> bytes:
+def frame_header(length: int, key: bytes = b"") -> bytes:
     """What stands in front of a message of so many bytes, RFC 6455, section 5.2.
 
     Args:
-        masked: a client sends it; the key leaves the bytes as they are.
+        key: that masks it, where a client sends it.
     """
-    mask, key = (_MASKED, _KEY) if masked else (0, b"")
+    mask = _MASKED if key else 0
     if length <= _SHORT:
         return struct.pack("!BB", _BINARY, mask | length) + key
     if length <= 0xFFFF:
         return struct.pack("!BBH", _BINARY, mask | _MEDIUM, length) + key
     return struct.pack("!BBQ", _BINARY, mask | _LONG, length) + key
-
-
-class _Masker(frame_protocol.XorMaskerSimple):
-    """As the library's, which takes the same time for a key that changes nothing."""
-
-    def __init__(self, masking_key: bytearray | bytes) -> None:
-        super().__init__(masking_key)
-        self._changes = any(masking_key)
-
-    def process(self, data: bytearray) -> bytearray:
-        return super().process(data) if self._changes else data
-
-
-def take_unmasked() -> None:
-    """Have the WebSocket library of this process leave alone what a key of zeros does not change."""
-    frame_protocol.XorMaskerSimple = _Masker  # type: ignore[misc]

@@ -23,7 +23,7 @@ from hypercorn.typing import ConnectionState
 from dffmpeg.actors import Actor
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import ConfigurationError
-from dffmpeg.transports.messages import take_unmasked
+from dffmpeg.transports.messages import mask_in_c
 from dffmpeg.web.app import WebApp
 from dffmpeg.web.connections import ABORT_KEY, SEND_KEY
 from dffmpeg.web.stream import BoundedStream
@@ -81,7 +81,7 @@ class WebServer(Actor[None]):
         self._limit = config.limits.live_jobs + config.limits.workers + SPARE_CONNECTIONS
         self._open: set[_Connection] = set()
         self._drained = trio.Event()
-        take_unmasked()
+        mask_in_c()
         self._hypercorn = _hypercorn_config(max(config.limits.body, SPARE_MESSAGE))
         self._worker = WorkerContext(None)
         # The application asks for no lifespan events, and Hypercorn's wrapper only changes the call.

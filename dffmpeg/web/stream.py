@@ -49,7 +49,7 @@ class BoundedStream:
         Raises:
             trio.BrokenResourceError, trio.ClosedResourceError: the client is gone, or does not read.
         """
-        header = messages.frame_header(sum(map(len, parts)), masked=False)
+        header = messages.frame_header(sum(map(len, parts)))
         async with self._sending:
             # Half a frame would make the connection useless, also for saying why it is closed.
             with trio.CancelScope(shield=True):
