@@ -36,6 +36,9 @@ _CANCELED_OUTPUT_SECONDS = 10.0
 
 _MAX_RESENDS = 10
 
+_SIGNAL_SECONDS = 0.1
+"""How long the program may take for a signal before the same one is sent again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Escalate:
@@ -155,6 +158,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         match record:
             case Signal(number):
                 logger.debug("job %s: signal %d from its caller", self._attempt.job_id, number)
+                await process.taken(number, _SIGNAL_SECONDS)
                 process.pass_on(number)
             case Closed(descriptor):
                 await process.close_output(descriptor)

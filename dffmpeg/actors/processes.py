@@ -32,6 +32,9 @@ _KILL_SECONDS = 5.0
 _TOOL_FAILURES = (1, 125, 126, 127)
 """With what setpriv, nsenter and env end when they did not become the next program."""
 
+_PENDING_SECONDS = 0.001
+"""Between two looks at a signal that was sent and not yet delivered."""
+
 _GROUP_SIGNALS = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT)
 
 
@@ -80,6 +83,15 @@ class RunningProcess:
         if self._exit is None:
             kill_group(self.pid, number)
 
+    async def taken(self, number: int, patience: float) -> None:
+        """Wait until the program has taken a signal that was sent before, `patience` seconds at most.
+
+        Of several that wait the kernel keeps one, signal(7), and a program may count them, as ffmpeg does.
+        """
+        with trio.move_on_after(patience):
+            while _is_pending(self.pid, number):  # noqa: ASYNC110 - nobody tells
+                await trio.sleep(_PENDING_SECONDS)
+
     def pass_on(self, number: int) -> None:
         """Do to the program what its caller was sent.
 
@@ -120,6 +132,16 @@ class RunningProcess:
         self._exit = Exit(signal=-code) if code < 0 else Exit(code=code)
         os.close(self.pidfd)
         self.exited.set()
+
+
+def _is_pending(pid: int, number: int) -> bool:
+    """Whether a signal waits to be delivered to a process, proc(5)."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            sets = [int(line.split()[1], 16) for line in file if line.startswith((b"SigPnd", b"ShdPnd"))]
+    except OSError:
+        return False
+    return any(pending >> (number - 1) & 1 for pending in sets)
 
 
 def _name(pid: int) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -133,6 +134,27 @@ async def test_signals_of_the_caller() -> None:
         report = await running.report()
     # What the program does on a signal is its own affair: this was no cancelation.
     assert (report.status, report.exit_code, report.signal) == ("failed", 7, None)
+
+
+COUNTING = """
+import os, signal
+reader, writer = os.pipe2(os.O_NONBLOCK)
+signal.set_wakeup_fd(writer)
+signal.signal(signal.SIGINT, lambda *_: None)
+os.set_blocking(reader, True)
+print("ready", flush=True)
+for _ in range(20):
+    os.read(reader, 1)
+"""
+"""Ends when so many signals were delivered; those that the kernel merged never are."""
+
+
+async def test_signals_in_quick_succession_are_all_delivered() -> None:
+    command = Command(os.fsencode(sys.executable), (b"-c", COUNTING.encode()))
+    async with attempt(command) as running:
+        await read_until(running.process, b"ready\n")
+        await running.control(*[control.Signal(signal.SIGINT)] * 20)
+        assert (await running.report()).exit_code == 0
 
 
 async def test_an_output_that_the_caller_closed() -> None:
