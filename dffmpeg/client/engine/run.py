@@ -27,6 +27,8 @@ from dffmpeg.wire.jobs import JobRecord, StatusReply, SubmitRequest
 
 SUBMIT_GRACE = 1.0
 """Seconds in which the answer to a submission that is not wanted any more may come, to cancel the job."""
+LEAVE_SECONDS = 30.0
+"""How long the end of a job without a shim is waited for; by then its coordinator has noticed by itself."""
 _RETRY = Backoff(minimum=0.2, maximum=3.0, jitter=0.5)
 
 
@@ -72,6 +74,7 @@ class Run:
                 nursery.start_soon(self._caller.watch_stops)
                 nursery.start_soon(self._pass_notes)
                 nursery.start_soon(self._cancel_when_unwanted)
+                nursery.start_soon(self._leave_in_time, nursery.cancel_scope)
                 await self._announce_files()
                 try:
                     await self._job()
@@ -83,6 +86,12 @@ class Run:
                 # The shim still writes; nothing is to be done until it has left.
                 await self._caller.gone.wait()
                 nursery.cancel_scope.cancel()
+
+    async def _leave_in_time(self, everything: trio.CancelScope) -> None:
+        """A coordinator that cannot be reached must not keep us for a caller that is no more."""
+        await self._caller.gone.wait()
+        await trio.sleep(LEAVE_SECONDS)
+        everything.cancel()
 
     async def _announce_files(self) -> None:
         request = self._request()
