@@ -35,7 +35,7 @@ MAX_GAPS = 5
 """Times in a row that the same bytes may be missing before they are taken for lost."""
 MAX_BROKEN = 3
 """Connections in a row that may break before one has worked, until polling is tried instead."""
-RECONNECT = Backoff(minimum=0.1, maximum=5.0, jitter=0.5)
+RECONNECT = Backoff(minimum=0.1, maximum=2.0, jitter=0.5)
 WEBSOCKET, POLLING = "websocket", "http_polling"
 
 

@@ -25,7 +25,7 @@ class ClientConfig(Connection, frozen=True):
     """What to do about a path that is there for the caller, and that no mapping covers."""
     transports: list[str] = field(default_factory=lambda: ["websocket", "http_polling"])
     """Ways to follow a job, in order of preference."""
-    heartbeat_interval: Seconds = 5.0
+    heartbeat_interval: Seconds = 2.0
     pending_timeout: Seconds | None = None
     """Give a job up that no worker took for so long; none: it waits."""
     connect_timeout: Seconds = 60.0

@@ -49,7 +49,7 @@ class Leases(Section, frozen=True):
     """The same, once its downlink's connection was closed at its end."""
     client_disconnect: Seconds = 4.0
     """A monitored job is killed so long after its client closed its connection."""
-    client_factor: Annotated[float, msgspec.Meta(ge=1.5, le=100)] = 6.0
+    client_factor: Annotated[float, msgspec.Meta(ge=1.5, le=100)] = 4.0
     """A monitored job is canceled after so many heartbeat intervals without its client."""
 
 
