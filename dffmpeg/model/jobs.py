@@ -79,6 +79,7 @@ class Job:
         excluded_worker: the worker that just lost it: another one goes first.
         priority: from -100 to 100; a higher one goes first.
         predecessors: jobs that have to complete before it may start.
+        blocked: how many of those have not completed yet.
         idempotency_key: of the requester's making: a second submission with it is the same job.
         losses: attempts that were lost through no fault of the command, or failed and are tried again:
             what counts against `max_attempts`.
@@ -121,6 +122,7 @@ class Job:
     needs: Needs = field(default_factory=Needs)
     rules: Rules = field(default_factory=Rules)
     predecessors: tuple[str, ...] = ()
+    blocked: int = 0
     idempotency_key: str | None = None
     losses: int = 0
     ended_at: float | None = None

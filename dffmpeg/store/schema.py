@@ -76,6 +76,7 @@ jobs = sa.Table(
     sa.Column("needs", Json(Needs), nullable=False),
     sa.Column("rules", Json(Rules), nullable=False),
     sa.Column("predecessors", NAMES, nullable=False),
+    sa.Column("blocked", sa.Integer, nullable=False),
     sa.Column("idempotency_key", ID),
     sa.Column("losses", sa.Integer, nullable=False),
     sa.Column("ended_at", sa.Double),

@@ -205,6 +205,7 @@ _AS_THEY_ARE = (
     "needs",
     "rules",
     "predecessors",
+    "blocked",
     "idempotency_key",
     "losses",
     "ended_at",

@@ -18,6 +18,7 @@ _JOBS: _Columns = (
     ("needs", sa.Text(), "'{}'"),
     ("rules", sa.Text(), "'{}'"),
     ("predecessors", sa.Text(), "'[]'"),
+    ("blocked", sa.Integer(), "0"),
     ("idempotency_key", ID, None),
     ("losses", sa.Integer(), "0"),
     ("ended_at", sa.Double(), None),
