@@ -19,6 +19,8 @@ from dffmpeg.store.errors import Duplicate, SchemaMismatch, StoreError, StoreUna
 from dffmpeg.store.identities import IdentityRepository
 from dffmpeg.store.jobs import JobRepository
 from dffmpeg.store.messages import MessageRepository
+from dffmpeg.store.settings import SettingsRepository
+from dffmpeg.store.settings.sqlalchemy import SqlAlchemySettingsRepository
 from dffmpeg.store.streams import StreamRepository, StreamSlice
 from dffmpeg.store.workers import WorkerRepository
 
@@ -49,6 +51,7 @@ class Store:
     workers: WorkerRepository
     messages: MessageRepository
     streams: StreamRepository
+    settings: SettingsRepository
 
 
 @asynccontextmanager
@@ -71,6 +74,9 @@ async def open_store(settings: StoreSettings) -> AsyncIterator[Store]:
             if key not in databases:
                 databases[key] = await stack.enter_async_context(kind.database_kind.open(options).opened())
             made[name] = kind(databases[key], keys) if name == "auth" else kind(databases[key])
+            if name == "jobs":
+                # What is about the jobs as a whole stands where they do.
+                made["settings"] = SqlAlchemySettingsRepository(databases[key])
         yield Store(identities=made.pop("auth"), **made)
 
 
@@ -91,6 +97,7 @@ __all__ = [
     "JobRepository",
     "MessageRepository",
     "SchemaMismatch",
+    "SettingsRepository",
     "Store",
     "StoreError",
     "StoreSettings",
