@@ -18,6 +18,7 @@ from dffmpeg.transports.bell import Bell
 from dffmpeg.wire.records import downlink_message, job_status
 
 if TYPE_CHECKING:
+    from dffmpeg.actors.backlog import Backlog
     from dffmpeg.actors.directory import Directory
     from dffmpeg.actors.janitor import Sweep
     from dffmpeg.actors.job_messages import JobMessage
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from dffmpeg.actors.worker import WorkerMessage
     from dffmpeg.configuration.coordinator import CoordinatorConfig
     from dffmpeg.model.jobs import Job
-    from dffmpeg.transports.downlink import Downlinks
+    from dffmpeg.model.scheduling.entries import Entry
+    from dffmpeg.transports.downlink import Downlink, Downlinks
 
 
 class OpenStore:
@@ -77,6 +79,7 @@ class Services:
     workers: Directory[WorkerMessage]
     scheduler: ActorRef[Wake]
     janitor: ActorRef[Sweep]
+    backlog: Backlog
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
 
@@ -88,13 +91,26 @@ class Services:
     async def announce(self, job: Job) -> None:
         """Tell whoever waits for the job that its state has changed."""
         self.changed.ring(job.job_id)
-        downlink = self.downlinks.get(job.transport)
-        # Where there are connections, a follower has one of its own and asks for itself.
-        if downlink is None or downlink.connected(job.requester_id) is not None:
-            return
-        await downlink.send(
-            downlink_message(job.requester_id, "job_status", job_status(job), time.time(), job_id=job.job_id)
-        )
+        downlink = self._told_by_message(job.transport, job.requester_id)
+        if downlink is not None:
+            status = job_status(job)
+            await downlink.send(
+                downlink_message(job.requester_id, "job_status", status, time.time(), job_id=job.job_id)
+            )
+
+    async def announce_entry(self, entry: Entry) -> None:
+        """`announce` for a job of which only its entry is at hand."""
+        self.changed.ring(entry.job_id)
+        if self._told_by_message(entry.transport, entry.requester_id) is not None:
+            job = await self.store.jobs.get(entry.job_id)
+            if job is not None:
+                await self.announce(job)
+
+    def _told_by_message(self, transport: str | None, requester_id: str) -> Downlink | None:
+        """How a requester is told; None where there are connections: a follower has one of its own and
+        asks for itself."""
+        downlink = self.downlinks.get(transport)
+        return None if downlink is None or downlink.connected(requester_id) is not None else downlink
 
     def wake_scheduler(self) -> None:
         """A job or a slot may be there. Its mailbox holds one such message: more would say the same."""

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import field
 
 from dffmpeg.configuration.common import Count, LogLevel, Port, Seconds, Section, Size, Window
+from dffmpeg.configuration.scheduling import Scheduling
 
 
 class Repository(Section, frozen=True):
@@ -104,5 +105,6 @@ class CoordinatorConfig(Section, frozen=True):
     streams: Streams = Streams()
     limits: Limits = Limits()
     retries: Retries = Retries()
+    scheduling: Scheduling = Scheduling()
     security: Security = Security()
     debug: Debug = Debug()

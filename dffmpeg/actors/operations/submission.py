@@ -7,7 +7,7 @@ import time
 from ulid import ULID
 
 from dffmpeg.actors.operations.base import Base, require
-from dffmpeg.actors.refusals import Conflict
+from dffmpeg.actors.refusals import Conflict, TooMany
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job, JobState
@@ -34,6 +34,7 @@ class SubmissionOperations(Base):
 
         Raises:
             Conflict: another requester's job has this id.
+            TooMany: as many jobs are in the queue as there may be.
         """
         require(who, Role.CLIENT, Role.ADMIN)
         downlink = self._services.downlinks.choose(request.supported_transports)
@@ -46,8 +47,15 @@ class SubmissionOperations(Base):
         record = job_record(job)
         if len(codec.encode(record)) > MAX_RECORD:
             raise BadInput(f"arguments: too much altogether: the job's record may have {MAX_RECORD} bytes")
+        store = self._services.store
         try:
-            await self._services.store.jobs.add(job)
+            with self._services.backlog.admitted(store, job):
+                await store.jobs.add(job)
+        except TooMany:
+            # What was taken before is not refused when it is submitted again.
+            if request.job_id is None or await store.jobs.get(request.job_id) is None:
+                raise
+            return await self._submitted_before(who, request.job_id)
         except Duplicate:
             if request.job_id is None:
                 raise
