@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
-
 SMALL = 16 * 1024
 """Bytes up to which chunks are put together: many tiny ones would take many times their size."""
 
