@@ -186,7 +186,7 @@ class Endpoint:
             if descriptor == engine.fileno():
                 self._receive(engine, reader)
             elif descriptor == self._caught.readable:
-                self._handle_signals(engine)
+                self._handle_signals(engine, self._caught.take())
             elif descriptor in outputs:
                 self._write(outputs[descriptor])
             else:
@@ -325,8 +325,8 @@ class Endpoint:
 
     # What the caller does
 
-    def _handle_signals(self, engine: socket) -> None:
-        for number in self._caught.take():
+    def _handle_signals(self, engine: socket, numbers: bytes) -> None:
+        for number in numbers:
             if number == signals.WINCH:
                 if self._call.terminal is not None:
                     self._record(SIZE, 0, *self._call.terminal.size())
@@ -373,8 +373,14 @@ class Endpoint:
         if self._call.terminal is not None:
             self._call.terminal.close()
         self._caught.stop_ourselves(number)
-        if self._status in RUNNING and self._call.terminal is not None:
-            self._call.terminal.open()
+        numbers = self._caught.take()
+        if self._status in RUNNING:
+            if signals.CONT not in numbers:
+                # We did not stop: in a group without a parent in its session the kernel lets nobody.
+                self._record(SIGNAL, signals.CONT)
+            if self._call.terminal is not None:
+                self._call.terminal.open()
+        self._handle_signals(engine, numbers)
 
     # The end
 
