@@ -159,6 +159,14 @@ class WorkerActor(Actor[WorkerMessage]):
             draining=request.status == "draining",
             last_seen=now,
             registered_at=before.registered_at if active and before else now,
+            labels=tuple(request.labels),
+            resources=request.resources,
+            weight=request.weight,
+            abilities=request.abilities,
+            benchmark=request.benchmark,
+            substitutions=request.substitutions,
+            hours=request.hours,
+            mounts=request.mounts,
         )
 
     async def _ask_for_token(self) -> None:

@@ -13,6 +13,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from dffmpeg.model.needs import Needs
+from dffmpeg.model.progress import Progress
+from dffmpeg.model.rules import Rules
+
 
 class JobState(StrEnum):
     PENDING = "pending"
@@ -71,8 +75,18 @@ class Job:
         signal: the signal that the process died of, if it did.
         reason: why the job failed or was canceled where that was not the process's doing.
         monitor: its client is attached; when the client has gone the job is canceled.
-        not_before: when it may be tried again.
+        not_before: when it may be tried, or tried again.
         excluded_worker: the worker that just lost it: another one goes first.
+        priority: from -100 to 100; a higher one goes first.
+        predecessors: jobs that have to complete before it may start.
+        blocked: how many of those have not completed yet.
+        idempotency_key: of the requester's making: a second submission with it is the same job.
+        losses: attempts that were lost through no fault of the command, or failed and are tried again:
+            what counts against `max_attempts`.
+        ended_at: when it came to its end.
+        size: how much work it is, in pixels of input; None where nobody knows.
+        resources: slots by resource that the current attempt takes on its worker, besides one of its own.
+        hindrance: why no known worker could ever run it.
     """
 
     job_id: str
@@ -102,11 +116,30 @@ class Job:
     client_last_seen: float | None = None
     excluded_worker: str | None = None
     launch: bytes | None = None
+    name: str | None = None
+    labels: tuple[str, ...] = ()
+    priority: int = 0
+    needs: Needs = field(default_factory=Needs)
+    rules: Rules = field(default_factory=Rules)
+    predecessors: tuple[str, ...] = ()
+    blocked: int = 0
+    idempotency_key: str | None = None
+    losses: int = 0
+    ended_at: float | None = None
+    size: float | None = None
+    resources: Mapping[str, int] = field(default_factory=dict)
+    hindrance: str | None = None
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One assignment of a job to a worker, and what came of it."""
+    """One assignment of a job to a worker, and what came of it.
+
+    Attributes:
+        stderr_end: the last bytes that it wrote there.
+        substitutions: encoders and such that the worker's own stood in for.
+    """
 
     job_id: str
     attempt: int
@@ -118,6 +151,8 @@ class Attempt:
     exit_code: int | None = None
     signal: int | None = None
     reason: str | None = None
+    stderr_end: bytes | None = None
+    substitutions: Mapping[str, str] = field(default_factory=dict)
 
 
 class TransitionError(Exception):
@@ -132,7 +167,7 @@ class Transition:
         sources: the states of which the row must be in one.
         fence_attempt, fence_worker: what the row's attempt and worker must equal; None for no matter.
         now: when, Unix seconds.
-        changes: the job's columns that take new values, besides `state` and `last_update`.
+        changes: the job's columns that take new values, besides `state`, `last_update` and `ended_at`.
         opens: the attempt that begins with it.
         starts: the attempt's process begins.
         closes: the outcome of the attempt that ends with it.
@@ -156,9 +191,15 @@ class Transition:
                 f"job {self.job_id}: no way from {', '.join(wrong) or 'nowhere'} to {self.target}"
             )
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """All of the job's columns that take new values."""
+        ended = {"ended_at": self.now} if self.target in TERMINAL else {}
+        return {"state": self.target, "last_update": self.now, **ended, **self.changes}
+
     def made(self, job: Job) -> Job:
         """The row once the change was made to it."""
-        return replace(job, state=self.target, last_update=self.now, **self.changes)
+        return replace(job, **self.columns)
 
 
 @dataclass(frozen=True, slots=True)

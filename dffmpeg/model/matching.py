@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dffmpeg.model.jobs import Job
+from dffmpeg.model.suitability import obstacles
 from dffmpeg.model.workers import Worker, WorkerState
 
 
@@ -15,11 +16,6 @@ class WorkerSlots:
 
     worker: Worker
     used: int
-
-
-def suits(job: Job, worker: Worker) -> bool:
-    """Whether the worker could run the job at all: it has the program and every path."""
-    return job.binary_name in worker.binaries and set(job.paths) <= set(worker.paths)
 
 
 def match(pending: Sequence[Job], workers: Sequence[WorkerSlots]) -> list[tuple[str, str]]:
@@ -37,7 +33,7 @@ def match(pending: Sequence[Job], workers: Sequence[WorkerSlots]) -> list[tuple[
     for job in pending:
         if not free:
             break
-        suitable = [worker for worker in online if suits(job, worker)]
+        suitable = [worker for worker in online if not obstacles(job, worker)]
         others = [worker for worker in suitable if worker.worker_id != job.excluded_worker]
         open_to_it = [w for w in others or suitable if used[w.worker_id] < w.slots]
         if not open_to_it:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from dffmpeg.model.abilities import Abilities
+
 
 class WorkerState(StrEnum):
     REGISTERING = "registering"
@@ -18,12 +20,30 @@ class WorkerState(StrEnum):
     ERROR = "error"
 
 
+class Hold(StrEnum):
+    """Why a worker that is online gets nothing new: somebody's decision, which outlives its registrations."""
+
+    PAUSED = "paused"
+    DRAINING = "draining"
+    QUARANTINED = "quarantined"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """A worker's row. Times are Unix seconds UTC.
 
     Attributes:
         slots: how many jobs it runs at once.
+        resources: the same, by named resource.
+        labels: what jobs may ask for.
+        weight: how much of the work it should get, compared to others.
+        abilities: by program.
+        benchmark: how fast it encodes, pixels a second; None is unmeasured.
+        substitutions: what it runs in place of what a job asks for.
+        hours: when it takes jobs, such as "mon-fri 22:00-06:00 Europe/Berlin"; None is always.
+        mounts: by name, in what state each is.
+        hold_until: when it may come back by itself, if ever.
+        strikes: how many attempts in a row it lost or failed to start through its own making.
         registration_token: what it has to send back in order to be online; None once it did.
     """
 
@@ -43,3 +63,21 @@ class Worker:
     """It asked to be draining; takes effect once it is verified."""
     last_seen: float
     registered_at: float
+    labels: tuple[str, ...] = ()
+    resources: Mapping[str, int] = field(default_factory=dict)
+    weight: float = 1.0
+    abilities: Mapping[str, Abilities] = field(default_factory=dict)
+    benchmark: float | None = None
+    substitutions: Mapping[str, str] = field(default_factory=dict)
+    hours: str | None = None
+    mounts: Mapping[str, str] = field(default_factory=dict)
+    hold: Hold | None = None
+    hold_reason: str | None = None
+    hold_until: float | None = None
+    strikes: int = 0
+
+    @property
+    def status(self) -> str:
+        """Its state as people see it: a hold is what shows of a worker that is online."""
+        online = self.state is WorkerState.ONLINE
+        return self.hold.value if online and self.hold is not None else self.state.value

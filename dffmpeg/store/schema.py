@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from dffmpeg.model.abilities import Abilities
+from dffmpeg.model.needs import Needs
+from dffmpeg.model.progress import Progress
+from dffmpeg.model.rules import Rules
+from dffmpeg.store.columns import Json
+
 metadata = sa.MetaData()
 
 ID = sa.String(128)
+
+NAMES = Json(tuple[str, ...])
+COUNTS = Json(dict[str, int])
+TEXTS = Json(dict[str, str])
 
 schema_version = sa.Table(
     "schema_version",
@@ -60,10 +70,26 @@ jobs = sa.Table(
     sa.Column("client_last_seen", sa.Double),
     sa.Column("excluded_worker", ID),
     sa.Column("launch", sa.LargeBinary),
+    sa.Column("name", sa.Text),
+    sa.Column("labels", NAMES, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("needs", Json(Needs), nullable=False),
+    sa.Column("rules", Json(Rules), nullable=False),
+    sa.Column("predecessors", NAMES, nullable=False),
+    sa.Column("blocked", sa.Integer, nullable=False),
+    sa.Column("idempotency_key", ID),
+    sa.Column("losses", sa.Integer, nullable=False),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("size", sa.Double),
+    sa.Column("resources", COUNTS, nullable=False),
+    sa.Column("hindrance", sa.Text),
+    sa.Column("progress", Json(Progress)),
     sa.Index("jobs_by_state", "state", "created_at", "job_id"),
     sa.Index("jobs_by_worker", "worker_id", "state"),
     sa.Index("jobs_by_requester", "requester_id", "created_at"),
     sa.Index("jobs_by_update", "last_update"),
+    sa.Index("jobs_by_end", "ended_at"),
+    sa.Index("jobs_by_idempotency_key", "requester_id", "idempotency_key", unique=True),
 )
 
 attempts = sa.Table(
@@ -79,6 +105,8 @@ attempts = sa.Table(
     sa.Column("exit_code", sa.BigInteger),
     sa.Column("signal", sa.Integer),
     sa.Column("reason", sa.Text),
+    sa.Column("stderr_end", sa.LargeBinary),
+    sa.Column("substitutions", TEXTS, nullable=False),
 )
 
 workers = sa.Table(
@@ -99,6 +127,18 @@ workers = sa.Table(
     sa.Column("draining", sa.Boolean, nullable=False),
     sa.Column("last_seen", sa.Double, nullable=False),
     sa.Column("registered_at", sa.Double, nullable=False),
+    sa.Column("labels", NAMES, nullable=False),
+    sa.Column("resources", COUNTS, nullable=False),
+    sa.Column("weight", sa.Double, nullable=False),
+    sa.Column("abilities", Json(dict[str, Abilities]), nullable=False),
+    sa.Column("benchmark", sa.Double),
+    sa.Column("substitutions", TEXTS, nullable=False),
+    sa.Column("hours", sa.Text),
+    sa.Column("mounts", TEXTS, nullable=False),
+    sa.Column("hold", sa.String(16)),
+    sa.Column("hold_reason", sa.Text),
+    sa.Column("hold_until", sa.Double),
+    sa.Column("strikes", sa.Integer, nullable=False),
 )
 
 messages = sa.Table(
@@ -131,4 +171,40 @@ stream_chunks = sa.Table(
     # The offset behind the chunk's last byte: finding what holds a position is one look into the index.
     sa.Column("end_offset", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("data", sa.LargeBinary(1 << 24), nullable=False),
+)
+
+settings = sa.Table(
+    "settings",
+    metadata,
+    sa.Column("name", ID, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("changed_at", sa.Double, nullable=False),
+)
+
+janitor_runs = sa.Table(
+    "janitor_runs",
+    metadata,
+    sa.Column("run_id", ID, primary_key=True),
+    sa.Column("action", sa.String(32), nullable=False),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("result", sa.Text),
+    sa.Index("janitor_runs_by_time", "started_at"),
+)
+
+hook_calls = sa.Table(
+    "hook_calls",
+    metadata,
+    sa.Column("call_id", ID, primary_key=True),
+    sa.Column("job_id", ID, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary(1 << 24), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    # When it is tried next; nothing once it was delivered or given up.
+    sa.Column("due_at", sa.Double),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("delivered_at", sa.Double),
+    sa.Column("last_error", sa.Text),
+    sa.Index("hook_calls_by_due", "due_at"),
+    sa.Index("hook_calls_by_job", "job_id", "created_at"),
 )

@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from dffmpeg.model.needs import Needs
+from dffmpeg.model.progress import Progress
+from dffmpeg.model.rules import Rules
 from dffmpeg.wire.bytestring import ByteString
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")]
@@ -18,6 +21,10 @@ ExitCode = Annotated[int, msgspec.Meta(ge=-(1 << 31), lt=1 << 32)]
 
 Signal = Annotated[int, msgspec.Meta(ge=1, le=255)]
 Reason = Annotated[str, msgspec.Meta(max_length=2000)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+JobId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
+Url = Annotated[str, msgspec.Meta(max_length=2000, pattern=r"^https?://")]
 
 
 DescriptorNumber = Annotated[int, msgspec.Meta(ge=0, le=1023)]
@@ -101,6 +108,23 @@ class SubmitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     heartbeat_interval: Seconds | None = None
     pending_timeout: Seconds | None = None
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] | None = None
+    name: Text | None = None
+    labels: Annotated[list[Name], msgspec.Meta(max_length=64)] = []
+    priority: Priority | Name | None = None
+    require: Annotated[list[Text], msgspec.Meta(max_length=64)] = []
+    after: Annotated[list[JobId], msgspec.Meta(max_length=256)] = []
+    idempotency_key: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
+    start_at: Annotated[float, msgspec.Meta(ge=0, le=1e11)] | None = None
+    size: Annotated[float, msgspec.Meta(ge=0, le=1e18)] | None = None
+    assignment_timeout: Seconds | None = None
+    lease: Seconds | None = None
+    run_timeout: Seconds | None = None
+    stall_timeout: Seconds | None = None
+    retry_exit_codes: Annotated[list[ExitCode], msgspec.Meta(max_length=256)] = []
+    retry_stderr: Annotated[list[Text], msgspec.Meta(max_length=16)] = []
+    impossible: Literal["wait", "fail"] = "wait"
+    retention: Seconds | None = None
+    hooks: Annotated[list[Url], msgspec.Meta(max_length=8)] = []
 
 
 class JobRecord(msgspec.Struct, kw_only=True):
@@ -129,6 +153,20 @@ class JobRecord(msgspec.Struct, kw_only=True):
     monitor: bool
     transport: str | None
     transport_metadata: dict[str, Any]
+    name: str | None = None
+    labels: list[str] = []
+    priority: int = 0
+    needs: Needs = Needs()
+    rules: Rules = Rules()
+    after: list[str] = []
+    idempotency_key: str | None = None
+    losses: int = 0
+    not_before: str | None = None
+    ended_at: str | None = None
+    size: float | None = None
+    resources: dict[str, int] = {}
+    hindrance: str | None = None
+    progress: Progress | None = None
 
     @property
     def finished(self) -> bool:

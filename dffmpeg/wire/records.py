@@ -42,6 +42,20 @@ def job_record(job: Job) -> JobRecord:
         monitor=job.monitor,
         transport=job.transport,
         transport_metadata=dict(job.transport_metadata),
+        name=job.name,
+        labels=list(job.labels),
+        priority=job.priority,
+        needs=job.needs,
+        rules=job.rules,
+        after=list(job.predecessors),
+        idempotency_key=job.idempotency_key,
+        losses=job.losses,
+        not_before=_time(job.not_before),
+        ended_at=_time(job.ended_at),
+        size=job.size,
+        resources=dict(job.resources),
+        hindrance=job.hindrance,
+        progress=job.progress,
     )
 
 
@@ -123,7 +137,7 @@ def worker_record(worker: Worker, used_slots: int) -> WorkerRecord:
     """
     return WorkerRecord(
         worker_id=worker.worker_id,
-        status=worker.state.value,
+        status=worker.status,
         capabilities=list(worker.capabilities),
         binaries=list(worker.binaries),
         paths=list(worker.paths),
@@ -133,6 +147,18 @@ def worker_record(worker: Worker, used_slots: int) -> WorkerRecord:
         version=worker.version,
         transport=worker.transport,
         last_seen=times.to_wire(worker.last_seen),
+        labels=list(worker.labels),
+        resources=dict(worker.resources),
+        weight=worker.weight,
+        abilities=dict(worker.abilities),
+        benchmark=worker.benchmark,
+        substitutions=dict(worker.substitutions),
+        hours=worker.hours,
+        mounts=dict(worker.mounts),
+        hold=None if worker.hold is None else worker.hold.value,
+        hold_reason=worker.hold_reason,
+        hold_until=_time(worker.hold_until),
+        strikes=worker.strikes,
     )
 
 

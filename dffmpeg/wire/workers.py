@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from dffmpeg.model.abilities import Abilities
 from dffmpeg.wire.bytestring import ByteString
 from dffmpeg.wire.jobs import Attempt, Launch, Name, Seconds
 
@@ -35,7 +36,8 @@ class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """POST /worker/register; sent again every `registration_interval` seconds, it renews the lease.
 
     `running` is every attempt that the worker holds (accepted or about to be);
-    None from an older worker, which is then not reconciled.
+    None from an older worker, which is then not reconciled. What `labels` and all below it mean stands
+    with `dffmpeg.model.workers.Worker`.
     """
 
     worker_id: Name
@@ -48,6 +50,14 @@ class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     status: Literal["online", "draining"] = "online"
     slots: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1
     running: list[AttemptRef] | None = None
+    labels: Annotated[list[Name], msgspec.Meta(max_length=64)] = []
+    resources: dict[Name, Annotated[int, msgspec.Meta(ge=0, le=10_000)]] = {}
+    weight: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
+    abilities: dict[Name, Abilities] = {}
+    benchmark: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    substitutions: dict[str, str] = {}
+    hours: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    mounts: dict[str, str] = {}
 
 
 class RegisterReply(msgspec.Struct, kw_only=True):
@@ -96,6 +106,18 @@ class WorkerRecord(msgspec.Struct, kw_only=True):
     version: str | None
     transport: str | None
     last_seen: str
+    labels: list[str] = []
+    resources: dict[str, int] = {}
+    weight: float = 1.0
+    abilities: dict[str, Abilities] = {}
+    benchmark: float | None = None
+    substitutions: dict[str, str] = {}
+    hours: str | None = None
+    mounts: dict[str, str] = {}
+    hold: str | None = None
+    hold_reason: str | None = None
+    hold_until: str | None = None
+    strikes: int = 0
 
 
 MessageType = Literal["job_request", "job_status", "job_logs", "verify_registration"]

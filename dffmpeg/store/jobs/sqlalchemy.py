@@ -161,8 +161,7 @@ def _compare_and_set(sources: frozenset[JobState], by_attempt: bool, by_worker: 
 def apply_transition(connection: sa.Connection, transition: Transition) -> bool:
     """`JobRepository.apply`, in a transaction."""
     by_attempt, by_worker = transition.fence_attempt is not None, transition.fence_worker is not None
-    values = {**transition.changes, "state": transition.target.value, "last_update": transition.now}
-    values["the_job"] = transition.job_id
+    values = {**transition.columns, "state": transition.target.value, "the_job": transition.job_id}
     if by_attempt:
         values["the_attempt"] = transition.fence_attempt
     if by_worker:
@@ -185,6 +184,7 @@ def _record_attempt(connection: sa.Connection, transition: Transition) -> None:
                 "attempt": opened.attempt,
                 "worker_id": opened.worker_id,
                 "assigned_at": opened.assigned_at,
+                "substitutions": opened.substitutions,
             },
         )
         return
@@ -197,6 +197,24 @@ def _record_attempt(connection: sa.Connection, transition: Transition) -> None:
     if values:
         values |= {"the_job": transition.job_id, "the_attempt": transition.fence_attempt}
         connection.execute(_RECORD, values)
+
+
+_AS_THEY_ARE = (
+    "name",
+    "labels",
+    "priority",
+    "needs",
+    "rules",
+    "predecessors",
+    "blocked",
+    "idempotency_key",
+    "losses",
+    "ended_at",
+    "size",
+    "resources",
+    "hindrance",
+    "progress",
+)
 
 
 def _to_row(job: Job) -> dict[str, Any]:
@@ -228,6 +246,7 @@ def _to_row(job: Job) -> dict[str, Any]:
         "client_last_seen": job.client_last_seen,
         "excluded_worker": job.excluded_worker,
         "launch": job.launch,
+        **{name: getattr(job, name) for name in _AS_THEY_ARE},
     }
 
 

@@ -13,7 +13,7 @@ class WorkerRepository(ABC):
 
     @abstractmethod
     async def register(self, worker: Worker) -> None:
-        """Store a worker in place of what was known of it."""
+        """Store a worker in place of what was known of it, except for its hold and its strikes."""
 
     @abstractmethod
     async def get(self, worker_id: str) -> Worker | None: ...

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dffmpeg.model.workers import Worker, WorkerState
+from dffmpeg.model.workers import Hold, Worker, WorkerState
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map, load_names
@@ -18,6 +18,9 @@ _w = schema.workers.c
 _RENEW = sa.update(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _GET = sa.select(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _ALL = sa.select(schema.workers).order_by(_w.worker_id)
+_HELD = ("hold", "hold_reason", "hold_until", "strikes")
+"""What a registration does not change: others decided it."""
+
 _NAMES = ("capabilities", "binaries", "paths", "supported_transports")
 
 
@@ -27,9 +30,10 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
 
     async def register(self, worker: Worker) -> None:
         values = _to_row(worker)
+        renewed = {name: value for name, value in values.items() if name not in _HELD}
 
         def operation(connection: sa.Connection) -> None:
-            if connection.execute(_RENEW, {**values, "the_worker": worker.worker_id}).rowcount == 0:
+            if connection.execute(_RENEW, {**renewed, "the_worker": worker.worker_id}).rowcount == 0:
                 connection.execute(sa.insert(schema.workers), values)
 
         await self._database.write(operation)
@@ -77,7 +81,11 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
 def _to_row(worker: Worker) -> dict[str, Any]:
     row = {column.name: getattr(worker, column.name) for column in schema.workers.columns}
     row |= {name: dump(row[name]) for name in _NAMES}
-    return row | {"state": worker.state.value, "transport_metadata": dump(dict(worker.transport_metadata))}
+    return row | {
+        "state": worker.state.value,
+        "hold": None if worker.hold is None else worker.hold.value,
+        "transport_metadata": dump(dict(worker.transport_metadata)),
+    }
 
 
 def _to_worker(row: sa.RowMapping) -> Worker:
@@ -85,4 +93,5 @@ def _to_worker(row: sa.RowMapping) -> Worker:
     values |= {name: load_names(values[name]) for name in _NAMES}
     values["transport_metadata"] = load_map(values["transport_metadata"])
     values["state"] = WorkerState(values["state"])
+    values["hold"] = None if values["hold"] is None else Hold(values["hold"])
     return Worker(**values)

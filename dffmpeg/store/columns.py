@@ -1,0 +1,33 @@
+"""Columns that hold more than a scalar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
+
+
+class Json(TypeDecorator[Any]):
+    """A value of one type as JSON text; NULL is None.
+
+    Args:
+        kind: what the text decodes to: any type that msgspec knows, a dataclass for example.
+    """
+
+    impl = sa.Text
+    cache_ok = True
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.kind = kind
+        self._decoder = msgspec.json.Decoder(kind)
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
+        del dialect
+        return None if value is None else msgspec.json.encode(value).decode("utf-8")
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        del dialect
+        return None if value is None else self._decoder.decode(value)
