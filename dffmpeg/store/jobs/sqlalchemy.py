@@ -94,11 +94,11 @@ ATTEMPT_RESULTS = ("exit_code", "signal", "reason")
 
 class SqlAlchemyJobRepository(JobRepository):
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
     @property
     def journal(self) -> Journal:
-        return self._database.journal
+        return self.database.journal
 
     async def add(self, job: Job) -> None:
         row = _to_row(job)
@@ -107,7 +107,7 @@ class SqlAlchemyJobRepository(JobRepository):
             connection.execute(_ADD, row)
             note(connection, job)
 
-        await self._database.write(operation)
+        await self.database.write(operation)
 
     async def get(self, job_id: str) -> Job | None:
         found = await self._select(_GET, {"the_job": job_id})
@@ -157,17 +157,17 @@ class SqlAlchemyJobRepository(JobRepository):
     async def _entries(
         self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
     ) -> builtins.list[Entry]:
-        return await self._database.read(
+        return await self.database.read(
             lambda c: [_to_entry(row) for row in c.execute(query, parameters).mappings()]
         )
 
     async def uses(self, since: float, limit: int) -> Sequence[Use]:
         parameters = {"since": since, "limit": limit}
-        rows = await self._database.read(lambda c: c.execute(_USES, parameters).all())
+        rows = await self.database.read(lambda c: c.execute(_USES, parameters).all())
         return [Use(*row) for row in rows]
 
     async def loads(self) -> Mapping[str, int]:
-        return await self._database.read(_loads)
+        return await self.database.read(_loads)
 
     async def live(self, worker_id: str | None = None) -> Sequence[Job]:
         query = sa.select(schema.jobs).where(_LIVE)
@@ -176,27 +176,27 @@ class SqlAlchemyJobRepository(JobRepository):
         return await self._select(query)
 
     async def apply(self, transition: Transition) -> bool:
-        return await self._database.write(lambda connection: _apply(connection, transition))
+        return await self.database.write(lambda connection: apply_transition(connection, transition))
 
     async def attempts(self, job_id: str) -> Sequence[Attempt]:
         query = sa.select(schema.attempts).where(_a.job_id == job_id).order_by(_a.attempt)
-        rows = await self._database.read(lambda c: c.execute(query).mappings().all())
+        rows = await self.database.read(lambda c: c.execute(query).mappings().all())
         return [_to_attempt(row) for row in rows]
 
     async def seen_by_client(self, job_id: str, now: float) -> None:
-        await self._database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
+        await self.database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
 
     async def counts(self, states: Collection[JobState] | None = None) -> Mapping[JobState, int]:
         query = sa.select(_j.state, sa.func.count()).group_by(_j.state)
         if states is not None:
             query = query.where(_j.state.in_(sorted(states)))
-        rows = await self._database.read(lambda c: c.execute(query).all())
+        rows = await self.database.read(lambda c: c.execute(query).all())
         return {JobState(state): int(number) for state, number in rows}
 
     async def _select(
         self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
     ) -> builtins.list[Job]:
-        rows = await self._database.read(lambda c: c.execute(query, parameters).mappings().all())
+        rows = await self.database.read(lambda c: c.execute(query, parameters).mappings().all())
         return [_to_job(row) for row in rows]
 
 
@@ -215,7 +215,8 @@ def _compare_and_set(sources: frozenset[JobState], by_attempt: bool, by_worker: 
     return sa.update(schema.jobs).where(*fits)
 
 
-def _apply(connection: sa.Connection, transition: Transition) -> bool:
+def apply_transition(connection: sa.Connection, transition: Transition) -> bool:
+    """`JobRepository.apply`, in a transaction."""
     by_attempt, by_worker = transition.fence_attempt is not None, transition.fence_worker is not None
     values = {**transition.columns, "state": transition.target.value, "the_job": transition.job_id}
     if by_attempt:
