@@ -228,7 +228,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             command = await self._prepare(held.request)
         except NotRunnable as reason:
             self._forget(attempt)
-            await self._send_report(partial(self._uplink.reject, attempt, str(reason)))
+            await self._send_report(partial(self._uplink.reject, attempt, str(reason), fault=reason.fault))
             return
         await self._open.wait()
         if held.stopped or not await self._accepted(attempt):
@@ -254,7 +254,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         except CannotStart as reason:
             raise NotRunnable(str(reason)) from reason
         except trio.TooSlowError:
-            raise NotRunnable("the worker's directories do not answer") from None
+            raise NotRunnable("the worker's directories do not answer", fault=True) from None
         except ActorError as error:
             raise NotRunnable("the worker is restarting") from error
         return command

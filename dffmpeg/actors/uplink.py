@@ -65,7 +65,7 @@ class Uplink(Protocol):
 
     async def accept(self, attempt: AttemptRef) -> None: ...
 
-    async def reject(self, attempt: AttemptRef, reason: str) -> None: ...
+    async def reject(self, attempt: AttemptRef, reason: str, *, fault: bool = False) -> None: ...
 
     async def heartbeat(self, attempt: AttemptRef) -> None: ...
 
@@ -164,8 +164,8 @@ class HttpUplink:
         report = AttemptReport(attempt=attempt.attempt)
         await self._report("accept", attempt.job_id, report)
 
-    async def reject(self, attempt: AttemptRef, reason: str) -> None:
-        report = AttemptReport(attempt=attempt.attempt, reason=reason[:2000])
+    async def reject(self, attempt: AttemptRef, reason: str, *, fault: bool = False) -> None:
+        report = AttemptReport(attempt=attempt.attempt, reason=reason[:2000], fault=fault)
         await self._report("reject", attempt.job_id, report)
 
     async def heartbeat(self, attempt: AttemptRef) -> None:

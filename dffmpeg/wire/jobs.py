@@ -178,11 +178,12 @@ class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     """POST /jobs/{id}/accept, /reject, /worker_heartbeat.
 
     An older worker sends no body: its report is taken for the current attempt
-    if that attempt is its own.
+    if that attempt is its own. `fault`, with a rejection: the worker's own, and not the job's.
     """
 
     attempt: Attempt | None = None
     reason: Reason | None = None
+    fault: bool = False
 
 
 class FinishReport(msgspec.Struct, kw_only=True, omit_defaults=True):

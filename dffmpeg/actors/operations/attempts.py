@@ -20,7 +20,8 @@ from dffmpeg.actors.job_messages import (
 )
 from dffmpeg.actors.operations.base import Base, NotLive, require
 from dffmpeg.actors.refusals import Conflict
-from dffmpeg.actors.runtime import MailboxFull
+from dffmpeg.actors.runtime import ActorStopped, MailboxFull
+from dffmpeg.actors.worker import Judged
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.wire.frames import Frame, Kind
@@ -46,6 +47,11 @@ class AttemptOperations(Base):
         require(who, Role.WORKER)
         reason = report.reason or f"{who.client_id} gave no reason"
         await self._report(job_id, Reject(who.client_id, report.attempt, reason))
+        if report.fault:
+            # A full mailbox costs a strike: the next attempt says the same.
+            with suppress(ActorStopped, MailboxFull):
+                worker = await self._services.workers.reach(who.client_id)
+                worker.tell_nowait(Judged(job_id, f"job {job_id}: {reason}"))
         return StatusReply()
 
     async def worker_heartbeat(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
