@@ -7,12 +7,13 @@ for rows, directories and references for actors that may be restarted.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import trio
 
-from dffmpeg.actors.runtime import Actor, ActorRef, MailboxFull
+from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, MailboxFull
 from dffmpeg.store import Store, StoreSettings, StoreUnavailable, open_store
 from dffmpeg.transports.bell import Bell
 from dffmpeg.wire.records import downlink_message, job_status
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
     from dffmpeg.actors.janitor import Sweep
     from dffmpeg.actors.job_messages import JobMessage
     from dffmpeg.actors.scheduler import Wake
-    from dffmpeg.actors.worker import WorkerMessage
+    from dffmpeg.actors.worker import Judged, WorkerMessage
     from dffmpeg.configuration.coordinator import CoordinatorConfig
     from dffmpeg.model.jobs import Job
     from dffmpeg.model.scheduling.entries import Entry
     from dffmpeg.transports.downlink import Downlink, Downlinks
+
+
+JUDGEMENT_PATIENCE = 5.0
+"""Seconds that scheduling waits for a worker's actor, which has to store what it was told."""
 
 
 class OpenStore:
@@ -111,6 +116,13 @@ class Services:
         asks for itself."""
         downlink = self.downlinks.get(transport)
         return None if downlink is None or downlink.connected(requester_id) is not None else downlink
+
+    async def judge(self, worker_id: str, judgement: Judged) -> None:
+        """Tell a worker's actor what an attempt says of it, and wait until that counts."""
+        # One that is being restarted, or does not answer, is spared: its next attempt says the same.
+        with suppress(ActorError, trio.TooSlowError):
+            actor = await self.workers.reach(worker_id)
+            await actor.ask(judgement, timeout=JUDGEMENT_PATIENCE)
 
     def wake_scheduler(self) -> None:
         """A job or a slot may be there. Its mailbox holds one such message: more would say the same."""

@@ -20,7 +20,7 @@ from dffmpeg.actors.job_messages import (
 )
 from dffmpeg.actors.operations.base import Base, NotLive, require
 from dffmpeg.actors.refusals import Conflict
-from dffmpeg.actors.runtime import ActorStopped, MailboxFull
+from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.actors.worker import Judged
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
@@ -46,12 +46,10 @@ class AttemptOperations(Base):
         """The worker does not take the attempt, or lost it through no fault of the command."""
         require(who, Role.WORKER)
         reason = report.reason or f"{who.client_id} gave no reason"
-        await self._report(job_id, Reject(who.client_id, report.attempt, reason))
         if report.fault:
-            # A full mailbox costs a strike: the next attempt says the same.
-            with suppress(ActorStopped, MailboxFull):
-                worker = await self._services.workers.reach(who.client_id)
-                worker.tell_nowait(Judged(job_id, f"job {job_id}: {reason}"))
+            # First: once the job is free again, this worker may be the one that gets it.
+            await self._services.judge(who.client_id, Judged(job_id, f"job {job_id}: {reason}"))
+        await self._report(job_id, Reject(who.client_id, report.attempt, reason))
         return StatusReply()
 
     async def worker_heartbeat(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
