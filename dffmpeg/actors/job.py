@@ -42,7 +42,8 @@ from dffmpeg.actors.services import Services
 from dffmpeg.actors.worker import Deliver
 from dffmpeg.model import access, jobs
 from dffmpeg.model.identities import Identity
-from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState, RetryPolicy, Transition
+from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState, Transition
+from dffmpeg.model.retries import RetryPolicy
 from dffmpeg.store import StreamPiece
 from dffmpeg.wire import codec
 from dffmpeg.wire.frames import Frame
