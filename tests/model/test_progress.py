@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,7 @@ def test_it_takes_anything_and_stays_small(pieces: list[bytes]) -> None:
 def test_how_it_is_cut_does_not_matter(cuts: list[int]) -> None:
     text = HEADER + VIDEO * 2 + VIDEO.replace(b"250", b"251")
     borders = [0, *sorted(cuts), len(text)]
-    pieces = [text[first:last] for first, last in zip(borders, borders[1:], strict=False)]
+    pieces = [text[first:last] for first, last in pairwise(borders)]
     assert after(*pieces) == after(text)
 
 
@@ -191,12 +192,16 @@ def test_what_ffmpeg_really_says(tmp_path: Path) -> None:
         return found
 
     video = run("-f", "lavfi", "-i", "testsrc2=s=64x36:r=25", "-t", "4", "-c:v", "mpeg4", "v.mkv")
-    assert (video.frame, video.duration, video.time) == (100, 4.0, pytest.approx(4.0, abs=0.1))
+    assert (video.frame, video.duration) == (100, 4.0)
+    assert video.time == pytest.approx(4.0, abs=0.1)
     assert video.size is not None
     assert video.size > 1000
     audio = run("-f", "lavfi", "-i", "sine=d=5", "a.wav")
-    assert (audio.frame, audio.duration, audio.time) == (None, None, pytest.approx(5.0, abs=0.1))
+    assert (audio.frame, audio.duration) == (None, None)
+    assert audio.time == pytest.approx(5.0, abs=0.1)
     cut = run("-ss", "1", "-i", "v.mkv", "-i", "a.wav", "-to", "3", "-f", "null", "-")
-    assert (cut.duration, cut.fraction) == (3.0, pytest.approx(1.0, abs=0.05))
+    assert cut.duration == 3.0
+    assert cut.fraction == pytest.approx(1.0, abs=0.05)
     copied = run("-i", "a.wav", "-c", "copy", "b.wav")
-    assert (copied.duration, copied.fraction) == (5.0, pytest.approx(1.0, abs=0.05))
+    assert copied.duration == 5.0
+    assert copied.fraction == pytest.approx(1.0, abs=0.05)
