@@ -15,6 +15,7 @@ from dffmpeg.actors.operations import Forbidden
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Retries
 from dffmpeg.errors import BadInput
 from dffmpeg.model.progress import Progress
+from dffmpeg.wire.bytestring import ByteString
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import AttemptReport, JobRecord, Position
 from dffmpeg.wire.workers import JobRequest
@@ -172,11 +173,12 @@ async def test_outputs_that_an_attempt_began_are_named_to_the_next(
 ) -> None:
     job_id = await coordinator.submit(retry_exit_codes=[5])
     operations = coordinator.operations
-    for number, said in enumerate((["$Media/a", "$Media/b"], []), start=1):
+    said: list[list[ByteString]] = [["$Media/a", "$Media/b"], []]
+    for number, new in enumerate(said, start=1):
         with trio.fail_after(PATIENCE):
             request = await worker.requests.receive()
         assert request.new_outputs == (None if number == 1 else ["$Media/a", "$Media/b"])
-        report = AttemptReport(attempt=number, new_outputs=said)
+        report = AttemptReport(attempt=number, new_outputs=new)
         await operations.accept(worker.who, job_id, report)
         await worker.finish(request, "failed", exit_code=5)
     with trio.fail_after(PATIENCE):
