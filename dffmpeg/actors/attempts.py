@@ -118,13 +118,10 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
                 self._assign(request)
             case CancelAttempt(attempt, kill):
                 self._cancel(attempt, kill=kill)
-            case StopAttempt() | StopJob() | StopAll():
-                for attempt in self._meant(message):
-                    self._stop(attempt)
+            case StopAttempt() | StopJob() | StopAll() | GiveBack():
+                self._end(message)
             case Finishing(attempt):
                 self._free_slot(attempt)
-            case GiveBack(attempt, reason):
-                self._lose(attempt, reason)
             case BeginRegistration():
                 return self._begin_registration()
             case EndRegistration(reply):
@@ -136,6 +133,13 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             case Down():
                 self._tree_ended(message)
         return None
+
+    def _end(self, message: StopAttempt | StopJob | StopAll | GiveBack) -> None:
+        if isinstance(message, GiveBack):
+            self._lose(message.attempt, message.reason)
+        else:
+            for attempt in self._meant(message):
+                self._stop(attempt)
 
     def _meant(self, message: StopAttempt | StopJob | StopAll) -> list[AttemptRef]:
         match message:
