@@ -104,6 +104,7 @@ class ProgressLine:
 
 def _terminal_columns() -> int:
     try:
-        return os.get_terminal_size(2).columns
+        # Some terminals, serial ones among them, do not know theirs.
+        return os.get_terminal_size(2).columns or 80
     except OSError:
         return 80
