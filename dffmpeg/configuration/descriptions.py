@@ -51,7 +51,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "leases": "How long silence is borne before the coordinator acts on it, in seconds.",
         "streams": "How much of a job's output is kept, in bytes.",
         "limits": "What is refused because it is too much. Sizes are bytes.",
-        "retries": "What happens to a job whose worker was lost.",
+        "retries": "What happens to a job whose attempt was lost through no fault of its command.",
         "timeouts": "For jobs whose submitters do not say, in seconds. See also default_pending_timeout, "
         "janitor.job_assignment_timeout and leases.worker.",
         "security": "Who is trusted, and how far.",
@@ -91,9 +91,9 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "workers": "Workers that are registered at once.",
     },
     Retries: {
-        "max_attempts": "How many attempts may be lost or fail, where the client does not say, before a job "
-        "fails: with workers that are lost, programs that cannot be started, rules that say to try again.",
-        "backoff_minimum": "Seconds before the second attempt; it doubles with each, with jitter.",
+        "max_attempts": "How many attempts may come to nothing, where the client does not say, before the job "
+        "fails.",
+        "backoff_minimum": "Seconds before another attempt, at least; it doubles with each, with jitter.",
         "backoff_maximum": "The most seconds between two attempts.",
     },
     Timeouts: {
