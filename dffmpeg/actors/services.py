@@ -7,11 +7,13 @@ for rows, directories and references for actors that may be restarted.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import trio
 
+from dffmpeg.actors.hindrances import KnownWorkers, Review
 from dffmpeg.actors.runtime import Actor, ActorRef, MailboxFull
 from dffmpeg.store import Store, StoreSettings, StoreUnavailable, open_store
 from dffmpeg.transports.bell import Bell
@@ -77,6 +79,8 @@ class Services:
     workers: Directory[WorkerMessage]
     scheduler: ActorRef[Wake]
     janitor: ActorRef[Sweep]
+    hindrances: ActorRef[Review]
+    known_workers: KnownWorkers = field(default_factory=KnownWorkers)
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
 
@@ -104,6 +108,12 @@ class Services:
             self.scheduler.tell_nowait(Wake())
         except MailboxFull:
             return
+
+    def review_hindrances(self) -> None:
+        """Workers have changed: whether a job is possible at all is to be looked at again."""
+        self.known_workers.forget()
+        with suppress(MailboxFull):
+            self.hindrances.tell_nowait(Review())
 
 
 async def wait_at_most(event: trio.Event, seconds: float) -> bool:

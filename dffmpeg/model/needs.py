@@ -20,7 +20,9 @@ class Needs:
     Attributes:
         encoders, decoders: names of coders, or of codecs where any coder will do.
         labels: of the worker.
-        resources: how many slots of each named resource it takes, besides one of the worker's own.
+        declared: resources that the worker has to declare.
+        resources: how many slots of each named resource it takes, besides one of the worker's own, where
+            the worker declares that resource.
     """
 
     encoders: tuple[str, ...] = ()
@@ -31,7 +33,13 @@ class Needs:
     demuxers: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    declared: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same for equal needs, and hashable."""
+        return (*(getattr(self, kind) for kind in LISTS), tuple(sorted(self.resources.items())))
 
 
 LISTS = tuple(one.name for one in fields(Needs) if one.name != "resources")

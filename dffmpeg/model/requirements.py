@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dffmpeg.errors import BadInput
-from dffmpeg.model.needs import Needs, merged
+from dffmpeg.model.needs import Needs, derive, merged
+from dffmpeg.model.resources import taken_by
 
 KINDS: Mapping[str, str] = {
     "encoder": "encoders",
@@ -25,6 +26,25 @@ MOST_SLOTS = 10_000
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _SLOTS = re.compile(r"[0-9]{1,5}")
+
+
+def needs_of(
+    binary_name: str,
+    arguments: Sequence[bytes],
+    require: Sequence[str],
+    resources: Mapping[str, Sequence[str]],
+) -> Needs:
+    """All that a job needs: what its command line asks for, and what its submitter adds.
+
+    Args:
+        require: as `required` takes them.
+        resources: resource to patterns of encoders, see `dffmpeg.model.resources`.
+
+    Raises:
+        BadInput: see `required`.
+    """
+    needs = merged(derive(binary_name, arguments), required(require))
+    return merged(needs, Needs(resources=taken_by(needs.encoders, resources)))
 
 
 def required(texts: Sequence[str]) -> Needs:
@@ -56,7 +76,7 @@ def _one(text: str) -> Needs:
         raise BadInput(
             f"require: {text!r}: expected resource=NAME or resource=NAME:SLOTS, SLOTS from 1 to {MOST_SLOTS}"
         )
-    return Needs(resources={name: count if colon else 1})
+    return Needs(declared=(name,), resources={name: count if colon else 1})
 
 
 _EXAMPLES = {

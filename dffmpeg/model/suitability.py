@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Iterator
 
 from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.jobs import Job
@@ -31,8 +30,10 @@ def obstacles(job: Job, worker: Worker) -> tuple[str, ...]:
         found.append(f"its {job.binary_name} is being probed" if probing else f"it has no {job.binary_name}")
     found += [f"${name} is not mapped or not there" for name in job.paths if name not in worker.paths]
     found += [f"it lacks the label {name}" for name in job.needs.labels if name not in worker.labels]
+    found += [f"it lacks the resource {name}" for name in job.needs.declared if name not in worker.resources]
     for name, count in job.needs.resources.items():
-        total = worker.resources.get(name, 0)
+        # Where none is declared there is nothing to run out of.
+        total = worker.resources.get(name, count)
         if total < count:
             found.append(f"it has {total} of {count} {name} slots")
     if abilities is not None:
@@ -84,41 +85,3 @@ def hindrance(job: Job, workers: Iterable[Worker]) -> str | None:
 
 def _counted(text: str, count: int, known: int) -> str:
     return f"{text} (the only worker)" if known == 1 else f"{text} ({count} of {known} workers)"
-
-
-RESOURCES: Mapping[str, Sequence[str]] = {
-    "nvenc": ("*_nvenc",),
-    "qsv": ("*_qsv",),
-    "vaapi": ("*_vaapi",),
-    "amf": ("*_amf",),
-    "videotoolbox": ("*_videotoolbox",),
-    "v4l2m2m": ("*_v4l2m2m",),
-    "rkmpp": ("*_rkmpp",),
-    "vulkan": ("*_vulkan",),
-}
-"""Resource to patterns of the encoders that take one of its slots, where nothing else is configured."""
-
-
-def resources_taken(
-    job: Job, worker: Worker, patterns: Mapping[str, Sequence[str]] = RESOURCES
-) -> dict[str, int]:
-    """How many slots of each resource the job takes on a worker, besides one of the worker's own.
-
-    What it requires it takes. Besides, the encoders that it will run there take a slot of each resource
-    that they match, if the worker declares that resource: with none declared, there is nothing to run out of.
-
-    Args:
-        patterns: resource to shell patterns of encoders.
-    """
-    others = stand_ins(job.needs.encoders, worker.abilities.get(job.binary_name), worker.substitutions)
-    used = {
-        resource: 1
-        for resource, names in patterns.items()
-        if resource in worker.resources
-        and any(
-            fnmatchcase(others.get(encoder, encoder), name)
-            for encoder in job.needs.encoders
-            for name in names
-        )
-    }
-    return {**used, **job.needs.resources}

@@ -82,6 +82,7 @@ jobs = sa.Table(
     sa.Column("ended_at", sa.Double),
     sa.Column("size", sa.Double),
     sa.Column("resources", COUNTS, nullable=False),
+    sa.Column("substitutions", TEXTS, nullable=False),
     sa.Column("hindrance", sa.Text),
     sa.Column("progress", Json(Progress)),
     sa.Index("jobs_by_state", "state", "created_at", "job_id"),
@@ -130,7 +131,9 @@ workers = sa.Table(
     sa.Column("labels", NAMES, nullable=False),
     sa.Column("resources", COUNTS, nullable=False),
     sa.Column("weight", sa.Double, nullable=False),
-    sa.Column("abilities", Json(dict[str, Abilities]), nullable=False),
+    # Large, and the same in most rows.
+    sa.Column("abilities", Json(dict[str, Abilities], remembered=4096), nullable=False),
+    sa.Column("abilities_digest", sa.String(64)),
     sa.Column("benchmark", sa.Double),
     sa.Column("substitutions", TEXTS, nullable=False),
     sa.Column("hours", sa.Text),

@@ -7,6 +7,7 @@ from typing import Any
 
 from dffmpeg.actors.directory import Directory
 from dffmpeg.actors.downlinks import DownlinkActor
+from dffmpeg.actors.hindrances import Hindrances, Review
 from dffmpeg.actors.janitor import Janitor, Sweep
 from dffmpeg.actors.job import JobActor
 from dffmpeg.actors.job_messages import JobMessage
@@ -56,6 +57,7 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
             ChildSpec("workers", live(limits.workers), ref=services.workers.supervisor),
             ChildSpec("jobs", live(limits.live_jobs), ref=services.jobs.supervisor),
             ChildSpec("scheduler", lambda: Scheduler(services), ref=services.scheduler, backoff=HEALING),
+            ChildSpec("hindrances", lambda: Hindrances(services), ref=services.hindrances, backoff=HEALING),
             ChildSpec("janitor", lambda: Janitor(services), ref=services.janitor, backoff=HEALING),
             ChildSpec("web", web, shutdown=15.0, backoff=HEALING),
         ],
@@ -92,6 +94,7 @@ def coordinator_services(
         jobs=Directory[JobMessage](SupervisorRef.unbound("jobs"), job),
         workers=Directory[WorkerMessage](SupervisorRef.unbound("workers"), worker),
         scheduler=ActorRef[Wake].unbound("scheduler", Scheduler.mailbox_size),
+        hindrances=ActorRef[Review].unbound("hindrances", Hindrances.mailbox_size),
         janitor=ActorRef[Sweep].unbound("janitor"),
     )
     made.append(services)

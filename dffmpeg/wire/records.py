@@ -54,6 +54,7 @@ def job_record(job: Job) -> JobRecord:
         ended_at=_time(job.ended_at),
         size=job.size,
         resources=dict(job.resources),
+        substitutions=dict(job.substitutions),
         hindrance=job.hindrance,
         progress=job.progress,
     )

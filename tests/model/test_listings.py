@@ -70,7 +70,7 @@ def test_codecs_name_what_stands_for_them_in_order() -> None:
     [
         (
             (
-                "File formats:\n D. = Demuxing supported\n .E = Muxing supported\n --\n D  3dostr          3DO STR\n"
+                "File formats:\n D. = Demuxing supported\n .E = Muxing supported\n --\n D  3dostr 3DO\n"
                 " D  mov,mp4,m4a,3gp QuickTime / MOV\n  E sdl,sdl2        SDL2\n DE alsa            ALSA\n"
             ),
             ("3dostr", "3gp", "alsa", "m4a", "mov", "mp4", "sdl", "sdl2"),
@@ -78,7 +78,7 @@ def test_codecs_name_what_stands_for_them_in_order() -> None:
         (
             (
                 "Demuxers:\n D.. = Demuxing supported\n .E. = Muxing supported\n ..d = Is a device\n ---\n"
-                " D   matroska,webm   Matroska / WebM\n D d lavfi           Libavfilter virtual input device\n"
+                " D   matroska,webm   Matroska / WebM\n D d lavfi           Libavfilter\n"
             ),
             ("lavfi", "matroska", "webm"),
         ),

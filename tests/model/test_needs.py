@@ -42,7 +42,7 @@ def needs(line: str, binary: str = "ffmpeg") -> Needs:
         ("-i a -vf scale=2:2,yadif@x=1 b", Needs(filters=("scale", "yadif"))),
         ("-i a -vf crop=1:1 -filter:v hflip b", Needs(filters=("hflip",))),
         (
-            "-i a -filter_complex \"sws_flags=bicubic;[0:v]split=2[x][y];[x]drawtext=text='a\\,b;[c]=d':x=1\" b",
+            "-i a -filter_complex \"sws_flags=bicubic;[0:v]split=2[x][y];[x]drawtext=text='a\\,;[c]=d'\" b",
             Needs(filters=("drawtext", "split")),
         ),
         ("-i a -lavfi '[0:a] amerge [o] ; [o]volume' -map '[o]' b", Needs(filters=("amerge", "volume"))),
@@ -138,7 +138,12 @@ def test_requirements() -> None:
     assert required([]) == Needs()
     assert required(
         ["encoder=hevc_nvenc", "label=gpu", "label=big", "resource=nvenc:2", "resource=x"]
-    ) == Needs(encoders=("hevc_nvenc",), labels=("big", "gpu"), resources={"nvenc": 2, "x": 1})
+    ) == Needs(
+        encoders=("hevc_nvenc",),
+        labels=("big", "gpu"),
+        declared=("nvenc", "x"),
+        resources={"nvenc": 2, "x": 1},
+    )
     assert required(["resource=a:2", "resource=a:1"]).resources == {"a": 2}
     assert required(
         ["hwaccel=cuda", "muxer=mp4", "demuxer=mov", "filter=scale", "protocol=srt", "decoder=h264"]
@@ -177,5 +182,5 @@ def test_wrong_requirements(text: str, part: str) -> None:
 
 def test_merging_takes_both() -> None:
     one, other = needs("-i a -c:v libx264 b"), required(["encoder=aac", "resource=a:2"])
-    assert merged(one, other) == Needs(encoders=("aac", "libx264"), resources={"a": 2})
+    assert merged(one, other) == Needs(encoders=("aac", "libx264"), declared=("a",), resources={"a": 2})
     assert merged(other, one) == merged(one, other)

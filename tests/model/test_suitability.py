@@ -7,7 +7,8 @@ import pytest
 from dffmpeg.model.abilities import UNTRIED, Abilities
 from dffmpeg.model.jobs import Job
 from dffmpeg.model.needs import Needs
-from dffmpeg.model.suitability import hindrance, obstacles, resources_taken
+from dffmpeg.model.resources import taken_by
+from dffmpeg.model.suitability import hindrance, obstacles
 from dffmpeg.model.workers import Worker, WorkerState
 
 ABLE = Abilities(
@@ -53,7 +54,9 @@ def worker(name: str = "w", **changes: Any) -> Worker:
         (Needs(demuxers=("mp4",)), ("it lacks the demuxer mp4",)),
         (Needs(protocols=("srt",)), ("it lacks the protocol srt",)),
         (Needs(labels=("gpu",)), ("it lacks the label gpu",)),
-        (Needs(resources={"nvenc": 1}), ("it has 0 of 1 nvenc slots",)),
+        # Where none is declared there is nothing to run out of, unless it was asked for.
+        (Needs(resources={"nvenc": 1}), ()),
+        (Needs(declared=("nvenc",), resources={"nvenc": 1}), ("it lacks the resource nvenc",)),
     ],
 )
 def test_needs(needs: Needs, expected: tuple[str, ...]) -> None:
@@ -116,19 +119,19 @@ def test_hindrance(workers: list[Worker], expected: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("needs", "changes", "expected"),
+    ("encoders", "expected"),
     [
-        (Needs(encoders=("libx264",)), {"resources": {"nvenc": 3}}, {}),
-        (Needs(encoders=("h264_nvenc",)), {"resources": {"nvenc": 3}}, {"nvenc": 1}),
-        (Needs(encoders=("h264_nvenc",)), {}, {}),
-        (Needs(encoders=("h264_nvenc",), resources={"nvenc": 2}), {"resources": {"nvenc": 3}}, {"nvenc": 2}),
-        (Needs(resources={"disk": 1}), {"resources": {"disk": 3}}, {"disk": 1}),
-        (
-            Needs(encoders=("h264_qsv",)),
-            {"resources": {"nvenc": 3, "qsv": 1}, "substitutions": {"h264_qsv": "h264_nvenc"}},
-            {"nvenc": 1},
-        ),
+        ((), {}),
+        (("libx264", "aac"), {}),
+        (("h264_nvenc", "hevc_nvenc"), {"nvenc": 1}),
+        (("h264_qsv", "hevc_nvenc"), {"nvenc": 1, "qsv": 1}),
     ],
 )
-def test_resources(needs: Needs, changes: dict[str, Any], expected: dict[str, int]) -> None:
-    assert resources_taken(job(needs), worker(**changes)) == expected
+def test_resources_of_encoders(encoders: tuple[str, ...], expected: dict[str, int]) -> None:
+    assert taken_by(encoders) == expected
+
+
+def test_resources_are_what_is_configured() -> None:
+    patterns = {"gpu": ["*_nvenc", "*_amf"], "slow": ["libx265"]}
+    assert taken_by(["h264_amf", "libx265"], patterns) == {"gpu": 1, "slow": 1}
+    assert taken_by(["h264_qsv"], {}) == {}

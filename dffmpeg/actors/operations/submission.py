@@ -6,11 +6,14 @@ import time
 
 from ulid import ULID
 
+from dffmpeg.actors.hindrances import judged
 from dffmpeg.actors.operations.base import Base, require
 from dffmpeg.actors.refusals import Conflict
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.requirements import needs_of
+from dffmpeg.model.rules import Rules
 from dffmpeg.store.errors import Duplicate
 from dffmpeg.transports.downlink import Downlink
 from dffmpeg.wire import codec, descriptors
@@ -53,7 +56,7 @@ class SubmissionOperations(Base):
                 raise
             return await self._submitted_before(who, request.job_id)
         self._services.wake_scheduler()
-        return record
+        return job_record(await judged(self._services, job))
 
     async def _submitted_before(self, who: Identity, job_id: str) -> JobRecord:
         job = await self._row(job_id)
@@ -74,6 +77,7 @@ class SubmissionOperations(Base):
             )
         if request.launch is not None:
             descriptors.check(request.launch)
+        arguments = list_from_wire(request.arguments, "arguments")
         now = time.time()
         job_id = request.job_id or str(ULID())
         directory = request.working_directory
@@ -81,7 +85,9 @@ class SubmissionOperations(Base):
             job_id=job_id,
             requester_id=who.client_id,
             binary_name=request.binary_name,
-            arguments=list_from_wire(request.arguments, "arguments"),
+            arguments=arguments,
+            needs=needs_of(request.binary_name, arguments, request.require, config.resources),
+            rules=Rules(impossible=request.impossible),
             paths=tuple(dict.fromkeys(request.paths)),
             working_directory=None if directory is None else from_wire(directory, "working_directory"),
             client_paths={

@@ -24,6 +24,7 @@ _JOBS: _Columns = (
     ("ended_at", sa.Double(), None),
     ("size", sa.Double(), None),
     ("resources", sa.Text(), "'{}'"),
+    ("substitutions", sa.Text(), "'{}'"),
     ("hindrance", sa.Text(), None),
     ("progress", sa.Text(), None),
 )
@@ -36,6 +37,7 @@ _WORKERS: _Columns = (
     ("resources", sa.Text(), "'{}'"),
     ("weight", sa.Double(), "1"),
     ("abilities", sa.Text(), "'{}'"),
+    ("abilities_digest", sa.String(64), None),
     ("benchmark", sa.Double(), None),
     ("substitutions", sa.Text(), "'{}'"),
     ("hours", sa.Text(), None),
