@@ -15,8 +15,11 @@ from dffmpeg.client.command import Invocation
 from dffmpeg.client.endings import Ending
 from dffmpeg.client.events import Gap, Status, stream_name
 from dffmpeg.client.foreground import not_ignored, of_outcome
+from dffmpeg.client.outcome import hindered
 from dffmpeg.client.sinks import StdoutClosed, standard_error, standard_output
 from dffmpeg.errors import DffmpegError, single_error
+from dffmpeg.model.needs import Needs
+from dffmpeg.model.requirements import KINDS
 from dffmpeg.wire import bytestring
 from dffmpeg.wire.jobs import JobRecord
 
@@ -31,7 +34,7 @@ async def submit(call: Invocation) -> Ending:
         max_attempts=options.max_attempts,
     )
     call.print(record, lambda: record.job_id)
-    return Ending()
+    return Ending(line=hindered(record))
 
 
 async def show_all(call: Invocation) -> Ending:
@@ -132,6 +135,12 @@ def job_fields(record: JobRecord) -> str:
             ("status", _state(record)),
             ("reason", record.reason),
             ("command", command_line(record)),
+            ("hindrance", hindered(record)),
+            ("needs", needs_line(record.needs) or None),
+            (
+                "substitutions",
+                ", ".join(f"{old} by {new}" for old, new in record.substitutions.items()) or None,
+            ),
             ("directory", None if cwd is None else _shown(cwd)),
             ("requester", record.requester_id),
             ("worker", record.worker_id),
@@ -142,6 +151,12 @@ def job_fields(record: JobRecord) -> str:
             ("client seen", tables.moment(record.client_last_seen)),
         ]
     )
+
+
+def needs_line(needs: Needs) -> str:
+    """All that a job needs, in the words of `--require`."""
+    names = [f"{word}={name}" for word, kind in KINDS.items() for name in getattr(needs, kind)]
+    return ", ".join([*names, *(f"resource={name}:{count}" for name, count in needs.resources.items())])
 
 
 def command_line(record: JobRecord) -> str:
