@@ -196,7 +196,8 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
     def _begin(self, program: _Program, known: trio.Event | None = None, *, fresh: bool = False) -> None:
         program.task.cancel()
         program.task = trio.CancelScope()
-        self.context.nursery.start_soon(self._probe, program, program.task, known or trio.Event(), fresh)
+        event = trio.Event() if known is None else known
+        self.context.nursery.start_soon(self._probe, program, program.task, event, fresh)
 
     async def _probe(
         self, program: _Program, scope: trio.CancelScope, known: trio.Event, fresh: bool

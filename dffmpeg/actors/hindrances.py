@@ -66,9 +66,8 @@ async def _note(services: Services, job: Job, why: str | None) -> Job:
             return made
         return await services.store.jobs.get(job.job_id) or job
     await services.store.jobs.set_hindrance(job.job_id, why)
-    found = await services.store.jobs.get(job.job_id) or job
-    await services.announce(found)
-    return found
+    services.changed.ring(job.job_id)
+    return await services.store.jobs.get(job.job_id) or job
 
 
 @dataclass(frozen=True, slots=True)

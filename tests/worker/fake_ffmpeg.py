@@ -15,7 +15,7 @@ case "$1" in
 -hwaccels) printf 'Hardware acceleration methods:\\n{hwaccels}'; exit ;;
 -decoders|-filters|-muxers|-demuxers|-protocols) exit ;;
 esac
-for word; do
+[ -e "$0.mended" ] || for word; do
   case " {broken} " in *" ${{word%%=*}} "*) exit 1 ;; esac
 done
 {body}
@@ -33,7 +33,7 @@ def fake_ffmpeg(
 ) -> Path:
     """A program that lists these encoders; what is given a broken one ends with 1, and all else runs `body`.
 
-    What it was called with is in `calls`.
+    What it was called with is in `calls`. Once a file of its name and `.mended` is there nothing is broken.
     """
     text = _SCRIPT.format(
         version=version,

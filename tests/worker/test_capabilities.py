@@ -154,9 +154,7 @@ async def test_it_probes_and_measures_on_request(
         await coordinator.until(lambda: coordinator.online)
         assert not [line for line in calls(program) if "testsrc2" in line]
         # What decides whether it works is no part of the file: a driver, for example.
-        fake = program.read_text().replace(" h264_nvenc ", " none ")
-        status = program.stat()
-        program.write_text(fake.ljust(status.st_size, "#"))
+        Path(f"{program}.mended").touch()
         coordinator.send("probe", {"benchmark": True})
         await coordinator.until(lambda: "h264_nvenc" in (abilities(coordinator) or Abilities()).encoders)
         await coordinator.until(lambda: coordinator.registrations[-1].benchmark is not None)
