@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
+from collections.abc import Sequence
 
 from dffmpeg.client import tables
 from dffmpeg.client.command import Invocation
@@ -103,7 +104,7 @@ _LISTS = ("encoders", "decoders", "filters", "hwaccels", "muxers", "demuxers", "
 
 
 def _abilities(record: WorkerRecord, *, names: bool) -> str:
-    """What its programs can do: how many of each kind, or which."""
+    """What its programs can do: how many of each kind, or which; and what does not work."""
     if not record.abilities:
         return ""
     rows = [
@@ -111,19 +112,20 @@ def _abilities(record: WorkerRecord, *, names: bool) -> str:
             program,
             _version(abilities.version) if abilities.complete else "being probed",
             *(len(getattr(abilities, kind)) for kind in _LISTS),
-            tables.shortened(", ".join(abilities.broken)) or None,
+            len(abilities.broken),
         )
         for program, abilities in sorted(record.abilities.items())
     ]
     header = ("PROGRAM", "VERSION", *(kind.upper() for kind in _LISTS), "BROKEN")
     text = "\n\n" + tables.table(header, rows, empty="")
-    if names:
-        text += "".join(_names(program, record.abilities[program]) for program in sorted(record.abilities))
-    return text
+    kinds = (*_LISTS, "broken") if names else ("broken",)
+    return text + "".join(
+        _names(program, record.abilities[program], kinds) for program in sorted(record.abilities)
+    )
 
 
-def _names(program: str, abilities: Abilities) -> str:
-    listed = [(kind, getattr(abilities, kind)) for kind in (*_LISTS, "broken")]
+def _names(program: str, abilities: Abilities, kinds: Sequence[str]) -> str:
+    listed = [(kind, getattr(abilities, kind)) for kind in kinds]
     return "".join(
         f"\n\n{program} {kind}\n"
         + textwrap.fill(

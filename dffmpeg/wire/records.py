@@ -130,11 +130,12 @@ def downlink_message(
     )
 
 
-def worker_record(worker: Worker, used_slots: int) -> WorkerRecord:
+def worker_record(worker: Worker, used_slots: int, *, abilities: bool = True) -> WorkerRecord:
     """A worker as answers show it.
 
     Args:
         used_slots: how many live jobs it has.
+        abilities: whether to say what its programs can do, which is long.
     """
     return WorkerRecord(
         worker_id=worker.worker_id,
@@ -151,7 +152,7 @@ def worker_record(worker: Worker, used_slots: int) -> WorkerRecord:
         labels=list(worker.labels),
         resources=dict(worker.resources),
         weight=worker.weight,
-        abilities=dict(worker.abilities),
+        abilities=dict(worker.abilities) if abilities else {},
         benchmark=worker.benchmark,
         substitutions=dict(worker.substitutions),
         hours=worker.hours,

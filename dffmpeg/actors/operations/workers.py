@@ -89,7 +89,7 @@ class WorkerOperations(Base):
     async def _records(self, since: float | None) -> list[WorkerRecord]:
         used = await self._services.store.jobs.loads()
         rows = await self._services.store.workers.list(since)
-        return [worker_record(row, used.get(row.worker_id, 0)) for row in rows]
+        return [worker_record(row, used.get(row.worker_id, 0), abilities=False) for row in rows]
 
     @asynccontextmanager
     async def downlink(self, who: Identity, worker_id: str) -> AsyncIterator[AsyncIterator[DownlinkMessage]]:
