@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dffmpeg.model.abilities import Abilities
+from dffmpeg.model.needs import derive
 from dffmpeg.model.substitutions import Substitution, stand_ins, substituted
 
 RULES = {
@@ -62,6 +63,31 @@ def test_substituted(line: str, expected: str) -> None:
 @given(st.lists(st.binary(max_size=8), max_size=10))
 def test_without_such_an_encoder_nothing_changes(arguments: list[bytes]) -> None:
     assert substituted(arguments, RULES) == tuple(arguments)
+
+
+_WORDS = st.sampled_from(
+    [
+        b"-i",
+        b"-c:v",
+        b"-vcodec",
+        b"-c:v:0",
+        b"h264_qsv",
+        b"libx264",
+        b"-preset",
+        b"-look_ahead",
+        b"1",
+        b"o.mkv",
+        b"-y",
+    ]
+)
+
+
+@given(st.lists(_WORDS, max_size=14))
+def test_afterwards_nothing_needs_what_was_replaced(arguments: list[bytes]) -> None:
+    before, after = derive("ffmpeg", arguments), derive("ffmpeg", substituted(arguments, RULES))
+    assert "h264_qsv" not in after.encoders
+    assert {"h264_nvenc" if name == "h264_qsv" else name for name in before.encoders} == set(after.encoders)
+    assert after.decoders == before.decoders
 
 
 def test_only_what_does_not_work_is_stood_in_for() -> None:
