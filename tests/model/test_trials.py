@@ -1,4 +1,4 @@
-"""The command lines that try hardware out: as ffmpeg takes them, and each kind with the device that it needs."""
+"""The command lines that try hardware out: each kind with the device that it needs."""
 
 import subprocess
 
