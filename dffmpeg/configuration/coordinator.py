@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import field
 
-from dffmpeg.configuration.common import Count, LogLevel, Port, Seconds, Section, Size, Window
+from dffmpeg.configuration.common import Count, Keep, LogLevel, Port, Seconds, Section, Size, Window
 
 
 class Repository(Section, frozen=True):
@@ -38,6 +38,17 @@ class Janitor(Section, frozen=True):
     interval: Seconds = 10.0
     job_assignment_timeout: Seconds = 30.0
     message_retention: Seconds = 3600.0
+    vacuum_interval: Seconds = 3600.0
+
+
+class Retention(Section, frozen=True):
+    """How long what is over is kept, from its end on."""
+
+    jobs: Keep = 7 * 86_400.0
+    """Finished jobs, with their attempts; a job's own `retention` goes before this and before `output`."""
+    output: Keep = 3 * 86_400.0
+    runs: Seconds = 86_400.0
+    """The janitor's own runs."""
 
 
 class Leases(Section, frozen=True):
@@ -100,6 +111,7 @@ class CoordinatorConfig(Section, frozen=True):
     database: Database = Database()
     transports: Transports = Transports()
     janitor: Janitor = Janitor()
+    retention: Retention = Retention()
     leases: Leases = Leases()
     streams: Streams = Streams()
     limits: Limits = Limits()

@@ -16,6 +16,7 @@ from dffmpeg.configuration.coordinator import (
     Janitor,
     Leases,
     Limits,
+    Retention,
     Retries,
     Security,
     Streams,
@@ -47,6 +48,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "database": "The database is the cluster's memory. SQLite needs nothing else.",
         "transports": "How messages reach workers and clients.",
         "janitor": "Sweeps up what nobody owns any more.",
+        "retention": 'How long what is over is kept, in seconds from its end on, or "forever".',
         "leases": "How long silence is borne before the coordinator acts on it, in seconds.",
         "streams": "How much of a job's output is kept, in bytes.",
         "limits": "What is refused because it is too much. Sizes are bytes.",
@@ -67,6 +69,12 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "interval": "Seconds between two sweeps.",
         "job_assignment_timeout": "Seconds in which a worker must accept a job before another one gets it.",
         "message_retention": "Seconds for which messages are kept for pollers.",
+        "vacuum_interval": "Seconds between two times that space which became free is given back.",
+    },
+    Retention: {
+        "jobs": "Finished jobs and their attempts; a job may say otherwise, for itself and its output.",
+        "output": "What finished jobs wrote, as far as it is kept at all.",
+        "runs": "The janitor's own runs.",
     },
     Leases: {
         "worker": "A worker that did not renew for so long is lost, and its jobs move.",

@@ -17,6 +17,7 @@ from dffmpeg.store.crypto import KeyRing
 from dffmpeg.store.database import Database
 from dffmpeg.store.errors import Duplicate, SchemaMismatch, StoreError, StoreUnavailable, Unstorable
 from dffmpeg.store.identities import IdentityRepository
+from dffmpeg.store.janitor import JanitorRepository
 from dffmpeg.store.jobs import JobRepository
 from dffmpeg.store.messages import MessageRepository
 from dffmpeg.store.streams import StreamRepository, StreamSlice
@@ -42,13 +43,17 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The open repositories."""
+    """The open repositories; those that share transactions with the jobs come from theirs."""
 
     identities: IdentityRepository
     jobs: JobRepository
     workers: WorkerRepository
     messages: MessageRepository
     streams: StreamRepository
+
+    @property
+    def janitor(self) -> JanitorRepository:
+        return self.jobs.janitor
 
 
 @asynccontextmanager
@@ -88,6 +93,7 @@ __all__ = [
     "REPOSITORIES",
     "Duplicate",
     "IdentityRepository",
+    "JanitorRepository",
     "JobRepository",
     "MessageRepository",
     "SchemaMismatch",

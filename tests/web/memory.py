@@ -16,6 +16,7 @@ from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.wire import bytestring, codec, times
 from dffmpeg.wire.frames import Frame, Kind
+from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import (
     AttemptReport,
     FinishReport,
@@ -375,8 +376,10 @@ class MemoryOperations(Operations):
 
     # The rest
 
-    async def run_janitor(self, who: Identity, action: str) -> None:
+    async def run_janitor(self, who: Identity, action: str) -> JanitorRecord:
         self.swept.append(action)
+        now = times.to_wire(time.time())
+        return JanitorRecord(run_id="1", action=action, started_at=now, ended_at=now, result={})
 
     async def overview(self, window: float) -> dict[str, object]:
         return {

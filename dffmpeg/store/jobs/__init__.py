@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dffmpeg.model.jobs import Attempt, Job, JobState, Transition
+from dffmpeg.store.janitor import JanitorRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,10 @@ class Outlook:
 
 class JobRepository(ABC):
     """What the rest knows of how jobs are stored. Times are Unix seconds."""
+
+    @property
+    @abstractmethod
+    def janitor(self) -> JanitorRepository: ...
 
     @abstractmethod
     async def add(self, job: Job) -> None:

@@ -13,6 +13,7 @@ from dffmpeg.model.jobs import LIVE, TERMINAL, Attempt, AttemptOutcome, Job, Job
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map, load_names, pack, unpack_list, unpack_map
+from dffmpeg.store.janitor.sqlalchemy import SqlAlchemyJanitorRepository
 from dffmpeg.store.jobs import JobRepository, Outlook
 
 _j = schema.jobs.c
@@ -55,6 +56,11 @@ ATTEMPT_RESULTS = ("exit_code", "signal", "reason")
 class SqlAlchemyJobRepository(JobRepository):
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._janitor = SqlAlchemyJanitorRepository(database)
+
+    @property
+    def janitor(self) -> SqlAlchemyJanitorRepository:
+        return self._janitor
 
     async def add(self, job: Job) -> None:
         await self._database.execute(_ADD, _to_row(job))
@@ -208,7 +214,9 @@ _AS_THEY_ARE = (
     "blocked",
     "idempotency_key",
     "losses",
+    "ready_at",
     "ended_at",
+    "expires_at",
     "size",
     "resources",
     "hindrance",
