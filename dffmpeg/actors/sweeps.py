@@ -34,6 +34,7 @@ class Sweeps:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._began = trio.current_time()
+        self._looked_at = ""
 
     async def take(self, step: Action, *, thorough: bool) -> Counts:
         """Take one step.
@@ -52,12 +53,18 @@ class Sweeps:
                 }
             case "messages":
                 return {"messages_removed": await self._prune_messages(batches)}
+            case "successors":
+                return {"jobs_healed": await self._heal_successors()}
             case "retention":
-                return {"runs_removed": await self._forget_runs(batches)}
+                return {
+                    "jobs_removed": await self._remove_jobs(batches),
+                    "outputs_removed": await self._remove_outputs(batches),
+                    "runs_removed": await self._forget_runs(batches),
+                }
             case "vacuum":
                 return {"pages_freed": await self._vacuum()}
-            case "successors" | "run_all":
-                return {}
+            case "run_all":
+                raise AssertionError("it is all of the others")
 
     async def _adopt_workers(self) -> int:
         adopted = 0
@@ -97,6 +104,53 @@ class Sweeps:
     async def _prune_messages(self, batches: int) -> int:
         before = time.time() - self._services.config.janitor.message_retention
         return await _repeated(batches, lambda: self._services.store.messages.prune(before, BATCH))
+
+    async def _heal_successors(self) -> int:
+        """Repair what jobs wait for, and have those that will never begin looked at."""
+        healed = await self._services.store.jobs.heal(time.time(), MANY)
+        if healed:
+            log.warning("%d jobs waited for what is not there, or has ended", healed)
+            self._services.wake_scheduler()
+        self._services.look_at_successors()
+        self._services.call_hooks()
+        return healed
+
+    async def _remove_jobs(self, batches: int) -> int:
+        """Finished jobs whose time is over, with all that is kept of them."""
+        jobs = self._services.store.jobs
+        keep = self._services.config.retention.jobs
+
+        async def batch() -> int:
+            now = time.time()
+            ids = await jobs.old(None if keep == "forever" else now - keep, now, BATCH)
+            for job_id in ids:
+                # The row goes last: whatever happens in between, the rest is found again.
+                await self._services.store.streams.delete(job_id)
+                await jobs.delete(job_id)
+            return len(ids)
+
+        return await _repeated(batches, batch)
+
+    async def _remove_outputs(self, batches: int) -> int:
+        """What finished jobs wrote, where that is kept for a shorter time than they are."""
+        keep = self._services.config.retention.output
+        if keep == "forever":
+            return 0
+        streams = self._services.store.streams
+        removed = 0
+        if batches > 1:
+            self._looked_at = ""
+        for _ in range(batches):
+            ids = await streams.kept(self._looked_at, BATCH)
+            outdated = await self._services.store.jobs.outdated(ids, time.time() - keep)
+            for job_id in outdated:
+                await streams.delete(job_id)
+            removed += len(outdated)
+            # The next look goes on behind these, and after the last job begins anew.
+            self._looked_at = ids[-1] if len(ids) == BATCH else ""
+            if not self._looked_at:
+                break
+        return removed
 
     async def _forget_runs(self, batches: int) -> int:
         before = time.time() - self._services.config.retention.runs

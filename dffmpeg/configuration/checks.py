@@ -16,13 +16,16 @@ import msgspec
 
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.common import Connection, Section
-from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Repository
+from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Hooks, Repository
 from dffmpeg.configuration.worker import WorkerConfig
+from dffmpeg.model import hooks
 from dffmpeg.wire.signature import decode_key
 
 T = TypeVar("T", bound=Section)
 
 REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
+
+MIN_SECRET = 32
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -152,6 +155,21 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
     _check_networks("security.trusted_proxies", config.security.trusted_proxies)
     if config.retries.backoff_minimum > config.retries.backoff_maximum:
         raise ValueError("retries.backoff_minimum: expected at most retries.backoff_maximum")
+    _check_hooks(config.hooks)
+
+
+def _check_hooks(config: Hooks) -> None:
+    for index, url in enumerate(config.allowed):
+        if not hooks.usable(url):
+            raise ValueError(
+                f"hooks.allowed[{index}]: expected a URL such as https://media.example/hooks/, got {url!r}"
+            )
+    if config.allowed and config.secret is None:
+        raise ValueError("hooks.secret: missing, expected what calls are to be signed with")
+    if config.secret is not None and len(config.secret) < MIN_SECRET:
+        raise ValueError(f"hooks.secret: expected at least {MIN_SECRET} characters")
+    if config.backoff_minimum > config.backoff_maximum:
+        raise ValueError("hooks.backoff_minimum: expected at most hooks.backoff_maximum")
 
 
 def _check_networks(key: str, networks: Iterable[str]) -> None:

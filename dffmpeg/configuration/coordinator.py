@@ -88,6 +88,25 @@ class Retries(Section, frozen=True):
     backoff_maximum: Seconds = 30.0
 
 
+class Hooks(Section, frozen=True):
+    """Calls of the URLs that jobs name."""
+
+    allowed: list[str] = []
+    """URLs at and below which jobs may have calls made; none: hooks are refused."""
+    secret: str | None = None
+    """Calls are signed with it."""
+    timeout: Seconds = 10.0
+    """For a whole call."""
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
+    max_tries: Count = 15
+    max_age: Seconds = 86_400.0
+    backoff_minimum: Seconds = 1.0
+    backoff_maximum: Seconds = 3600.0
+
+    def __repr__(self) -> str:
+        return f"Hooks(allowed={self.allowed!r})"
+
+
 class Security(Section, frozen=True):
     clock_drift: Seconds = 30.0
     trusted_proxies: list[str] = []
@@ -116,5 +135,6 @@ class CoordinatorConfig(Section, frozen=True):
     streams: Streams = Streams()
     limits: Limits = Limits()
     retries: Retries = Retries()
+    hooks: Hooks = Hooks()
     security: Security = Security()
     debug: Debug = Debug()

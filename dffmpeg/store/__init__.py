@@ -16,6 +16,7 @@ from dffmpeg.errors import ConfigurationError
 from dffmpeg.store.crypto import KeyRing
 from dffmpeg.store.database import Database
 from dffmpeg.store.errors import Duplicate, SchemaMismatch, StoreError, StoreUnavailable, Unstorable
+from dffmpeg.store.hooks import HookRepository
 from dffmpeg.store.identities import IdentityRepository
 from dffmpeg.store.janitor import JanitorRepository
 from dffmpeg.store.jobs import JobRepository
@@ -50,6 +51,10 @@ class Store:
     workers: WorkerRepository
     messages: MessageRepository
     streams: StreamRepository
+
+    @property
+    def hooks(self) -> HookRepository:
+        return self.jobs.hooks
 
     @property
     def janitor(self) -> JanitorRepository:
@@ -92,6 +97,7 @@ def _repository(name: str, engine: str) -> Any:
 __all__ = [
     "REPOSITORIES",
     "Duplicate",
+    "HookRepository",
     "IdentityRepository",
     "JanitorRepository",
     "JobRepository",

@@ -50,6 +50,7 @@ def job_record(job: Job) -> JobRecord:
         needs=job.needs,
         rules=job.rules,
         after=list(job.predecessors),
+        blocked=job.blocked,
         idempotency_key=job.idempotency_key,
         losses=job.losses,
         not_before=_time(job.not_before),

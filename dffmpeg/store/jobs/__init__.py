@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dffmpeg.model.jobs import Attempt, Job, JobState, Transition
+from dffmpeg.store.hooks import HookRepository
 from dffmpeg.store.janitor import JanitorRepository
 
 
@@ -25,6 +26,20 @@ class Outlook:
     next_moment: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A pending job that will never begin.
+
+    Attributes:
+        predecessor_id: why: it ended, and did not complete.
+        outcome: how it ended.
+    """
+
+    job: Job
+    predecessor_id: str
+    outcome: JobState
+
+
 class JobRepository(ABC):
     """What the rest knows of how jobs are stored. Times are Unix seconds."""
 
@@ -32,9 +47,25 @@ class JobRepository(ABC):
     @abstractmethod
     def janitor(self) -> JanitorRepository: ...
 
+    @property
     @abstractmethod
-    async def add(self, job: Job) -> None:
-        """Store a new job; it is durable afterwards. Raises `Duplicate`."""
+    def hooks(self) -> HookRepository: ...
+
+    @abstractmethod
+    async def add(self, job: Job) -> Job:
+        """Store a new job; it is durable afterwards.
+
+        Its predecessors' states are looked at in the same transaction, and its hooks' first call is
+        stored with it.
+
+        Returns:
+            The job as it was stored: blocked, or failed at once, where its predecessors are so; or
+            the requester's earlier job with its idempotency key, and then nothing was changed.
+
+        Raises:
+            Duplicate: there is a job with this id.
+            Unstorable: there is no such predecessor.
+        """
 
     @abstractmethod
     async def get(self, job_id: str) -> Job | None: ...
@@ -85,7 +116,35 @@ class JobRepository(ABC):
 
     @abstractmethod
     async def apply(self, transition: Transition) -> bool:
-        """Make a change, if the row still fits: one compare-and-set. Durable when True."""
+        """Make a change, if the row still fits: one compare-and-set. Durable when True.
+
+        In the same transaction the calls of the job's hooks are stored, and at the job's end its
+        successors are counted down, or become `doomed`.
+        """
+
+    @abstractmethod
+    async def doomed(self, limit: int) -> Sequence[Doomed]:
+        """Pending jobs whose predecessors failed or were canceled; nobody has failed them yet."""
+
+    @abstractmethod
+    async def heal(self, now: float, limit: int) -> int:
+        """Repair what jobs wait for, where that is not what is there; returns how many repairs it took."""
+
+    @abstractmethod
+    async def old(self, ended_before: float | None, now: float, limit: int) -> Sequence[str]:
+        """Jobs that were kept for long enough, and whose hooks were called.
+
+        Args:
+            ended_before: for those without a retention of their own; None keeps them.
+        """
+
+    @abstractmethod
+    async def outdated(self, job_ids: Collection[str], ended_before: float) -> Collection[str]:
+        """Those of some jobs that ended before then and have no retention of their own, or are not there."""
+
+    @abstractmethod
+    async def delete(self, job_id: str) -> bool:
+        """Forget a job that has ended, its attempts and its hooks' calls; returns whether there was one."""
 
     @abstractmethod
     async def attempts(self, job_id: str) -> Sequence[Attempt]:
