@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import trio
 
-from dffmpeg.client import endings, tables
+from dffmpeg.client import endings, submit_flags, tables
 from dffmpeg.client.api import Client
 from dffmpeg.client.command import Invocation
 from dffmpeg.client.endings import Ending
@@ -17,8 +17,11 @@ from dffmpeg.client.events import Gap, Status, stream_name
 from dffmpeg.client.foreground import not_ignored, of_outcome
 from dffmpeg.client.sinks import StdoutClosed, standard_error, standard_output
 from dffmpeg.errors import DffmpegError, single_error
+from dffmpeg.model import durations
 from dffmpeg.wire import bytestring
 from dffmpeg.wire.jobs import JobRecord
+
+NAME_WIDTH = 24
 
 
 async def submit(call: Invocation) -> Ending:
@@ -27,8 +30,7 @@ async def submit(call: Invocation) -> Ending:
     record = await call.client.submit(
         options.binary,
         call.program_arguments,
-        pending_timeout=options.pending_timeout,
-        max_attempts=options.max_attempts,
+        job=submit_flags.read(options),
     )
     call.print(record, lambda: record.job_id)
     return Ending()
@@ -36,7 +38,14 @@ async def submit(call: Invocation) -> Ending:
 
 async def show_all(call: Invocation) -> Ending:
     """List the identity's own jobs."""
-    records = await call.client.jobs(call.options.window, call.options.limit)
+    options = call.options
+    records = await call.client.jobs(
+        options.window,
+        options.limit,
+        states=options.state or (),
+        labels=options.label or (),
+        name=options.name,
+    )
     call.print(records, lambda: job_table(records))
     return Ending()
 
@@ -107,18 +116,27 @@ async def _deliver(client: Client, job_id: str) -> Ending:
 def job_table(records: list[JobRecord]) -> str:
     """Jobs as a table for people."""
     now = time.time()
+    header = ("JOB", "STATUS", "AGE", "WORKER", "NAME", "COMMAND")
+    rows = [
+        (
+            record.job_id,
+            _state(record),
+            tables.age(record.created_at, now),
+            record.worker_id,
+            None if record.name is None else tables.shortened(record.name, NAME_WIDTH),
+            tables.shortened(command_line(record)),
+        )
+        for record in records
+    ]
+    # Most people give no names.
+    shown = [
+        column
+        for column in range(len(header))
+        if header[column] != "NAME" or any(row[column] for row in rows)
+    ]
     return tables.table(
-        ("JOB", "STATUS", "AGE", "WORKER", "COMMAND"),
-        [
-            (
-                record.job_id,
-                _state(record),
-                tables.age(record.created_at, now),
-                record.worker_id,
-                tables.shortened(command_line(record)),
-            )
-            for record in records
-        ],
+        [header[column] for column in shown],
+        [[row[column] for column in shown] for row in rows],
         empty="no jobs",
     )
 
@@ -131,17 +149,53 @@ def job_fields(record: JobRecord) -> str:
             ("job", record.job_id),
             ("status", _state(record)),
             ("reason", record.reason),
+            ("hindrance", record.hindrance),
+            ("name", record.name),
+            ("labels", ", ".join(record.labels) or None),
+            ("priority", record.priority or None),
             ("command", command_line(record)),
             ("directory", None if cwd is None else _shown(cwd)),
             ("requester", record.requester_id),
             ("worker", record.worker_id),
             ("attempt", f"{record.attempt} of {record.max_attempts}"),
+            ("after", _predecessors(record)),
+            ("not before", tables.moment(record.not_before)),
             ("created", tables.moment(record.created_at)),
+            ("ended", tables.moment(record.ended_at)),
             ("changed", tables.moment(record.last_update)),
+            *_rules(record),
             ("worker seen", tables.moment(record.worker_last_seen)),
             ("client seen", tables.moment(record.client_last_seen)),
         ]
     )
+
+
+def _predecessors(record: JobRecord) -> str | None:
+    if not record.after:
+        return None
+    waits = f" ({record.blocked} of them not completed yet)" if record.blocked else ""
+    return ", ".join(record.after) + waits
+
+
+def _rules(record: JobRecord) -> list[tuple[str, object]]:
+    rules = record.rules
+    seconds = {
+        "pending timeout": record.pending_timeout,
+        "assignment timeout": rules.assignment_timeout,
+        "lease": rules.lease,
+        "run timeout": rules.run_timeout,
+        "stall timeout": rules.stall_timeout,
+        "retention": rules.retention,
+    }
+    codes = ", ".join(map(str, rules.retry_exit_codes))
+    return [
+        *((name, None if value is None else durations.show(value)) for name, value in seconds.items()),
+        ("run again on exit", codes or None),
+        ("run again on stderr", "  ".join(rules.retry_stderr) or None),
+        ("if impossible", "fails" if rules.impossible == "fail" else None),
+        ("hooks", ", ".join(rules.hooks) or None),
+        ("key", record.idempotency_key),
+    ]
 
 
 def command_line(record: JobRecord) -> str:

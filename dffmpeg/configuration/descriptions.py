@@ -7,7 +7,7 @@ every file.
 
 from __future__ import annotations
 
-from dffmpeg.configuration.client import ClientConfig, Fallback
+from dffmpeg.configuration.client import ClientConfig, Fallback, JobDefaults
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import (
     CoordinatorConfig,
@@ -157,7 +157,23 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "environment": "Variables that a job takes along from its caller; a * at the end is any rest.",
         "agent": "Whether stand-ins start an agent, which keeps the connection warm for the calls to come.",
         "agent_idle": "Seconds without a call after which an agent ends.",
+        "job": "What is said of every job, the stand-ins' too; a flag of `submit` goes before it.",
         "fallback": "Running the local program instead.",
+    },
+    JobDefaults: {
+        "priority": "From -100 to 100, or the name of a class of the coordinator's; a higher one goes first.",
+        "labels": "Words to find jobs by.",
+        "require": "What the worker must have, beyond what the arguments say, such as label=gpu.",
+        "max_attempts": "How often a job may be run when workers are lost.",
+        "assignment_timeout": "Seconds in which a worker must accept it before another one gets it.",
+        "lease": "Seconds of silence after which its worker has lost it.",
+        "run_timeout": "Seconds after which an attempt that still runs ends as a failure.",
+        "stall_timeout": "Seconds without output and without use of a processor after which it is run again.",
+        "retry_exit_codes": "The program's exit codes on which it is run again.",
+        "retry_stderr": "Regular expressions: it is run again if it fails and the end of stderr matches one.",
+        "impossible": "What becomes of a job that no known worker could ever run.",
+        "retention": "Seconds for which the finished job and its output are kept.",
+        "hooks": "URLs that are told of each change of its state.",
     },
     Fallback: {
         "when": "never; unreachable: there is no coordinator; busy: also where no worker takes the job.",
@@ -176,6 +192,13 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',
     (Fallback, "binaries"): 'ffmpeg = "/usr/bin/ffmpeg"',
+    (JobDefaults, "priority"): "priority = 10",
+    (JobDefaults, "max_attempts"): "max_attempts = 3",
+    (JobDefaults, "assignment_timeout"): "assignment_timeout = 30.0",
+    (JobDefaults, "lease"): "lease = 60.0",
+    (JobDefaults, "run_timeout"): "run_timeout = 36000.0",
+    (JobDefaults, "stall_timeout"): "stall_timeout = 300.0",
+    (JobDefaults, "retention"): "retention = 86400.0",
     (ClientConfig, "pending_timeout"): "pending_timeout = 600.0",
 }
 """How a key without a default, or with an empty one, is written."""

@@ -79,6 +79,8 @@ class JobRepository(ABC):
         states: Collection[JobState] | None,
         limit: int,
         before_id: str | None,
+        labels: Collection[str] = (),
+        name: str | None = None,
     ) -> Sequence[Job]:
         """Newest first.
 
@@ -87,6 +89,9 @@ class JobRepository(ABC):
             since: only those that have not ended, or changed since then.
             states: only those in one of these.
             before_id: only those behind this one in the list.
+            labels: only those that have each of them.
+            name: only those of this name, in which a `*` stands for anything. Case does not matter,
+                here as with labels.
         """
 
     @abstractmethod

@@ -110,6 +110,8 @@ class SqlAlchemyJobRepository(JobRepository):
         states: Collection[JobState] | None,
         limit: int,
         before_id: str | None,
+        labels: Collection[str] = (),
+        name: str | None = None,
     ) -> Sequence[Job]:
         query = sa.select(schema.jobs).order_by(_j.created_at.desc(), _j.job_id.desc()).limit(limit)
         if requester_id is not None:
@@ -118,6 +120,11 @@ class SqlAlchemyJobRepository(JobRepository):
             query = query.where(_j.state.not_in(sorted(TERMINAL)) | (_j.last_update >= since))
         if states is not None:
             query = query.where(_j.state.in_(sorted(states)))
+        for label in labels:
+            # As text, where each stands in quotation marks; none can hold one.
+            query = query.where(sa.type_coerce(_j.labels, sa.Text).icontains(f'"{label}"', autoescape=True))
+        if name is not None:
+            query = query.where(_j.name.ilike(_pattern(name), escape=ESCAPE))
         if before_id is not None:
             other = schema.jobs.alias()
             place = sa.select(other.c.created_at).where(other.c.job_id == before_id).scalar_subquery()
@@ -204,6 +211,15 @@ class SqlAlchemyJobRepository(JobRepository):
     ) -> builtins.list[Job]:
         rows = await self._database.read(lambda c: c.execute(query, parameters).mappings().all())
         return [_to_job(row) for row in rows]
+
+
+ESCAPE = "/"
+
+
+def _pattern(name: str) -> str:
+    for special in (ESCAPE, "%", "_"):
+        name = name.replace(special, ESCAPE + special)
+    return name.replace("*", "%")
 
 
 def _load(connection: sa.Connection, job_id: str) -> Job:
