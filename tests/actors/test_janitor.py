@@ -1,6 +1,7 @@
 """What the janitor does and says of it, on the real tree."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.actors.coordinator import ADMIN, ALICE, Coordinator, FakeWorker, open
 MOMENT = 1e-6
 
 
-async def one_with_output(coordinator: Coordinator, worker: FakeWorker, **fields: object) -> str:
+async def one_with_output(coordinator: Coordinator, worker: FakeWorker, **fields: Any) -> str:
     job_id = await coordinator.submit(**fields)
     request = await worker.take()
     piece = Frame(Kind.STDERR, 1, 0, b"said", eof=True)

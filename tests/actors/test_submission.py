@@ -1,12 +1,14 @@
 """What a submission may say of its job, and what becomes of it."""
 
 import time
+from typing import Any
 
 import pytest
 import trio
 
 from dffmpeg.actors.operations import Conflict
 from dffmpeg.errors import BadInput
+from dffmpeg.model.jobs import JobState
 from dffmpeg.model.rules import Rules
 from dffmpeg.wire.jobs import JobRecord, SubmitRequest
 from tests.actors.coordinator import ALICE, BOB, Coordinator, FakeWorker
@@ -86,7 +88,7 @@ async def test_one_key_is_one_requester_s_and_one_work(coordinator: Coordinator,
 
 
 async def test_a_caller_cannot_share_another_s_output(coordinator: Coordinator) -> None:
-    fields = {"idempotency_key": "k", "monitor": True, "job_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV"}
+    fields: dict[str, Any] = {"idempotency_key": "k", "monitor": True, "job_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV"}
     first = await coordinator.submit(**fields)
     # The same submission once more, by whoever takes the call over.
     assert await coordinator.submit(**fields) == first
@@ -97,16 +99,17 @@ async def test_a_caller_cannot_share_another_s_output(coordinator: Coordinator) 
 async def test_jobs_are_found_by_name_label_and_state(coordinator: Coordinator, worker: FakeWorker) -> None:
     one = await coordinator.submit(name="Film one", labels=["tv"])
     two = await coordinator.submit(name="Film two", labels=["tv", "gpu"])
-    await worker.finish(await worker.take())
+    requests = {request.job_id: request for request in (await worker.take(), await worker.take())}
+    await worker.finish(requests[one])
     await coordinator.until(one, "completed")
 
-    async def found(**wanted: object) -> set[str]:
+    async def found(**wanted: Any) -> set[str]:
         records = await coordinator.operations.jobs(
             ALICE,
             window=3600.0,
             since_id=None,
             limit=10,
-            **wanted,  # type: ignore[arg-type]
+            **wanted,
         )
         return {record.job_id for record in records}
 
@@ -114,3 +117,4 @@ async def test_jobs_are_found_by_name_label_and_state(coordinator: Coordinator, 
     assert await found(name="*two") == {two}
     assert await found(labels=["tv", "gpu"]) == {two}
     assert await found(labels=["tv"], name="film one") == {one}
+    assert await found(labels=["tv"], states=[JobState.RUNNING]) == {two}
