@@ -132,7 +132,7 @@ async def test_the_janitor_frees_what_was_miscounted(coordinator: Coordinator, w
     # Somebody else's hands in the database.
     row = schema.job_predecessors.insert().values(job_id=second, predecessor_id=first)
     blocked = schema.jobs.update().values(blocked=1, not_before=None)
-    database = coordinator.services.store.jobs.hooks._database  # type: ignore[attr-defined]
+    database = coordinator.services.store.jobs.database  # type: ignore[attr-defined]
     await database.write(lambda c: (c.execute(row), c.execute(blocked)))
     run = await coordinator.operations.run_janitor(ADMIN, "successors")
     assert run.result["jobs_healed"] > 0

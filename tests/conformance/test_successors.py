@@ -9,7 +9,7 @@ from dffmpeg.model import succession
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.rules import Rules
 from dffmpeg.model.streams import Retention
-from dffmpeg.store import Store, Unstorable
+from dffmpeg.store import Store, StreamPiece, Unstorable
 from tests.conformance.test_store import job, load
 
 S = JobState
@@ -95,7 +95,7 @@ async def test_what_does_not_fit_together_is_repaired(store: Store) -> None:
         await store.jobs.add(job(name))
     await end(store, "A", 200.0)
     # As somebody else's hands may have left them: nobody waits for what has ended, or is not there.
-    database = store.jobs.hooks._database  # type: ignore[attr-defined]
+    database = store.jobs.database  # type: ignore[attr-defined]
     rows = [
         {"job_id": "B", "predecessor_id": "A"},
         {"job_id": "C", "predecessor_id": "purged"},
@@ -149,8 +149,8 @@ async def test_forgetting(store: Store) -> None:
 async def test_outputs_that_are_kept(store: Store) -> None:
     for name in ("A", "B", "C"):
         for piece in range(200):
-            await store.streams.append(name, 1, 2, piece * 3, b"abc", KEEP)
-        await store.streams.append(name, 2, 1, 0, b"x", KEEP)
+            await store.streams.append(StreamPiece(name, 1, 2, piece * 3, b"abc", KEEP))
+        await store.streams.append(StreamPiece(name, 2, 1, 0, b"x", KEEP))
     assert await store.streams.kept("", 10) == ["A", "B", "C"]
     assert await store.streams.kept("A", 1) == ["B"]
     await store.streams.delete("B")
