@@ -26,6 +26,8 @@ from dffmpeg.store.janitor import JanitorRepository
 from dffmpeg.store.jobs import JobRepository
 from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository, apply_transition
 from dffmpeg.store.messages import MessageRepository
+from dffmpeg.store.settings import SettingsRepository
+from dffmpeg.store.settings.sqlalchemy import SqlAlchemySettingsRepository
 from dffmpeg.store.streams import StreamPiece, StreamRepository, StreamSlice
 from dffmpeg.store.streams.sqlalchemy import SqlAlchemyStreamRepository, store_piece
 from dffmpeg.store.workers import WorkerRepository
@@ -57,6 +59,7 @@ class Store:
     workers: WorkerRepository
     messages: MessageRepository
     streams: StreamRepository
+    settings: SettingsRepository
 
     @property
     def hooks(self) -> HookRepository:
@@ -113,6 +116,9 @@ async def open_store(settings: StoreSettings) -> AsyncIterator[Store]:
             if key not in databases:
                 databases[key] = await stack.enter_async_context(kind.database_kind.open(options).opened())
             made[name] = kind(databases[key], keys) if name == "auth" else kind(databases[key])
+            if name == "jobs":
+                # What is about the jobs as a whole stands where they do.
+                made["settings"] = SqlAlchemySettingsRepository(databases[key])
         yield Store(identities=made.pop("auth"), **made)
 
 
@@ -135,6 +141,7 @@ __all__ = [
     "JobRepository",
     "MessageRepository",
     "SchemaMismatch",
+    "SettingsRepository",
     "Store",
     "StoreError",
     "StoreSettings",
