@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.progress import Progress
@@ -83,7 +83,10 @@ class Job:
         idempotency_key: of the requester's making: a second submission with it is the same job.
         losses: attempts that were lost through no fault of the command, or failed and are tried again:
             what counts against `max_attempts`.
+        ready_at: since when it waits for nothing but a worker: its submission, its start that was asked
+            for, or the end of its last predecessor; None while it waits for one.
         ended_at: when it came to its end.
+        expires_at: when the finished job is removed, if its own rules say.
         size: how much work it is, in pixels of input; None where nobody knows.
         resources: slots by resource that the current attempt takes on its worker, besides one of its own.
         substitutions: encoders that the current attempt's worker stands in for with its own.
@@ -126,7 +129,9 @@ class Job:
     blocked: int = 0
     idempotency_key: str | None = None
     losses: int = 0
+    ready_at: float | None = None
     ended_at: float | None = None
+    expires_at: float | None = None
     size: float | None = None
     resources: Mapping[str, int] = field(default_factory=dict)
     substitutions: Mapping[str, str] = field(default_factory=dict)
@@ -157,6 +162,18 @@ class Attempt:
     substitutions: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A condition on the worker that an assignment names: it is online and not held, and it has a free slot
+    and what the job takes of its resources.
+
+    Attributes:
+        at_most: slots that may be in use then, if that is less than it has.
+    """
+
+    at_most: int
+
+
 class TransitionError(Exception):
     """The table has no such edge: the caller decided on something impossible."""
 
@@ -173,6 +190,7 @@ class Transition:
         opens: the attempt that begins with it.
         starts: the attempt's process begins.
         closes: the outcome of the attempt that ends with it.
+        room: what must hold of the worker besides; asked in the same transaction.
     """
 
     job_id: str
@@ -185,6 +203,7 @@ class Transition:
     opens: Attempt | None = None
     starts: bool = False
     closes: AttemptOutcome | None = None
+    room: Room | None = None
 
     def __post_init__(self) -> None:
         wrong = sorted(source for source in self.sources if self.target not in TRANSITIONS[source])
@@ -249,8 +268,30 @@ def _later(now: float, delay: float) -> float | None:
     return now + delay if delay > 0 else None
 
 
-def assign(job: Job, worker_id: str, now: float) -> Transition:
-    """Give a pending job to a worker: its next attempt begins."""
+class Numbered(Protocol):
+    """A job, as far as its next attempt is concerned."""
+
+    @property
+    def job_id(self) -> str: ...
+
+    @property
+    def attempt(self) -> int: ...
+
+
+def assign(
+    job: Numbered,
+    worker_id: str,
+    now: float,
+    *,
+    resources: Mapping[str, int] | None = None,
+    room: Room | None = None,
+) -> Transition:
+    """Give a pending job to a worker: its next attempt begins.
+
+    Args:
+        resources: what it takes of the worker's resources.
+        room: what must hold of the worker; None asks nothing.
+    """
     number = job.attempt + 1
     return Transition(
         job_id=job.job_id,
@@ -263,9 +304,11 @@ def assign(job: Job, worker_id: str, now: float) -> Transition:
             "worker_id": worker_id,
             "not_before": None,
             "worker_last_seen": None,
+            "resources": resources or {},
             "substitutions": {},
             "hindrance": None,
         },
+        room=room,
         opens=Attempt(job_id=job.job_id, attempt=number, worker_id=worker_id, assigned_at=now),
     )
 

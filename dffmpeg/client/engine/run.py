@@ -37,6 +37,7 @@ _RETRY = Backoff(minimum=0.2, maximum=3.0, jitter=0.5)
 class _Problem(msgspec.Struct):
     status: int
     detail: str = "refused"
+    retry_after: float | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -176,7 +177,8 @@ class Run:
             if isinstance(message, str):
                 answer = codec.decode(message, _Answer, what="answer to the submission")
                 if answer.error is not None:
-                    raise Refused(answer.error.status, answer.error.detail)
+                    error = answer.error
+                    raise Refused(error.status, error.detail, retry_after=error.retry_after)
                 if answer.job is not None:
                     return answer.job
 
@@ -224,6 +226,9 @@ class Run:
 
     async def _give_up_when_busy(self) -> None:
         if self._config.fallback.when != "busy" or self._local() is None:
+            return
+        if self._call.options.after or self._call.options.start_at is not None:
+            # It waits because it was told to.
             return
         await trio.sleep(self._config.fallback.after)
         record = self._relay.record
