@@ -11,8 +11,8 @@ from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import AttemptOutcome, Job, JobState, Room, Transition
 from dffmpeg.model.messages import Message
-from dffmpeg.model.progress import Progress
 from dffmpeg.model.needs import Needs
+from dffmpeg.model.progress import Progress
 from dffmpeg.model.retries import RetryPolicy
 from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.model.scheduling.pause import Pause
