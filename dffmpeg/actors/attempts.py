@@ -31,7 +31,8 @@ from dffmpeg.actors.attempt_messages import (
 )
 from dffmpeg.actors.commands import NotRunnable
 from dffmpeg.actors.launches import Command
-from dffmpeg.actors.preparation import Preparation
+from dffmpeg.actors.occupancy import Occupancy
+from dffmpeg.actors.preparation import Preparation, Prepared
 from dffmpeg.actors.runtime import Actor, ActorRef, Down, Reply
 from dffmpeg.actors.uplink import Uplink, gone
 from dffmpeg.configuration.worker import WorkerConfig
@@ -90,6 +91,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         preparation: makes the commands.
         jobs: the supervisor under which each attempt's tree runs.
         make_tree: what such a tree is made of.
+        occupancy: told how many attempts are held.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         preparation: Preparation,
         jobs: SupervisorRef,
         make_tree: TreeFactory,
+        occupancy: Occupancy,
     ) -> None:
         self._uplink = uplink
         self._slots = config.slots
@@ -107,6 +110,8 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         self._preparation = preparation
         self._jobs = jobs
         self._make_tree = make_tree
+        self._occupancy = occupancy
+        occupancy.set(0)
         self._held: dict[AttemptRef, _Held] = {}
         self._draining = False
         self._drained: list[Reply[None]] = []
@@ -192,6 +197,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             self._report(partial(self._uplink.reject, attempt, refusal))
             return
         self._held[attempt] = _Held(request)
+        self._occupancy.set(len(self._held))
         self.context.nursery.start_soon(self._begin, attempt)
 
     def _cancel(self, attempt: AttemptRef, *, kill: bool = False) -> None:
@@ -240,7 +246,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             await self._send_report(partial(self._uplink.reject, attempt, str(reason), fault=reason.fault))
             return
         await self._open.wait()
-        if held.stopped or not await self._accepted(attempt, prepared.new_outputs):
+        if held.stopped or not await self._accepted(attempt, prepared):
             self._forget(attempt)
             return
         try:
@@ -260,9 +266,9 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         else:
             await self._start_tree(attempt, held, command)
 
-    async def _accepted(self, attempt: AttemptRef, new_outputs: tuple[bytes, ...] | None) -> bool:
+    async def _accepted(self, attempt: AttemptRef, prepared: Prepared) -> bool:
         try:
-            await self._uplink.accept(attempt, new_outputs)
+            await self._uplink.accept(attempt, prepared.new_outputs, prepared.command.substitutions)
         except Refused as refusal:
             logger.info("job %s was not accepted: %s", attempt.job_id, refusal)
             return False
@@ -295,6 +301,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
 
     def _forget(self, attempt: AttemptRef) -> None:
         del self._held[attempt]
+        self._occupancy.set(len(self._held))
         self._note_idle()
 
     def _note_idle(self) -> None:

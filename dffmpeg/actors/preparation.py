@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import trio
 
-from dffmpeg.actors.capabilities import Programs
+from dffmpeg.actors.capabilities import Describe, Description
 from dffmpeg.actors.commands import Machine, NotRunnable, prepare
 from dffmpeg.actors.launches import CannotStart, Command
 from dffmpeg.actors.leftovers import CannotRemove, Outputs
@@ -41,7 +41,7 @@ class Preparation:
     Args:
         processes: asked for the views.
         mounts: asked for the directories that are there.
-        capabilities: asked for the programs.
+        capabilities: asked for the programs and what they can do.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Preparation:
         config: WorkerConfig,
         processes: Processes,
         mounts: ActorRef[PresentPaths],
-        capabilities: ActorRef[Programs],
+        capabilities: ActorRef[Describe],
     ) -> None:
         self._config = config
         self._processes = processes
@@ -61,8 +61,8 @@ class Preparation:
     async def prepare(self, request: JobRequest) -> Prepared:
         try:
             present = await self._mounts.ask(PresentPaths(), _ASK_SECONDS)
-            programs = await self._capabilities.ask(Programs(), _ASK_SECONDS)
-            machine = self._machine(programs, present)
+            offered = await self._capabilities.ask(Describe(), _ASK_SECONDS)
+            machine = self._machine(offered, present)
             with trio.fail_after(_ASK_SECONDS):
                 prepared = await trio.to_thread.run_sync(
                     _prepared, request, machine, abandon_on_cancel=True, limiter=self._threads
@@ -97,10 +97,12 @@ class Preparation:
             # The thread may hang, and come to itself when the next attempt has begun to write.
             given_up.set()
 
-    def _machine(self, programs: Mapping[str, bytes], present: Mapping[str, bytes]) -> Machine:
+    def _machine(self, offered: Description, present: Mapping[str, bytes]) -> Machine:
         return Machine(
-            programs=programs,
+            programs=offered.programs,
             present=present,
+            abilities=offered.abilities,
+            substitutions=self._config.stand_ins,
             environment=self._config.environment,
             as_caller=self._config.run_as == "caller",
             kept=self._processes.tools.folders if self._processes.namespaces.available else None,

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from dffmpeg.actors.hindrances import KnownWorkers, Review
 from dffmpeg.actors.patterns import PatternSearch
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, MailboxFull
+from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.rules import Rules
 from dffmpeg.store import Store, StoreSettings, StoreUnavailable, open_store
 from dffmpeg.transports.bell import Bell
@@ -23,12 +25,13 @@ from dffmpeg.wire.records import downlink_message, job_status
 if TYPE_CHECKING:
     from dffmpeg.actors.backlog import Backlog
     from dffmpeg.actors.directory import Directory
+    from dffmpeg.actors.hooks import Call
     from dffmpeg.actors.janitor import Sweep
     from dffmpeg.actors.job_messages import JobMessage
     from dffmpeg.actors.scheduler import Wake
+    from dffmpeg.actors.successors import Look
     from dffmpeg.actors.worker import Judged, WorkerMessage
     from dffmpeg.configuration.coordinator import CoordinatorConfig
-    from dffmpeg.model.jobs import Job
     from dffmpeg.model.scheduling.entries import Entry
     from dffmpeg.transports.downlink import Downlink, Downlinks
 
@@ -85,8 +88,12 @@ class Services:
     jobs: Directory[JobMessage]
     workers: Directory[WorkerMessage]
     scheduler: ActorRef[Wake]
+    successors: ActorRef[Look]
+    hooks: ActorRef[Call]
     janitor: ActorRef[Sweep]
     backlog: Backlog
+    hindrances: ActorRef[Review]
+    known_workers: KnownWorkers = field(default_factory=KnownWorkers)
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
 
@@ -111,6 +118,7 @@ class Services:
     async def announce(self, job: Job) -> None:
         """Tell whoever waits for the job that its state has changed."""
         self.changed.ring(job.job_id)
+        self.follow_up(job)
         downlink = self._told_by_message(job.transport, job.requester_id)
         if downlink is not None:
             status = job_status(job)
@@ -121,6 +129,8 @@ class Services:
     async def announce_entry(self, entry: Entry) -> None:
         """`announce` for a job of which only its entry is at hand."""
         self.changed.ring(entry.job_id)
+        if self.config.hooks.allowed:
+            self.call_hooks()
         if self._told_by_message(entry.transport, entry.requester_id) is not None:
             job = await self.store.jobs.get(entry.job_id)
             if job is not None:
@@ -139,6 +149,13 @@ class Services:
             actor = await self.workers.reach(worker_id)
             await actor.ask(judgement, timeout=JUDGEMENT_PATIENCE)
 
+    def follow_up(self, job: Job) -> None:
+        """The job came into its state: have done what follows, which stands in rows already."""
+        if job.rules.hooks:
+            self.call_hooks()
+        if job.state in (JobState.FAILED, JobState.CANCELED):
+            self.look_at_successors()
+
     def wake_scheduler(self) -> None:
         """A job or a slot may be there. Its mailbox holds one such message: more would say the same."""
         from dffmpeg.actors.scheduler import Wake
@@ -147,6 +164,26 @@ class Services:
             self.scheduler.tell_nowait(Wake())
         except MailboxFull:
             return
+
+    def review_hindrances(self) -> None:
+        """Workers have changed: whether a job is possible at all is to be looked at again."""
+        self.known_workers.forget()
+        with suppress(MailboxFull):
+            self.hindrances.tell_nowait(Review())
+
+    def look_at_successors(self) -> None:
+        """A job has failed, or was canceled. One such message waits at most, as for the scheduler."""
+        from dffmpeg.actors.successors import Look
+
+        with suppress(MailboxFull):
+            self.successors.tell_nowait(Look())
+
+    def call_hooks(self) -> None:
+        """A call may be due. One such message waits at most, as for the scheduler."""
+        from dffmpeg.actors.hooks import Call
+
+        with suppress(MailboxFull):
+            self.hooks.tell_nowait(Call())
 
 
 async def wait_at_most(event: trio.Event, seconds: float) -> bool:

@@ -20,7 +20,9 @@ from dffmpeg.model.jobs import Transition
 from dffmpeg.store.crypto import KeyRing
 from dffmpeg.store.database import Database
 from dffmpeg.store.errors import Duplicate, SchemaMismatch, StoreError, StoreUnavailable, Unstorable
+from dffmpeg.store.hooks import HookRepository
 from dffmpeg.store.identities import IdentityRepository
+from dffmpeg.store.janitor import JanitorRepository
 from dffmpeg.store.jobs import JobRepository
 from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository, apply_transition
 from dffmpeg.store.messages import MessageRepository
@@ -50,7 +52,7 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The open repositories."""
+    """The open repositories; those that share transactions with the jobs come from theirs."""
 
     identities: IdentityRepository
     jobs: JobRepository
@@ -58,6 +60,14 @@ class Store:
     messages: MessageRepository
     streams: StreamRepository
     settings: SettingsRepository
+
+    @property
+    def hooks(self) -> HookRepository:
+        return self.jobs.hooks
+
+    @property
+    def janitor(self) -> JanitorRepository:
+        return self.jobs.janitor
 
     async def apply_with_output(self, transition: Transition, pieces: Sequence[StreamPiece]) -> bool:
         """Store pieces of a job's output, and then make a change of the job, if its row still fits.
@@ -125,7 +135,9 @@ def _repository(name: str, engine: str) -> Any:
 __all__ = [
     "REPOSITORIES",
     "Duplicate",
+    "HookRepository",
     "IdentityRepository",
+    "JanitorRepository",
     "JobRepository",
     "MessageRepository",
     "SchemaMismatch",

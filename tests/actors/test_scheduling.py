@@ -36,7 +36,7 @@ async def settled(coordinator: Coordinator) -> None:
     """Wait until the scheduler has done all that it was woken for."""
     for _ in range(3):
         # Behind every change that is on its way.
-        await coordinator.services.store.messages.prune(0.0)
+        await coordinator.services.store.messages.prune(0.0, 1)
         await trio.testing.wait_all_tasks_blocked()
 
 

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from dffmpeg.client.api import Client
+from dffmpeg.client.options import JobOptions
 from dffmpeg.wire.workers import WorkerRecord
 from tests.cluster.kit import GUARD, Cluster, program
 from tests.cluster.test_chaos import finished, running
@@ -38,7 +39,7 @@ async def test_a_worker_that_keeps_dying_is_left_alone_and_proves_itself(tmp_pat
     with Cluster(tmp_path, "--workers", "1", "--slots", "2", f"--binary=wait={wait}") as cluster:
         async with cluster.client() as client:
             for _ in range(2):
-                lost = await client.submit("wait", ["long"], max_attempts=1)
+                lost = await client.submit("wait", ["long"], job=JobOptions(max_attempts=1))
                 await running(client, [lost.job_id], count=1)
                 cluster.kill("worker1")
                 cluster.start("worker1")

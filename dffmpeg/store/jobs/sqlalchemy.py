@@ -19,7 +19,10 @@ from dffmpeg.model.workers import WorkerState
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map, load_names, pack, unpack_list, unpack_map
-from dffmpeg.store.jobs import JobRepository, Use
+from dffmpeg.store.hooks.sqlalchemy import SqlAlchemyHookRepository, enqueue
+from dffmpeg.store.janitor.sqlalchemy import SqlAlchemyJanitorRepository
+from dffmpeg.store.jobs import Use, consequences
+from dffmpeg.store.jobs.aftermath import SqlAlchemyAftermath
 from dffmpeg.store.journal import Journal, note
 
 _j = schema.jobs.c
@@ -32,6 +35,7 @@ _THE_JOB = _j.job_id == sa.bindparam("the_job")
 _ADD = sa.insert(schema.jobs)
 _GET = sa.select(schema.jobs).where(_THE_JOB)
 _SEEN = sa.update(schema.jobs).where(_THE_JOB)
+_HINDRANCE = sa.update(schema.jobs).where(_THE_JOB, _PENDING)
 _PROGRESS = sa.update(schema.jobs).where(_THE_JOB, _j.attempt == sa.bindparam("the_attempt"), _LIVE)
 _OPEN = sa.insert(schema.attempts)
 _RECORD = sa.update(schema.attempts).where(
@@ -63,6 +67,7 @@ _AS_ENTRY = (
     "not_before",
     "pending_timeout",
     "blocked",
+    "ready_at",
     "excluded_worker",
     "size",
     "worker_id",
@@ -87,6 +92,10 @@ _USES = (
     .limit(sa.bindparam("limit", type_=sa.Integer))
 )
 
+_BY_KEY = sa.select(schema.jobs).where(
+    _j.requester_id == sa.bindparam("requester"), _j.idempotency_key == sa.bindparam("key")
+)
+
 _AT_ONCE = 500
 """Ids in one question."""
 
@@ -94,22 +103,36 @@ ATTEMPT_RESULTS = ("exit_code", "signal", "reason")
 """What an attempt's row takes over from a transition's changes."""
 
 
-class SqlAlchemyJobRepository(JobRepository):
+class SqlAlchemyJobRepository(SqlAlchemyAftermath):
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._janitor = SqlAlchemyJanitorRepository(database)
+        self._hooks = SqlAlchemyHookRepository(database)
+
+    @property
+    def janitor(self) -> SqlAlchemyJanitorRepository:
+        return self._janitor
+
+    @property
+    def hooks(self) -> SqlAlchemyHookRepository:
+        return self._hooks
 
     @property
     def journal(self) -> Journal:
         return self.database.journal
 
-    async def add(self, job: Job) -> None:
-        row = _to_row(job)
+    async def add(self, job: Job) -> Job:
+        return await self.database.write(lambda connection: _add(connection, job))
 
-        def operation(connection: sa.Connection) -> None:
-            connection.execute(_ADD, row)
-            note(connection, job)
+    async def submitted(self, job: Job) -> Job | None:
+        def query(connection: sa.Connection) -> Job | None:
+            return _earlier(connection, job) or _find(connection, job.job_id)
 
-        await self.database.write(operation)
+        return await self.database.read(query)
+
+    @staticmethod
+    def job_of(row: Mapping[str, Any]) -> Job:
+        return _to_job(row)
 
     async def get(self, job_id: str) -> Job | None:
         found = await self._select(_GET, {"the_job": job_id})
@@ -123,6 +146,8 @@ class SqlAlchemyJobRepository(JobRepository):
         states: Collection[JobState] | None,
         limit: int,
         before_id: str | None,
+        labels: Collection[str] = (),
+        name: str | None = None,
     ) -> Sequence[Job]:
         query = sa.select(schema.jobs).order_by(_j.created_at.desc(), _j.job_id.desc()).limit(limit)
         if requester_id is not None:
@@ -131,6 +156,11 @@ class SqlAlchemyJobRepository(JobRepository):
             query = query.where(_j.state.not_in(sorted(TERMINAL)) | (_j.last_update >= since))
         if states is not None:
             query = query.where(_j.state.in_(sorted(states)))
+        for label in labels:
+            # As text, where each stands in quotation marks; none can hold one.
+            query = query.where(sa.type_coerce(_j.labels, sa.Text).icontains(f'"{label}"', autoescape=True))
+        if name is not None:
+            query = query.where(_j.name.ilike(_pattern(name), escape=ESCAPE))
         if before_id is not None:
             other = schema.jobs.alias()
             place = sa.select(other.c.created_at).where(other.c.job_id == before_id).scalar_subquery()
@@ -188,6 +218,9 @@ class SqlAlchemyJobRepository(JobRepository):
     async def seen_by_client(self, job_id: str, now: float) -> None:
         await self.database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
 
+    async def set_hindrance(self, job_id: str, hindrance: str | None) -> None:
+        await self.database.execute(_HINDRANCE, {"the_job": job_id, "hindrance": hindrance})
+
     async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
         values = {"the_job": job_id, "the_attempt": attempt, "progress": progress}
         await self.database.execute(_PROGRESS, values)
@@ -204,6 +237,45 @@ class SqlAlchemyJobRepository(JobRepository):
     ) -> builtins.list[Job]:
         rows = await self.database.read(lambda c: c.execute(query, parameters).mappings().all())
         return [_to_job(row) for row in rows]
+
+
+ESCAPE = "/"
+
+
+def _pattern(name: str) -> str:
+    for special in (ESCAPE, "%", "_"):
+        name = name.replace(special, ESCAPE + special)
+    return name.replace("*", "%")
+
+
+def _find(connection: sa.Connection, job_id: str) -> Job | None:
+    row = connection.execute(_GET, {"the_job": job_id}).mappings().one_or_none()
+    return None if row is None else _to_job(row)
+
+
+def _earlier(connection: sa.Connection, job: Job) -> Job | None:
+    """The requester's job with the same idempotency key."""
+    if job.idempotency_key is None:
+        return None
+    the_key = {"requester": job.requester_id, "key": job.idempotency_key}
+    row = connection.execute(_BY_KEY, the_key).mappings().one_or_none()
+    return None if row is None else _to_job(row)
+
+
+def _load(connection: sa.Connection, job_id: str) -> Job:
+    return _to_job(connection.execute(_GET, {"the_job": job_id}).mappings().one())
+
+
+def _add(connection: sa.Connection, job: Job) -> Job:
+    # Looked up first: where the key's index complains, all that share the transaction begin anew.
+    earlier = _earlier(connection, job)
+    if earlier is not None:
+        return earlier
+    entered = consequences.admit(connection, job)
+    connection.execute(_ADD, _to_row(entered))
+    enqueue(connection, entered, entered.created_at)
+    note(connection, entered)
+    return entered
 
 
 def _loads(connection: sa.Connection) -> dict[str, int]:
@@ -236,6 +308,7 @@ def apply_transition(connection: sa.Connection, transition: Transition) -> bool:
         return False
     _record_attempt(connection, transition)
     note(connection, transition)
+    consequences.follow(connection, transition, lambda: _load(connection, transition.job_id))
     return True
 
 
@@ -270,6 +343,8 @@ def _record_attempt(connection: sa.Connection, transition: Transition) -> None:
     values: dict[str, Any] = {}
     if transition.starts:
         values["started_at"] = transition.now
+        if "substitutions" in transition.changes:
+            values["substitutions"] = transition.changes["substitutions"]
     if transition.closes is not None:
         values |= {"ended_at": transition.now, "outcome": transition.closes.value}
         values |= {key: transition.changes[key] for key in ATTEMPT_RESULTS if key in transition.changes}
@@ -289,9 +364,12 @@ _AS_THEY_ARE = (
     "blocked",
     "idempotency_key",
     "losses",
+    "ready_at",
     "ended_at",
+    "expires_at",
     "size",
     "resources",
+    "substitutions",
     "hindrance",
     "progress",
     "new_outputs",
@@ -331,7 +409,7 @@ def _to_row(job: Job) -> dict[str, Any]:
     }
 
 
-def _to_job(row: sa.RowMapping) -> Job:
+def _to_job(row: sa.RowMapping | Mapping[str, Any]) -> Job:
     values = dict(row)
     values["arguments"] = unpack_list(values["arguments"])
     values["client_paths"] = unpack_map(values["client_paths"])
