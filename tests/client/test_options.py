@@ -15,6 +15,7 @@ from tests.client.programs import Programs, assert_one_line
 
 ALL_FLAGS = (
     *("--name", "The film", "--label", "tv", "--label", "night", "--priority", "urgent"),
+    *("--require", "encoder=hevc_nvenc", "--require", "label=gpu"),
     *("--after", "01JA,01JB", "--after", "01JC", "--size", "2e9"),
     *("--pending-timeout", "10m", "--assignment-timeout", "5s", "--lease", "90"),
     *("--run-timeout", "2h", "--stall-timeout", "1m30s", "--max-attempts", "5"),
@@ -25,6 +26,7 @@ EXPECTED = {
     "name": "The film",
     "labels": ["tv", "night"],
     "priority": "urgent",
+    "require": ["encoder=hevc_nvenc", "label=gpu"],
     "after": ["01JA", "01JB", "01JC"],
     "size": 2e9,
     "pending_timeout": 600.0,
