@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from dffmpeg.actors.hindrances import KnownWorkers, Review
+from dffmpeg.actors.patterns import PatternSearch
 from dffmpeg.actors.runtime import Actor, ActorRef, MailboxFull
 from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.rules import Rules
 from dffmpeg.store import Store, StoreSettings, StoreUnavailable, open_store
 from dffmpeg.transports.bell import Bell
 from dffmpeg.wire.records import downlink_message, job_status
@@ -85,8 +88,23 @@ class Services:
     hooks: ActorRef[Call]
     janitor: ActorRef[Sweep]
     backlog: Backlog
+    hindrances: ActorRef[Review]
+    known_workers: KnownWorkers = field(default_factory=KnownWorkers)
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
+
+    patterns: PatternSearch = field(default_factory=PatternSearch)
+
+    @property
+    def rules(self) -> Rules:
+        """The time-outs of jobs whose submitters do not say."""
+        config = self.config
+        return Rules(
+            assignment_timeout=config.janitor.job_assignment_timeout,
+            lease=config.leases.worker,
+            run_timeout=config.timeouts.run,
+            stall_timeout=config.timeouts.stall,
+        )
 
     @property
     def store(self) -> Store:
@@ -135,6 +153,12 @@ class Services:
             self.scheduler.tell_nowait(Wake())
         except MailboxFull:
             return
+
+    def review_hindrances(self) -> None:
+        """Workers have changed: whether a job is possible at all is to be looked at again."""
+        self.known_workers.forget()
+        with suppress(MailboxFull):
+            self.hindrances.tell_nowait(Review())
 
     def look_at_successors(self) -> None:
         """A job has failed, or was canceled. One such message waits at most, as for the scheduler."""

@@ -93,16 +93,18 @@ def _parser() -> ArgumentParser:
     _command(job, "cancel", jobs.cancel, "cancel a job").add_argument("job", metavar="JOB")
     logs = _command(job, "logs", jobs.logs, "what a job wrote")
     logs.add_argument("--follow", action="store_true", help="as it comes, until the job ends")
+    _views(logs)
     logs.add_argument("job", metavar="JOB")
     attach = _command(job, "attach", jobs.attach, "follow a job, and end as it does; Ctrl-C detaches")
+    _views(attach)
     attach.add_argument("job", metavar="JOB")
 
     worker = groups.add_parser("worker", help="the workers").add_subparsers(required=True, metavar="COMMAND")
     seen = _command(worker, "list", workers.show_all, "all workers")
     seen.add_argument("--window", type=submit_flags.duration, metavar="T", help="seen within the last T")
-    _command(worker, "show", workers.show, "everything about a worker").add_argument(
-        "worker", metavar="WORKER"
-    )
+    shown = _command(worker, "show", workers.show, "everything about a worker")
+    shown.add_argument("--abilities", action="store_true", help="also name all that its programs can do")
+    shown.add_argument("worker", metavar="WORKER")
     return parser
 
 
@@ -111,6 +113,14 @@ def _command(groups: Any, name: str, command: Command | LocalCommand, text: str)
     parser.set_defaults(command=command)
     _common(parser)
     return parser
+
+
+def _views(parser: ArgumentParser) -> None:
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--progress", action="store_true", help="on a terminal, a line of progress instead of its stderr"
+    )
+    shown.add_argument("-q", "--quiet", action="store_true", help="neither its stderr nor a line of progress")
 
 
 def _common(parser: ArgumentParser) -> None:

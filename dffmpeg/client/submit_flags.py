@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from dffmpeg.client.options import JobOptions
-from dffmpeg.model import durations, hooks
+from dffmpeg.errors import BadInput
+from dffmpeg.model import durations, hooks, requirements
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 MAX_ATTEMPTS = 100
@@ -37,6 +38,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     when.add_argument(
         "--start-at", type=_moment, metavar="TIME", help="such as 2030-01-31T22:00, or +10m: not before"
+    )
+    when.add_argument(
+        "--require",
+        action="append",
+        type=_requirement,
+        metavar="KIND=NAME",
+        help="only where that is: encoder=hevc_nvenc, label=gpu, resource=nvenc:2, …",
     )
     when.add_argument("--size", type=_size, metavar="N", help="how much work it is, in pixels of input")
     limits = parser.add_argument_group("time limits", "such as 90, 90s, 10m, 2h or 7d")
@@ -148,6 +156,14 @@ def _priority(text: str) -> int | str:
 
 def _jobs(text: str) -> list[str]:
     return [_name(job_id) for job_id in text.split(",")]
+
+
+def _requirement(text: str) -> str:
+    try:
+        requirements.required([text])
+    except BadInput as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("require: ")) from None
+    return text
 
 
 def _moment(text: str) -> float:

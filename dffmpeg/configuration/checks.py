@@ -63,6 +63,8 @@ def check(config: T, folder: Path) -> T:
             )
             for name, program in config.binaries.items()
         }
+        changes["cache"] = None if config.cache is None else _file("cache", config.cache, folder)
+        _check_substitutions(config)
         _check_offer(config)
         if config.output.chunk > config.output.window:
             raise ValueError("output.chunk: expected at most output.window")
@@ -200,9 +202,20 @@ def _check_offer(config: WorkerConfig) -> None:
             raise ValueError(f"hours: {error}") from None
 
 
+def _check_substitutions(config: WorkerConfig) -> None:
+    for name, substitution in config.stand_ins.items():
+        key = f"substitutions.{_shown(name)}"
+        check_name(key, name)
+        check_name(f"{key}.use", substitution.use)
+        for option in filter(None, substitution.options.values()):
+            check_name(f"{key}.options", option)
+
+
 def _check_scheduling(config: Scheduling) -> None:
     for name in config.classes:
         check_name(f"scheduling.classes.{_shown(name)}", name)
+    for name in config.resources:
+        check_name(f"scheduling.resources.{_shown(name)}", name)
     if len(set(config.classes.values())) < len(config.classes):
         raise ValueError("scheduling.classes: expected another priority for each class")
     for key, names in (("reserved", config.reserved), ("reserved_resources", config.reserved_resources)):

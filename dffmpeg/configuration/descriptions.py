@@ -21,6 +21,7 @@ from dffmpeg.configuration.coordinator import (
     Retries,
     Security,
     Streams,
+    Timeouts,
     Transports,
 )
 from dffmpeg.configuration.scheduling import JobLimit, Quarantine, Scheduling
@@ -54,7 +55,9 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "leases": "How long silence is borne before the coordinator acts on it, in seconds.",
         "streams": "How much of a job's output is kept, in bytes.",
         "limits": "What is refused because it is too much. Sizes are bytes.",
-        "retries": "What happens to a job whose worker was lost.",
+        "retries": "What happens to a job whose attempt was lost through no fault of its command.",
+        "timeouts": "For jobs whose submitters do not say, in seconds. See also default_pending_timeout, "
+        "janitor.job_assignment_timeout and leases.worker.",
         "scheduling": "In which order jobs start, and how many of them.",
         "hooks": "Signed calls of the URLs that jobs name, at each change of their state.",
         "security": "Who is trusted, and how far.",
@@ -100,9 +103,15 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "workers": "Workers that are registered at once.",
     },
     Retries: {
-        "max_attempts": "How often a job is tried where the client does not say.",
-        "backoff_minimum": "Seconds before the second attempt; it doubles with each, with jitter.",
+        "max_attempts": "How many attempts may come to nothing, where the client does not say, before the "
+        "job fails.",
+        "backoff_minimum": "Seconds before another attempt, at least; it doubles with each, with jitter.",
         "backoff_maximum": "The most seconds between two attempts.",
+    },
+    Timeouts: {
+        "run": "A program that runs for longer is ended, gently first, and its job fails.",
+        "stall": "A program without output and without use of a processor for so long is lost, and its job "
+        "moves. Not counted: paused by its caller, waiting for its caller's input or for its reader.",
     },
     Scheduling: {
         "aging": "Seconds in which a priority that is passed over gains a point.",
@@ -114,6 +123,8 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "run it.",
         "queued": "Jobs that may be pending at once; submissions beyond are refused (HTTP 429).",
         "classes": "Names for priorities from -100 to 100. A class reaches up to the next one.",
+        "resources": "Resource to patterns of encoders: a job with such an encoder takes one slot of that "
+        "resource on workers that declare it.",
         "reserved": "By class, slots of the whole cluster that jobs of lower priority leave free for it.",
         "reserved_resources": "The same by class and resource.",
         "requester": "How many jobs each requester may have.",
@@ -165,6 +176,12 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "transports": "Downlinks, in order of preference.",
         "registration_interval": "Seconds between two renewals of this worker's lease.",
         "drain_timeout": "Seconds that running jobs may take to end after the first SIGTERM.",
+        "cache": "Folder for what is found out about programs, which later starts need not find out again. "
+        "Without it the folder is `dffmpeg` in $XDG_CACHE_HOME, or the one that systemd gives.",
+        "benchmark": "Whether this machine measures itself once, with a short encode while no job runs.",
+        "substitutions": "Encoder to the encoder that stands in for it where it does not work here, so that "
+        "a job that was written for other hardware runs here too. A table instead of a name also "
+        "translates options.",
         "cancel": "Seconds that each step of a cancelation may take before the next, harder one.",
         "output": "How output is sent to the coordinator, in bytes.",
     },
@@ -219,6 +236,8 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (CoordinatorConfig, "default_pending_timeout"): "default_pending_timeout = 600.0",
     (Database, "repositories"): '[database.repositories.auth]\nencryption_keys_file = "auth.keys"',
     (Transports, "transport_settings"): "[transports.transport_settings.websocket]",
+    (Timeouts, "run"): "run = 86400.0",
+    (Timeouts, "stall"): "stall = 900.0",
     (Hooks, "allowed"): 'allowed = ["https://media.example/hooks/"]',
     (Hooks, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
@@ -230,6 +249,9 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (JobLimit, "queued"): "queued = 1000",
     (WorkerConfig, "resources"): "nvenc = 3",
     (WorkerConfig, "hours"): 'hours = "mon-fri 22:00-06:00; sat,sun 00:00-24:00 Europe/Berlin"',
+    (WorkerConfig, "cache"): 'cache = "/var/cache/dffmpeg"',
+    (WorkerConfig, "substitutions"): 'h264_qsv = "h264_nvenc"\n'
+    'hevc_qsv = { use = "hevc_nvenc", options = { global_quality = "cq", look_ahead = "" } }',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',
     (Fallback, "binaries"): 'ffmpeg = "/usr/bin/ffmpeg"',

@@ -13,7 +13,7 @@ from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.progress import Progress
 from dffmpeg.model.rules import Rules
-from dffmpeg.store.columns import Json
+from dffmpeg.store.columns import ByteStrings, Json
 
 metadata = sa.MetaData()
 
@@ -84,8 +84,10 @@ jobs = sa.Table(
     sa.Column("expires_at", sa.Double),
     sa.Column("size", sa.Double),
     sa.Column("resources", COUNTS, nullable=False),
+    sa.Column("substitutions", TEXTS, nullable=False),
     sa.Column("hindrance", sa.Text),
     sa.Column("progress", Json(Progress)),
+    sa.Column("new_outputs", ByteStrings()),
     sa.Index("jobs_by_state", "state", "created_at", "job_id"),
     sa.Index("jobs_by_worker", "worker_id", "state"),
     sa.Index("jobs_by_requester", "requester_id", "created_at"),
@@ -145,7 +147,9 @@ workers = sa.Table(
     sa.Column("labels", NAMES, nullable=False),
     sa.Column("resources", COUNTS, nullable=False),
     sa.Column("weight", sa.Double, nullable=False),
-    sa.Column("abilities", Json(dict[str, Abilities]), nullable=False),
+    # Large, and the same in most rows.
+    sa.Column("abilities", Json(dict[str, Abilities], remembered=4096), nullable=False),
+    sa.Column("abilities_digest", sa.String(64)),
     sa.Column("benchmark", sa.Double),
     sa.Column("substitutions", TEXTS, nullable=False),
     sa.Column("hours", sa.Text),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+from dffmpeg.actors.ability_cache import AbilityCache, default_folder
 from dffmpeg.actors.attempt_lease import AttemptLeaseActor
 from dffmpeg.actors.attempt_messages import (
     AttemptsMessage,
@@ -14,15 +16,18 @@ from dffmpeg.actors.attempt_messages import (
     Control,
     Delivered,
     Drain,
+    Moved,
 )
-from dffmpeg.actors.attempt_streams import StreamsActor, StreamsMessage
+from dffmpeg.actors.attempt_streams import StreamsActor, StreamsMessage, Watch
 from dffmpeg.actors.attempts import AttemptsActor, JobTree
-from dffmpeg.actors.capabilities import Abilities, CapabilitiesActor, Programs
+from dffmpeg.actors.capabilities import CapabilitiesActor, Describe, Probe
 from dffmpeg.actors.downlink import DownlinkActor, Open
 from dffmpeg.actors.ffmpeg import FFmpegProcessActor
 from dffmpeg.actors.launches import Command
 from dffmpeg.actors.links import Links
 from dffmpeg.actors.mounts import MountsActor, PresentPaths
+from dffmpeg.actors.occupancy import Occupancy
+from dffmpeg.actors.preparation import Preparation
 from dffmpeg.actors.processes import Processes, ProcessesActor
 from dffmpeg.actors.registration import Neighbours, RegistrationActor
 from dffmpeg.actors.registration_messages import RegistrationMessage
@@ -30,6 +35,7 @@ from dffmpeg.actors.runtime import ActorRef
 from dffmpeg.actors.uplink import HttpUplink, Uplink, UplinkActor
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.model.paths import validated
+from dffmpeg.shim.descriptors import names_standard_input
 from dffmpeg.supervisors import (
     AutoShutdown,
     Backoff,
@@ -43,7 +49,7 @@ from dffmpeg.supervisors import (
 )
 from dffmpeg.transports.client import TransportFactory
 from dffmpeg.transports.signed_http import SignedHttp
-from dffmpeg.wire import signature
+from dffmpeg.wire import descriptors, signature
 from dffmpeg.wire.workers import AttemptRef, JobRequest
 
 _RESTART = Backoff(minimum=0.1, maximum=10.0)
@@ -82,7 +88,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     )
     processes = Processes(views=config.views == "auto")
     mounts: ActorRef[PresentPaths] = ActorRef.unbound("worker/mounts")
-    capabilities: ActorRef[Programs | Abilities] = ActorRef.unbound("worker/capabilities")
+    capabilities: ActorRef[Describe | Probe] = ActorRef.unbound("worker/capabilities")
     downlink: ActorRef[Open] = ActorRef.unbound("worker/downlink")
     registration: ActorRef[RegistrationMessage] = ActorRef.unbound("worker/registration")
     attempts: ActorRef[AttemptsMessage | BeginRegistration | Drain] = ActorRef.unbound(
@@ -92,26 +98,36 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     neighbours = Neighbours(mounts, capabilities, downlink, attempts)
 
     make_tree = partial(job_tree, config, uplink, links, processes)
+    occupancy = Occupancy()
     make_downlink = partial(
         DownlinkActor,
         lambda: uplink.http,
         transports,
         registration=registration,
         attempts=attempts,
+        capabilities=capabilities,
         links=links,
     )
     make_attempts = partial(
         AttemptsActor,
         uplink,
         config=config,
-        processes=processes,
+        preparation=Preparation(config, processes, mounts, capabilities),
         jobs=jobs,
         make_tree=make_tree,
-        mounts=mounts,
-        capabilities=capabilities,
+        occupancy=occupancy,
     )
     make_mounts = partial(MountsActor, directories, registration)
-    make_capabilities = partial(CapabilitiesActor, config.binaries, processes, config.capabilities)
+    make_capabilities = partial(
+        CapabilitiesActor,
+        config.binaries,
+        processes,
+        registration,
+        occupancy,
+        AbilityCache(default_folder() if config.cache is None else Path(config.cache)),
+        configured=config.capabilities,
+        measures=config.benchmark,
+    )
     make_registration = partial(RegistrationActor, config, uplink, neighbours)
 
     # Two rows more than the design's table: `processes` owns the thread and the guardian that see to it
@@ -149,8 +165,14 @@ def job_tree(
     """
     attempt = AttemptRef(job_id=request.job_id, attempt=request.attempt)
     name = f"{request.job_id}.{request.attempt}"
+    watch = Watch(
+        error_output=descriptors.error_output(request.launch),
+        stall_timeout=request.stall_timeout,
+        keys=request.binary_name.startswith("ffmpeg") and not names_standard_input([*command.arguments]),
+    )
     process: ActorRef[Cancel | Control | Delivered] = ActorRef.unbound(f"worker/jobs/{name}/process", 16)
     streams: ActorRef[StreamsMessage] = ActorRef.unbound(f"worker/jobs/{name}/streams", 64)
+    lease: ActorRef[Moved] = ActorRef.unbound(f"worker/jobs/{name}/lease", 4)
     supervisor = SupervisorRef.unbound(f"worker/jobs/{name}")
 
     make_process = partial(
@@ -162,16 +184,25 @@ def job_tree(
         output=streams,
         attempts=attempts,
         steps=config.cancel,
+        run_timeout=request.run_timeout,
     )
     make_streams = partial(
-        StreamsActor, attempt, uplink, links, process=process, attempts=attempts, settings=config.output
+        StreamsActor,
+        attempt,
+        uplink,
+        links,
+        process=process,
+        attempts=attempts,
+        lease=lease,
+        settings=config.output,
+        watch=watch,
     )
     make_lease = partial(AttemptLeaseActor, attempt, uplink, request.heartbeat_interval, attempts)
 
     children = [
         ChildSpec("process", make_process, Restart.TRANSIENT, 3.0, significant=True, ref=process),
         ChildSpec("streams", make_streams, Restart.TRANSIENT, Shutdown.BRUTAL, ref=streams),
-        ChildSpec("lease", make_lease, Restart.TRANSIENT, Shutdown.BRUTAL),
+        ChildSpec("lease", make_lease, Restart.TRANSIENT, Shutdown.BRUTAL, ref=lease),
     ]
     make_tree = partial(
         Supervisor,

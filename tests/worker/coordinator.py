@@ -16,6 +16,7 @@ from hypercorn.config import Config
 from quart import Response, request, websocket
 from quart_trio import QuartTrio
 
+from dffmpeg.model.progress import Progress
 from dffmpeg.wire import codec, frames, signature
 from dffmpeg.wire.frames import Kind
 from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StreamAck
@@ -69,6 +70,9 @@ class Job:
     report: FinishReport | None = None
     reason: str | None = None
     heartbeats: int = 0
+    substitutions: dict[str, str] = field(default_factory=dict)
+    accepted: AttemptReport | None = None
+    progress: list[Progress] = field(default_factory=list)
     largest_body: int = 0
 
 
@@ -88,6 +92,7 @@ class FakeCoordinator:
         self.online = False
         self.draining = False
         self.deregistered = False
+        self.abilities_digest: str | None = None
         self.registrations: list[RegisterRequest] = []
         self.cancel: list[AttemptRef] = []
         self.stop: list[AttemptRef] = []
@@ -149,6 +154,8 @@ class FakeCoordinator:
         request = codec.decode(body, RegisterRequest)
         self.registrations.append(request)
         self.draining = request.status == "draining"
+        if request.abilities:
+            self.abilities_digest = request.abilities_digest
         running = set(request.running or ())
         if not self.online:
             self.send("verify_registration", {"registration_token": "token"})
@@ -165,6 +172,7 @@ class FakeCoordinator:
             ],
             cancel=self.cancel,
             stop=self.stop,
+            abilities_digest=self.abilities_digest,
         )
 
     def _current(self, job_id: str, attempt: int | None) -> Job:
@@ -176,10 +184,12 @@ class FakeCoordinator:
         return job
 
     def accept(self, job_id: str, body: bytes) -> dict[str, str]:
-        job = self._current(job_id, codec.decode(body, AttemptReport).attempt)
+        report = codec.decode(body, AttemptReport)
+        job = self._current(job_id, report.attempt)
         if job.status != "assigned":
             raise Problem(409, f"the job is {job.status}")
-        job.status = "running"
+        job.status, job.accepted = "running", report
+        job.substitutions = report.substitutions
         return {"status": "ok"}
 
     def reject(self, job_id: str, body: bytes) -> dict[str, str]:
@@ -189,7 +199,11 @@ class FakeCoordinator:
         return {"status": "ok"}
 
     def heartbeat(self, job_id: str, body: bytes) -> dict[str, str]:
-        self._current(job_id, codec.decode(body, AttemptReport).attempt).heartbeats += 1
+        report = codec.decode(body, AttemptReport)
+        job = self._current(job_id, report.attempt)
+        job.heartbeats += 1
+        if report.progress is not None:
+            job.progress.append(report.progress)
         return {"status": "ok"}
 
     def output(self, job_id: str, body: bytes) -> OutputReply:

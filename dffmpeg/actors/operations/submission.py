@@ -7,12 +7,15 @@ from collections.abc import Iterable
 
 from ulid import ULID
 
+from dffmpeg.actors.hindrances import judged
 from dffmpeg.actors.operations.base import Base, require
 from dffmpeg.actors.refusals import Conflict, Forbidden, TooMany
 from dffmpeg.errors import BadInput
 from dffmpeg.model import access, hooks, idempotency, priorities
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job
+from dffmpeg.model.requirements import needs_of
+from dffmpeg.model.retries import check_patterns
 from dffmpeg.model.rules import Rules
 from dffmpeg.store.errors import Duplicate
 from dffmpeg.transports.downlink import Downlink
@@ -57,7 +60,7 @@ class SubmissionOperations(Base):
             return _same_key(stored, job)
         self._services.follow_up(stored)
         self._services.wake_scheduler()
-        return job_record(stored)
+        return job_record(await judged(self._services, stored))
 
     async def _store(self, who: Identity, job: Job) -> Job:
         """The job as it is in the queue, or the one that was submitted so before."""
@@ -89,6 +92,7 @@ class SubmissionOperations(Base):
     def _new_job(self, who: Identity, request: SubmitRequest, downlink: Downlink) -> Job:
         config = self._services.config
         self._check(request)
+        arguments = list_from_wire(request.arguments, "arguments")
         now = time.time()
         job_id = request.job_id or str(ULID())
         directory = request.working_directory
@@ -97,7 +101,8 @@ class SubmissionOperations(Base):
             job_id=job_id,
             requester_id=who.client_id,
             binary_name=request.binary_name,
-            arguments=list_from_wire(request.arguments, "arguments"),
+            arguments=arguments,
+            needs=needs_of(request.binary_name, arguments, request.require, config.scheduling.resources),
             paths=tuple(dict.fromkeys(request.paths)),
             working_directory=None if directory is None else from_wire(directory, "working_directory"),
             client_paths={
@@ -139,6 +144,7 @@ class SubmissionOperations(Base):
             )
         if request.launch is not None:
             descriptors.check(request.launch)
+        check_patterns(request.retry_stderr)
         if request.job_id is not None and request.job_id in request.after:
             raise BadInput("after: a job cannot come after itself")
         for url in request.hooks:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from dffmpeg.model.jobs import LIVE, TERMINAL, Attempt, AttemptOutcome, Job, JobState, Room, Transition
 from dffmpeg.model.needs import Needs
+from dffmpeg.model.progress import Progress
 from dffmpeg.model.scheduling.capacity import short_of, taken
 from dffmpeg.model.scheduling.entries import Entry, Shape
 from dffmpeg.model.workers import WorkerState
@@ -34,6 +35,8 @@ _THE_JOB = _j.job_id == sa.bindparam("the_job")
 _ADD = sa.insert(schema.jobs)
 _GET = sa.select(schema.jobs).where(_THE_JOB)
 _SEEN = sa.update(schema.jobs).where(_THE_JOB)
+_HINDRANCE = sa.update(schema.jobs).where(_THE_JOB, _PENDING)
+_PROGRESS = sa.update(schema.jobs).where(_THE_JOB, _j.attempt == sa.bindparam("the_attempt"), _LIVE)
 _OPEN = sa.insert(schema.attempts)
 _RECORD = sa.update(schema.attempts).where(
     _a.job_id == sa.bindparam("the_job"), _a.attempt == sa.bindparam("the_attempt")
@@ -215,6 +218,13 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
     async def seen_by_client(self, job_id: str, now: float) -> None:
         await self.database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
 
+    async def set_hindrance(self, job_id: str, hindrance: str | None) -> None:
+        await self.database.execute(_HINDRANCE, {"the_job": job_id, "hindrance": hindrance})
+
+    async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
+        values = {"the_job": job_id, "the_attempt": attempt, "progress": progress}
+        await self.database.execute(_PROGRESS, values)
+
     async def counts(self, states: Collection[JobState] | None = None) -> Mapping[JobState, int]:
         query = sa.select(_j.state, sa.func.count()).group_by(_j.state)
         if states is not None:
@@ -333,9 +343,12 @@ def _record_attempt(connection: sa.Connection, transition: Transition) -> None:
     values: dict[str, Any] = {}
     if transition.starts:
         values["started_at"] = transition.now
+        if "substitutions" in transition.changes:
+            values["substitutions"] = transition.changes["substitutions"]
     if transition.closes is not None:
         values |= {"ended_at": transition.now, "outcome": transition.closes.value}
         values |= {key: transition.changes[key] for key in ATTEMPT_RESULTS if key in transition.changes}
+        values |= transition.results
     if values:
         values |= {"the_job": transition.job_id, "the_attempt": transition.fence_attempt}
         connection.execute(_RECORD, values)
@@ -356,8 +369,10 @@ _AS_THEY_ARE = (
     "expires_at",
     "size",
     "resources",
+    "substitutions",
     "hindrance",
     "progress",
+    "new_outputs",
 )
 
 

@@ -26,8 +26,10 @@ _JOBS: _Columns = (
     ("expires_at", sa.Double(), None),
     ("size", sa.Double(), None),
     ("resources", sa.Text(), "'{}'"),
+    ("substitutions", sa.Text(), "'{}'"),
     ("hindrance", sa.Text(), None),
     ("progress", sa.Text(), None),
+    ("new_outputs", sa.LargeBinary(), None),
 )
 _ATTEMPTS: _Columns = (
     ("stderr_end", sa.LargeBinary(), None),
@@ -38,6 +40,7 @@ _WORKERS: _Columns = (
     ("resources", sa.Text(), "'{}'"),
     ("weight", sa.Double(), "1"),
     ("abilities", sa.Text(), "'{}'"),
+    ("abilities_digest", sa.String(64), None),
     ("benchmark", sa.Double(), None),
     ("substitutions", sa.Text(), "'{}'"),
     ("hours", sa.Text(), None),
