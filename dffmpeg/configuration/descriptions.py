@@ -103,8 +103,8 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "workers": "Workers that are registered at once.",
     },
     Retries: {
-        "max_attempts": "How many attempts may come to nothing, where the client does not say, before the "
-        "job fails.",
+        "max_attempts": "How many attempts may come to nothing before the job fails, where the client does "
+        "not say.",
         "backoff_minimum": "Seconds before another attempt, at least; it doubles with each, with jitter.",
         "backoff_maximum": "The most seconds between two attempts.",
     },
