@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import termios
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -190,6 +191,41 @@ def open_files(descriptors: Sequence[Descriptor]) -> dict[int, int]:
                 undo.callback(os.close, opened[one.number])
         undo.pop_all()
     return opened
+
+
+class Opening:
+    """Opens files on a thread that nobody may be waiting for any more when it is done.
+
+    Args:
+        descriptors: as for `open_files`.
+    """
+
+    def __init__(self, descriptors: Sequence[Descriptor]) -> None:
+        self._descriptors = descriptors
+        self._lock = threading.Lock()
+        self._opened: dict[int, int] = {}
+        self._abandoned = False
+
+    def run(self) -> dict[int, int]:
+        """See `open_files`; what is opened is closed again if the opening was abandoned."""
+        opened = open_files(self._descriptors)
+        with self._lock:
+            if not self._abandoned:
+                self._opened = opened
+                return opened
+        _close(opened)
+        return {}
+
+    def abandon(self) -> None:
+        """Nobody takes what is opened."""
+        with self._lock:
+            self._abandoned = True
+        _close(self._opened)
+
+
+def _close(opened: Mapping[int, int]) -> None:
+    for number in opened.values():
+        os.close(number)
 
 
 def _open(one: Descriptor) -> int:

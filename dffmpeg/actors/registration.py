@@ -13,7 +13,7 @@ from dffmpeg import __version__
 from dffmpeg.actors.attempt_messages import AttemptsMessage, BeginRegistration, EndRegistration, StopAll
 from dffmpeg.actors.capabilities import Abilities, Programs
 from dffmpeg.actors.downlink import Open
-from dffmpeg.actors.mounts import PresentPaths
+from dffmpeg.actors.mount_messages import MountStates, PresentPaths
 from dffmpeg.actors.registration_messages import BeginDraining, RegistrationMessage, Renew, Verify
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, Timer
 from dffmpeg.actors.uplink import Uplink
@@ -32,7 +32,7 @@ _DEREGISTER_SECONDS = 3.0
 class Neighbours:
     """Whom the registration asks and tells."""
 
-    mounts: ActorRef[PresentPaths]
+    mounts: ActorRef[PresentPaths | MountStates]
     capabilities: ActorRef[Programs | Abilities]
     downlink: ActorRef[Open]
     attempts: ActorRef[AttemptsMessage | BeginRegistration]
@@ -116,6 +116,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
 
     async def _request(self) -> RegisterRequest:
         present = await self._mounts.ask(PresentPaths(), _ASK_SECONDS)
+        mounts = await self._mounts.ask(MountStates(), _ASK_SECONDS)
         programs = await self._capabilities.ask(Programs(), _ASK_SECONDS)
         abilities = await self._capabilities.ask(Abilities(), _ASK_SECONDS)
         running = await self._attempts.ask(BeginRegistration(), _ASK_SECONDS)
@@ -130,6 +131,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
             status="draining" if self._draining else "online",
             slots=self._config.slots,
             running=running,
+            mounts=dict(mounts),
         )
 
     async def _verify(self, token: str) -> None:

@@ -84,5 +84,6 @@ def _fields(record: WorkerRecord) -> str:
             ("binaries", ", ".join(record.binaries) or "-"),
             ("paths", ", ".join(record.paths) or "-"),
             ("capabilities", ", ".join(record.capabilities) or "-"),
+            *((f"mount {name}", state) for name, state in sorted(record.mounts.items())),
         ]
     )

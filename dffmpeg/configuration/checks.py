@@ -17,6 +17,7 @@ import msgspec
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Repository
+from dffmpeg.configuration.mounts import MountSettings, mounts_of
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.wire.signature import decode_key
 
@@ -25,6 +26,7 @@ T = TypeVar("T", bound=Section)
 REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_UNIT = re.compile(r"[A-Za-z0-9_:.\\@][A-Za-z0-9_:.\\@-]*\.(mount|automount|service|target)")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
@@ -56,6 +58,11 @@ def check(config: T, folder: Path) -> T:
             )
             for name, program in config.binaries.items()
         }
+        changes["mounts"] = {
+            check_name(f"mounts.{_shown(name)}", name): _check_mount(f"mounts.{name}", mount)
+            for name, mount in config.mounts.items()
+        }
+        mounts_of(changes["mounts"])
         if config.output.chunk > config.output.window:
             raise ValueError("output.chunk: expected at most output.window")
     if isinstance(config, CoordinatorConfig):
@@ -122,6 +129,16 @@ def check_directory(key: str, directory: str) -> str:
     if plain == "/":
         raise ValueError(f"{key}: expected a directory below '/', not '/' itself")
     return plain
+
+
+def _check_mount(key: str, mount: MountSettings) -> MountSettings:
+    read = mount.read
+    if read is not None and (not read or "\0" in read or os.path.isabs(read) or ".." in read.split("/")):
+        raise ValueError(f"{key}.read: expected a file's path below the mount, got {read!r}")
+    # A word that begins with a dash would be an option of systemctl.
+    if mount.unit is not None and not _UNIT.fullmatch(mount.unit):
+        raise ValueError(f"{key}.unit: expected a unit such as mnt-nas.mount, got {mount.unit!r}")
+    return msgspec.structs.replace(mount, path=check_directory(f"{key}.path", mount.path))
 
 
 def _shown(name: str) -> str:

@@ -102,6 +102,8 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "slots": "How many jobs run here at once.",
         "binaries": "Programs that jobs may run here: a name that is looked up on the PATH, or a path.",
         "paths": _PATHS,
+        "mounts": "Mounts that these directories lie on. What lies on one that is gone, or does not "
+        "answer, is not offered, and running jobs that need it move after a while.",
         "capabilities": "What this machine can do, beyond what is found out by itself.",
         "environment": "Variables that a program gets as its caller has them, and not as this machine; "
         "a * at the end stands for any rest.",
@@ -152,6 +154,7 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (Transports, "transport_settings"): "[transports.transport_settings.websocket]",
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
+    (WorkerConfig, "mounts"): '[mounts.NAS]\npath = "/srv/media"\nread = "movies/.present"\nrecover = true',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',
     (Fallback, "binaries"): 'ffmpeg = "/usr/bin/ffmpeg"',
     (ClientConfig, "pending_timeout"): "pending_timeout = 600.0",

@@ -22,12 +22,16 @@ from dffmpeg.actors.downlink import DownlinkActor, Open
 from dffmpeg.actors.ffmpeg import FFmpegProcessActor
 from dffmpeg.actors.launches import Command
 from dffmpeg.actors.links import Links
-from dffmpeg.actors.mounts import MountsActor, PresentPaths
+from dffmpeg.actors.looks import Looks
+from dffmpeg.actors.mount_messages import MountsMessage
+from dffmpeg.actors.mounts import MountsActor
+from dffmpeg.actors.preparation import Preparation
 from dffmpeg.actors.processes import Processes, ProcessesActor
 from dffmpeg.actors.registration import Neighbours, RegistrationActor
 from dffmpeg.actors.registration_messages import RegistrationMessage
 from dffmpeg.actors.runtime import ActorRef
 from dffmpeg.actors.uplink import HttpUplink, Uplink, UplinkActor
+from dffmpeg.configuration.mounts import mounts_of
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.model.paths import validated
 from dffmpeg.supervisors import (
@@ -70,7 +74,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         transports: the client half of each downlink in `config.transports`.
 
     Raises:
-        ValueError: the key is not one.
+        ValueError: the key is not one, or the mounts do not fit together.
         PathError: a mapped path cannot be used.
     """
     key = signature.decode_key(config.hmac_key)
@@ -81,7 +85,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         links,
     )
     processes = Processes(views=config.views == "auto")
-    mounts: ActorRef[PresentPaths] = ActorRef.unbound("worker/mounts")
+    mounts: ActorRef[MountsMessage] = ActorRef.unbound("worker/mounts")
     capabilities: ActorRef[Programs | Abilities] = ActorRef.unbound("worker/capabilities")
     downlink: ActorRef[Open] = ActorRef.unbound("worker/downlink")
     registration: ActorRef[RegistrationMessage] = ActorRef.unbound("worker/registration")
@@ -104,13 +108,19 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         AttemptsActor,
         uplink,
         config=config,
-        processes=processes,
+        preparation=Preparation(config, processes, mounts, capabilities),
         jobs=jobs,
         make_tree=make_tree,
-        mounts=mounts,
-        capabilities=capabilities,
     )
-    make_mounts = partial(MountsActor, directories, registration)
+    make_mounts = partial(
+        MountsActor,
+        directories,
+        mounts_of(config.mounts),
+        Looks(processes),
+        processes,
+        registration=registration,
+        attempts=attempts,
+    )
     make_capabilities = partial(CapabilitiesActor, config.binaries, processes, config.capabilities)
     make_registration = partial(RegistrationActor, config, uplink, neighbours)
 
@@ -118,8 +128,8 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     # that no process outlives the worker, `attempts` decides what runs in the trees under `jobs`.
     children = [
         ChildSpec("uplink", partial(UplinkActor, uplink), backoff=_RESTART),
-        ChildSpec("mounts", make_mounts, backoff=_RESTART, ref=mounts),
         ChildSpec("processes", partial(ProcessesActor, processes), shutdown=15.0, backoff=_RESTART),
+        ChildSpec("mounts", make_mounts, backoff=_RESTART, ref=mounts),
         ChildSpec("capabilities", make_capabilities, backoff=_RESTART, ref=capabilities),
         ChildSpec("downlink", make_downlink, backoff=_RESTART, ref=downlink),
         ChildSpec("registration", make_registration, backoff=_RESTART, ref=registration),

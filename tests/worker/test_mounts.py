@@ -1,0 +1,419 @@
+"""A worker whose mounts go, hang and come back, with real ones: see `tests.worker.fuse`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from dffmpeg.configuration.mounts import MountSettings
+from tests.worker.conftest import StartWorker
+from tests.worker.coordinator import FakeCoordinator
+from tests.worker.fuse import CONTENT, Stalling, mount, unmount, why_not
+
+needs_fuse = pytest.mark.skipif(why_not() is not None, reason=f"no file system that hangs: {why_not()}")
+needs_mounts = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
+
+_READ_ONLY, _REMOUNT, _BIND = 1, 32, 4096
+"""Flags of mount(2)."""
+
+NEVER = 100_000.0
+"""Seconds between two looks: what is noticed all the same is noticed by itself."""
+
+
+def lookers(state: str) -> int:
+    """Processes of this test's looker, by their state, proc_pid_stat(5)."""
+    found = 0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+                said = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found += b"looker.py" in command and said == state
+    return found
+
+
+def settings(path: Path, **more: Any) -> MountSettings:
+    return MountSettings(path=str(path), **({"interval": 0.1, "timeout": 1.0} | more))
+
+
+@pytest.fixture
+def nas(tmp_path: Path) -> Path:
+    folder = tmp_path / "nas"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def bind() -> Iterator[Callable[[Path, Path], None]]:
+    """Mounts a directory on another; at the end all are unmounted."""
+    mounted = []
+
+    def make(source: Path, target: Path) -> None:
+        mount(str(source), str(target), "none", flags=_BIND)
+        mounted.append(target)
+
+    yield make
+    for folder in reversed(mounted):
+        unmount(str(folder))
+
+
+@pytest.fixture
+def tmpfs() -> Iterator[Callable[[Path], None]]:
+    """Mounts one on a directory; at the end all are unmounted."""
+    mounted = []
+
+    def make(folder: Path) -> None:
+        mount("tmpfs", str(folder), "tmpfs")
+        mounted.append(folder)
+
+    yield make
+    for folder in reversed(mounted):
+        unmount(str(folder))
+
+
+def paths(coordinator: FakeCoordinator) -> list[str] | None:
+    return coordinator.registrations[-1].paths if coordinator.registrations else None
+
+
+def state(coordinator: FakeCoordinator, name: str = "NAS") -> str:
+    return coordinator.registrations[-1].mounts.get(name, "") if coordinator.registrations else ""
+
+
+def said(caplog: pytest.LogCaptureFixture, text: str) -> list[str]:
+    return [record.getMessage() for record in caplog.records if text in record.getMessage()]
+
+
+@needs_fuse
+async def test_one_that_hangs_holds_up_nothing(
+    coordinator: FakeCoordinator, start_worker: StartWorker, nas: Path, here: Path
+) -> None:
+    with Stalling(nas) as server:
+        mounts = {"NAS": settings(nas, read="marker")}
+        async with start_worker(paths={"Nas": str(nas), "Here": str(here)}, mounts=mounts):
+            await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Here", "Nas"])
+            assert state(coordinator) == "healthy"
+            server.stall()
+            await coordinator.until(lambda: paths(coordinator) == ["Here"])
+            await coordinator.until(lambda: state(coordinator) == "hung: no answer within 1 s")
+            # Many looks later there are no more that hang: one at the mount, and perhaps one at the path.
+            seen = len(coordinator.registrations)
+            await coordinator.until(lambda: len(coordinator.registrations) >= seen + 5)
+            assert 1 <= lookers("D") <= 2
+            job = coordinator.add("J1", "sh", "-c", "echo $1", "sh", "$Here/a", paths=["Here"])
+            assert (await coordinator.finished(job)).status == "completed"
+            assert bytes(job.stdout.data) == b"%s/a\n" % os.fsencode(here)
+            refused = coordinator.add("J2", "sh", "-c", ":", "$Nas/a", paths=["Nas"])
+            await coordinator.until(lambda: refused.reason is not None)
+            assert refused.reason == "the path $Nas is not mapped or not there on this worker"
+            server.answer()
+            await coordinator.until(lambda: paths(coordinator) == ["Here", "Nas"])
+            assert state(coordinator) == "healthy"
+
+
+@needs_fuse
+async def test_a_path_that_lies_on_no_configured_mount_may_hang_too(
+    coordinator: FakeCoordinator,
+    start_worker: StartWorker,
+    nas: Path,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dffmpeg.actors.mounts.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("dffmpeg.actors.mounts.CHECK_SECONDS", 0.5)
+    with Stalling(nas) as server:
+        server.stall()
+        async with start_worker(paths={"Nas": str(nas), "Here": str(here)}):
+            await coordinator.until(lambda: paths(coordinator) == ["Here"])
+            job = coordinator.add("J1", "sh", "-c", "true")
+            assert (await coordinator.finished(job)).status == "completed"
+            assert lookers("D") == 1
+            server.answer()
+            await coordinator.until(lambda: paths(coordinator) == ["Here", "Nas"])
+
+
+@needs_fuse
+async def test_what_hangs_just_before_a_job_begins_costs_no_other_job(
+    coordinator: FakeCoordinator, start_worker: StartWorker, nas: Path, here: Path
+) -> None:
+    with Stalling(nas) as server:
+        mounts = {"NAS": settings(nas, interval=NEVER)}
+        async with start_worker(
+            paths={"Nas": str(nas), "Here": str(here)}, mounts=mounts, slots=8, registration_interval=0.1
+        ):
+            await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Here", "Nas"])
+            # By then no look is fresh any more.
+            seen = len(coordinator.registrations)
+            await coordinator.until(lambda: len(coordinator.registrations) >= seen + 15)
+            server.stall()
+            refused = [
+                coordinator.add(f"N{number}", "sh", "-c", ":", "$Nas/a", paths=["Nas"]) for number in range(4)
+            ]
+            others = [
+                coordinator.add(f"H{number}", "sh", "-c", ":", "$Here/a", paths=["Here"])
+                for number in range(4)
+            ]
+            for job in others:
+                assert (await coordinator.finished(job)).status == "completed"
+            await coordinator.until(lambda: all(job.reason is not None for job in refused))
+            assert paths(coordinator) == ["Here"]
+            # No thread of the worker itself waits for the file system.
+            states = [
+                Path(entry, "stat").read_text().rpartition(")")[2].split()[0]
+                for entry in Path("/proc/self/task").iterdir()
+            ]
+            assert "D" not in states
+
+
+@needs_fuse
+@pytest.mark.parametrize("working_directory", [None, "$Nas"])
+async def test_a_job_on_it_moves_and_others_run_on(
+    coordinator: FakeCoordinator,
+    start_worker: StartWorker,
+    nas: Path,
+    here: Path,
+    working_directory: str | None,
+) -> None:
+    with Stalling(nas) as server:
+        mounts = {"NAS": settings(nas, patience=0.5)}
+        async with start_worker(paths={"Nas": str(nas), "Here": str(here)}, mounts=mounts, views="never"):
+            await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Here", "Nas"])
+            script = "echo on; while cat $1 > /dev/null; do :; done"
+            job = coordinator.add(
+                "J1",
+                "sh",
+                "-c",
+                script,
+                "sh",
+                "$Nas/marker",
+                paths=["Nas"],
+                working_directory=working_directory,
+            )
+            other = coordinator.add(
+                "J2", "sh", "-c", "echo on; read -r line < $1", "sh", "$Here/go", paths=["Here"]
+            )
+            os.mkfifo(here / "go")
+            await coordinator.until(lambda: job.stdout.data and other.stdout.data)
+            server.stall()
+            await coordinator.until(lambda: job.reason is not None)
+            assert job.reason == "lost: the mount NAS does not answer"
+            (here / "go").write_text("\n")
+            assert (await coordinator.finished(other)).status == "completed"
+            # The worker ends although the kernel holds what it had started.
+
+
+@needs_fuse
+async def test_a_job_that_is_to_wait_goes_on_where_it_was(
+    coordinator: FakeCoordinator, start_worker: StartWorker, nas: Path, here: Path
+) -> None:
+    stop = here / "stop"
+    with Stalling(nas) as server:
+        mounts = {"NAS": settings(nas, patience=0.1, on_loss="wait")}
+        async with start_worker(paths={"Nas": str(nas)}, mounts=mounts):
+            await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Nas"])
+            script = "while ! [ -e $2 ]; do cat $1 > /dev/null; done; cat $1"
+            job = coordinator.add("J1", "sh", "-c", script, "sh", "$Nas/marker", str(stop), paths=["Nas"])
+            await coordinator.until(lambda: job.status == "running")
+            server.stall()
+            await coordinator.until(lambda: paths(coordinator) == [])
+            seen = len(coordinator.registrations)
+            await coordinator.until(lambda: len(coordinator.registrations) >= seen + 5)
+            assert job.status == "running"
+            server.answer()
+            await coordinator.until(lambda: paths(coordinator) == ["Nas"])
+            stop.touch()
+            assert (await coordinator.finished(job)).status == "completed"
+            assert bytes(job.stdout.data) == CONTENT
+
+
+@needs_fuse
+async def test_one_whose_server_died_is_gone(
+    coordinator: FakeCoordinator, start_worker: StartWorker, nas: Path
+) -> None:
+    with Stalling(nas) as server:
+        async with start_worker(paths={"Nas": str(nas)}, mounts={"NAS": settings(nas)}):
+            await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Nas"])
+            server.die()
+            await coordinator.until(lambda: paths(coordinator) == [])
+            await coordinator.until(lambda: state(coordinator).startswith("gone: "))
+
+
+@needs_mounts
+async def test_what_is_unmounted_is_withdrawn_at_once_and_comes_back(
+    coordinator: FakeCoordinator, start_worker: StartWorker, nas: Path, bind: Callable[[Path, Path], None]
+) -> None:
+    export = nas.with_name("export")
+    (export / "movies").mkdir(parents=True)
+    bind(export, nas)
+    mounts = {"NAS": settings(nas, interval=NEVER, patience=0.1)}
+    async with start_worker(paths={"Movies": str(nas / "movies")}, mounts=mounts, registration_interval=60.0):
+        await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Movies"])
+        job = coordinator.add("J1", "sh", "-c", "echo on; exec sleep 1000", "$Movies/a", paths=["Movies"])
+        await coordinator.until(lambda: job.stdout.data)
+        unmount(str(nas))
+        await coordinator.until(lambda: paths(coordinator) == [])
+        assert state(coordinator) == f"gone: nothing is mounted at {nas}"
+        await coordinator.until(lambda: job.reason is not None)
+        assert job.reason == "lost: the mount NAS is gone"
+        bind(export, nas)
+        await coordinator.until(lambda: paths(coordinator) == ["Movies"])
+        assert state(coordinator) == "healthy"
+
+
+@needs_mounts
+async def test_what_needs_another_is_blocked_by_it(
+    coordinator: FakeCoordinator,
+    start_worker: StartWorker,
+    nas: Path,
+    here: Path,
+    tmpfs: Callable[[Path], None],
+) -> None:
+    tmpfs(nas)
+    tmpfs(here)
+    mounts = {"NAS": settings(nas, after=["Gateway"]), "Gateway": settings(here)}
+    async with start_worker(paths={"Nas": str(nas)}, mounts=mounts):
+        await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Nas"])
+        unmount(str(here))
+        await coordinator.until(lambda: paths(coordinator) == [])
+        assert state(coordinator) == "blocked: Gateway is not healthy"
+        tmpfs(here)
+        await coordinator.until(lambda: paths(coordinator) == ["Nas"])
+
+
+@needs_mounts
+async def test_its_tests_are_really_made(
+    coordinator: FakeCoordinator, start_worker: StartWorker, nas: Path, tmpfs: Callable[[Path], None]
+) -> None:
+    tmpfs(nas)
+    mounts = {"NAS": settings(nas, read="marker", write=True)}
+    async with start_worker(paths={"Nas": str(nas)}, mounts=mounts):
+        await coordinator.until(lambda: state(coordinator).startswith("failing: the read test"))
+        assert paths(coordinator) == []
+        (nas / "marker").write_text("here")
+        await coordinator.until(lambda: paths(coordinator) == ["Nas"])
+        assert [entry.name for entry in nas.iterdir() if not entry.name.startswith(".")] == ["marker"]
+        mount("none", str(nas), "none", flags=_REMOUNT | _READ_ONLY)
+        await coordinator.until(lambda: state(coordinator).startswith("failing: the write test: Read-only"))
+
+
+# Mounting it again
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Puts one on the PATH that does what it is told; returns what it wrote down."""
+
+    def make(text: str) -> Path:
+        folder, ledger = tmp_path / "bin", tmp_path / "calls"
+        folder.mkdir()
+        program = folder / "systemctl"
+        program.write_text(f'#!/bin/sh\necho "$@" >> {ledger}\n{text}\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        return ledger
+
+    return make
+
+
+@needs_mounts
+async def test_what_is_gone_is_mounted_again(
+    coordinator: FakeCoordinator,
+    start_worker: StartWorker,
+    nas: Path,
+    tmpfs: Callable[[Path], None],
+    systemctl: Callable[[str], Path],
+) -> None:
+    tmpfs(nas)
+    ledger = systemctl(f"exec mount -t tmpfs again {nas}")
+    mounts = {"NAS": settings(nas, recover=True, unit="nas.mount")}
+    async with start_worker(paths={"Nas": str(nas)}, mounts=mounts):
+        await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Nas"])
+        assert not ledger.exists()
+        unmount(str(nas))
+        await coordinator.until(lambda: paths(coordinator) == [])
+        await coordinator.until(lambda: paths(coordinator) == ["Nas"])
+        assert ledger.read_text() == "--no-ask-password restart -- nas.mount\n"
+        unmount(str(nas))
+
+
+@needs_mounts
+async def test_a_refusal_is_one_line_and_final(
+    coordinator: FakeCoordinator,
+    start_worker: StartWorker,
+    nas: Path,
+    systemctl: Callable[[str], Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ledger = systemctl("echo 'Failed to restart x.mount: Access denied' >&2; exit 4")
+    async with start_worker(paths={"Nas": str(nas)}, mounts={"NAS": settings(nas, recover=True)}):
+        await coordinator.until(lambda: ledger.exists() and said(caplog, "is not tried again"))
+        seen = len(coordinator.registrations)
+        await coordinator.until(lambda: len(coordinator.registrations) >= seen + 5)
+    assert len(ledger.read_text().splitlines()) == 1
+    assert len(said(caplog, "Access denied")) == 1
+
+
+async def test_one_that_does_not_help_is_not_tried_again_at_once(
+    coordinator: FakeCoordinator, start_worker: StartWorker, nas: Path, systemctl: Callable[[str], Path]
+) -> None:
+    ledger = systemctl("exit 0")
+    async with start_worker(paths={"Nas": str(nas)}, mounts={"NAS": settings(nas, recover=True)}):
+        await coordinator.until(lambda: ledger.exists() and state(coordinator).startswith("gone"))
+        seen = len(coordinator.registrations)
+        await coordinator.until(lambda: len(coordinator.registrations) >= seen + 5)
+    assert len(ledger.read_text().splitlines()) <= 2
+
+
+# The looker
+
+
+async def test_a_looker_that_dies_is_replaced(
+    coordinator: FakeCoordinator,
+    start_worker: StartWorker,
+    here: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dffmpeg.actors.mounts.LOOK_SECONDS", 0.05)
+    caplog.set_level(logging.INFO)
+    async with start_worker(paths={"Here": str(here)}):
+        await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Here"])
+        for pid in own_lookers():
+            os.kill(pid, signal.SIGKILL)
+        await coordinator.until(lambda: said(caplog, "is replaced"))
+        here.rmdir()
+        await coordinator.until(lambda: paths(coordinator) == [])
+        here.mkdir()
+        await coordinator.until(lambda: paths(coordinator) == ["Here"])
+    with trio.fail_after(30):
+        while own_lookers():
+            await trio.sleep(0.01)
+
+
+def own_lookers() -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if b"looker.py" in command and int(parent) == os.getpid():
+                found.append(int(entry.name))
+    return found
