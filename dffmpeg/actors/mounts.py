@@ -61,6 +61,7 @@ class _Subject:
         on: the mount that a path lies on.
         seen: when the last look ended; never, as soon as what it lies on is not healthy.
         began: when the look under way began; None if there is none.
+        again: there has to be another look after it at once.
         present: of a path, whether it is there.
         was_mount: of a path that lies on no configured mount, whether something was ever mounted there.
     """
@@ -71,6 +72,7 @@ class _Subject:
     on: str | None = None
     seen: float = _NEVER
     began: float | None = None
+    again: bool = False
     present: bool = False
     was_mount: bool = False
     timer: Timer | None = None
@@ -231,7 +233,8 @@ class MountsActor(Actor[MountsMessage]):
     async def _looked(self, key: Key, result: mounts.Fine | mounts.Faulty | mounts.Silent) -> None:
         subject = self._subjects[key]
         subject.seen, subject.began = trio.current_time(), None
-        subject.timer = self.context.tell_after(subject.interval, Look(key))
+        subject.timer = self.context.tell_after(0.0 if subject.again else subject.interval, Look(key))
+        subject.again = False
         path = subject.place.path
         mounted = is_mounted(path, read_mount_points())
         if key.mount:
@@ -257,6 +260,8 @@ class MountsActor(Actor[MountsMessage]):
             path = subject.place.path
             released = isinstance(message, Released) and message.path == path
             if released or covering(path, before) != covering(path, self._points):
+                # What is under way may have seen what was there before.
+                subject.again = subject.began is not None
                 self._look(key)
 
     def _begin(self) -> None:
@@ -291,20 +296,18 @@ class MountsActor(Actor[MountsMessage]):
                 subject.present, subject.seen = False, _NEVER
             elif subject.seen == _NEVER:
                 self._look(key)
-        await self._show()
         now = trio.current_time()
         due = [moment for name in self._mounts for moment in await self._act(name, now)]
         if self._thinking is not None:
             self._thinking.cancel()
         self._thinking = self.context.tell_after(min(due) - now, Think()) if due else None
+        await self._show()
 
     async def _act(self, name: str, now: float) -> list[float]:
         """Do what is due for a mount; returns when there is more to do."""
         mount = self._mounts[name]
-        move, recover = (
-            mounts.move_at(self._health[name], mount),
-            mounts.recover_at(self._health[name], mount),
-        )
+        health = self._health[name]
+        move, recover = mounts.move_at(health, mount), mounts.recover_at(health, mount)
         if move is not None and move <= now:
             await self._move_jobs(name)
         if recover is not None and recover <= now:
@@ -352,5 +355,6 @@ class MountsActor(Actor[MountsMessage]):
         elif how.outcome == "failed":
             logger.warning("%s could not be restarted: %s", unit, how.detail)
         self._apply(name, how)
-        self._look(Key(name, True))
+        subject = self._subjects[Key(name, True)]
+        subject.again = subject.began is not None
         await self._settle()

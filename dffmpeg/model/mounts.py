@@ -182,7 +182,7 @@ MountEvent = Fine | Faulty | Silent | Blocked | Recovering | Recovered
 
 def after(health: Health, event: MountEvent, mount: Mount, now: float) -> Health:
     """The health that follows."""
-    if health.condition is Condition.RECOVERING and not isinstance(event, Recovered):
+    if (health.condition is Condition.RECOVERING) != isinstance(event, Recovered):
         # What was seen meanwhile was seen half-way.
         return health
     match event:

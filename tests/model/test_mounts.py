@@ -71,7 +71,7 @@ SAME = dict(zip(EVENTS, (C.HEALTHY, C.FAILING, C.GONE, C.HUNG, C.BLOCKED, C.UNKN
 @pytest.mark.parametrize("event", EVENTS)
 def test_what_is_seen_is_the_state_but_while_it_is_being_recovered(before: str, event: str) -> None:
     health = history(*BEFORE[before], (10.0, EVENTS[event]))
-    if before == "recovering" and event != "recovered":
+    if (before == "recovering") != (event == "recovered"):
         assert health == history(*BEFORE[before])
     else:
         assert health.condition is SAME[event]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
 from dffmpeg.configuration.mounts import MountSettings
 from tests.worker.conftest import StartWorker
@@ -27,18 +26,27 @@ NEVER = 100_000.0
 """Seconds between two looks: what is noticed all the same is noticed by itself."""
 
 
-def lookers(state: str) -> int:
-    """Processes of this test's looker, by their state, proc_pid_stat(5)."""
-    found = 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-                said = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            found += b"looker.py" in command and said == state
+def lookers() -> dict[int, str]:
+    """The looker of this process and its looks, by their number, with their state, proc_pid_stat(5)."""
+    known, found = {os.getpid()}, {}
+    for entry in sorted((entry for entry in Path("/proc").iterdir() if entry.name.isdigit()), key=_number):
+        try:
+            command = (entry / "cmdline").read_bytes()
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if b"looker.py" in command and int(parent) in known:
+            known.add(_number(entry))
+            found[_number(entry)] = state
     return found
+
+
+def _number(entry: Path) -> int:
+    return int(entry.name)
+
+
+def hanging() -> int:
+    return list(lookers().values()).count("D")
 
 
 def settings(path: Path, **more: Any) -> MountSettings:
@@ -114,7 +122,7 @@ async def test_one_that_hangs_holds_up_nothing(
             # Many looks later there are no more that hang: one at the mount, and perhaps one at the path.
             seen = len(coordinator.registrations)
             await coordinator.until(lambda: len(coordinator.registrations) >= seen + 5)
-            assert 1 <= lookers("D") <= 2
+            assert 1 <= hanging() <= 2
             job = coordinator.add("J1", "sh", "-c", "echo $1", "sh", "$Here/a", paths=["Here"])
             assert (await coordinator.finished(job)).status == "completed"
             assert bytes(job.stdout.data) == b"%s/a\n" % os.fsencode(here)
@@ -142,7 +150,7 @@ async def test_a_path_that_lies_on_no_configured_mount_may_hang_too(
             await coordinator.until(lambda: paths(coordinator) == ["Here"])
             job = coordinator.add("J1", "sh", "-c", "true")
             assert (await coordinator.finished(job)).status == "completed"
-            assert lookers("D") == 1
+            assert hanging() == 1
             server.answer()
             await coordinator.until(lambda: paths(coordinator) == ["Here", "Nas"])
 
@@ -154,20 +162,19 @@ async def test_what_hangs_just_before_a_job_begins_costs_no_other_job(
     with Stalling(nas) as server:
         mounts = {"NAS": settings(nas, interval=NEVER)}
         async with start_worker(
-            paths={"Nas": str(nas), "Here": str(here)}, mounts=mounts, slots=8, registration_interval=0.1
+            paths={"Nas": str(nas), "Here": str(here)},
+            mounts=mounts,
+            binaries={"true": "true"},
+            slots=8,
+            registration_interval=0.1,
         ):
             await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Here", "Nas"])
             # By then no look is fresh any more.
             seen = len(coordinator.registrations)
             await coordinator.until(lambda: len(coordinator.registrations) >= seen + 15)
             server.stall()
-            refused = [
-                coordinator.add(f"N{number}", "sh", "-c", ":", "$Nas/a", paths=["Nas"]) for number in range(4)
-            ]
-            others = [
-                coordinator.add(f"H{number}", "sh", "-c", ":", "$Here/a", paths=["Here"])
-                for number in range(4)
-            ]
+            refused = [coordinator.add(f"N{n}", "true", "$Nas/a", paths=["Nas"]) for n in range(4)]
+            others = [coordinator.add(f"H{n}", "true", "$Here/a", paths=["Here"]) for n in range(4)]
             for job in others:
                 assert (await coordinator.finished(job)).status == "completed"
             await coordinator.until(lambda: all(job.reason is not None for job in refused))
@@ -194,19 +201,10 @@ async def test_a_job_on_it_moves_and_others_run_on(
         async with start_worker(paths={"Nas": str(nas), "Here": str(here)}, mounts=mounts, views="never"):
             await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Here", "Nas"])
             script = "echo on; while cat $1 > /dev/null; do :; done"
-            job = coordinator.add(
-                "J1",
-                "sh",
-                "-c",
-                script,
-                "sh",
-                "$Nas/marker",
-                paths=["Nas"],
-                working_directory=working_directory,
-            )
-            other = coordinator.add(
-                "J2", "sh", "-c", "echo on; read -r line < $1", "sh", "$Here/go", paths=["Here"]
-            )
+            more: dict[str, Any] = {"paths": ["Nas"], "working_directory": working_directory}
+            job = coordinator.add("J1", "sh", "-c", script, "sh", "$Nas/marker", **more)
+            script = "echo on; read -r line < $1"
+            other = coordinator.add("J2", "sh", "-c", script, "sh", "$Here/go", paths=["Here"])
             os.mkfifo(here / "go")
             await coordinator.until(lambda: job.stdout.data and other.stdout.data)
             server.stall()
@@ -393,27 +391,11 @@ async def test_a_looker_that_dies_is_replaced(
     caplog.set_level(logging.INFO)
     async with start_worker(paths={"Here": str(here)}):
         await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Here"])
-        for pid in own_lookers():
+        for pid in lookers():
             os.kill(pid, signal.SIGKILL)
         await coordinator.until(lambda: said(caplog, "is replaced"))
         here.rmdir()
         await coordinator.until(lambda: paths(coordinator) == [])
         here.mkdir()
         await coordinator.until(lambda: paths(coordinator) == ["Here"])
-    with trio.fail_after(30):
-        while own_lookers():
-            await trio.sleep(0.01)
-
-
-def own_lookers() -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if b"looker.py" in command and int(parent) == os.getpid():
-                found.append(int(entry.name))
-    return found
+    assert not lookers()
