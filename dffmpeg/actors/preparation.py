@@ -20,8 +20,10 @@ from dffmpeg.wire.workers import JobRequest
 MOST_HUNG = 4
 """Threads that hang for one path: with more, its jobs are rejected at once."""
 
+PREPARE_SECONDS = 10.0
+"""How long the file system may take to answer before a job is rejected."""
+
 _ASK_SECONDS = 10.0
-_PREPARE_SECONDS = 10.0
 
 
 class Preparation:
@@ -96,7 +98,7 @@ class Preparation:
                     token.run_sync_soon(self._hung.discard, thread)
 
         try:
-            with trio.fail_after(_PREPARE_SECONDS):
+            with trio.fail_after(PREPARE_SECONDS):
                 return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
         except trio.TooSlowError:
             self._hung.add(thread)

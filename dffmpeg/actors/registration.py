@@ -52,7 +52,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
         self._capabilities = neighbours.capabilities
         self._downlink = neighbours.downlink
         self._attempts = neighbours.attempts
-        self._backoff = Backoff(minimum=0.2, maximum=min(5.0, config.registration_interval), jitter=0.5)
+        self._backoff = Backoff(0.2, max(0.2, min(5.0, config.registration_interval)), jitter=0.5)
         self._failures = 0
         self._next: Timer | None = None
         self._draining = False

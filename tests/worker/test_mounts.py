@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ def _number(entry: Path) -> int:
 
 def hanging() -> int:
     return list(lookers().values()).count("D")
+
+
+def held_threads() -> int:
+    """How many threads of this process wait for a file system like those of this test, proc_pid_wchan(5)."""
+    waits = [(entry / "wchan").read_text() for entry in Path("/proc/self/task").iterdir()]
+    return waits.count("request_wait_answer")
 
 
 def settings(path: Path, **more: Any) -> MountSettings:
@@ -166,12 +173,11 @@ async def test_what_hangs_just_before_a_job_begins_costs_no_other_job(
             mounts=mounts,
             binaries={"true": "true"},
             slots=8,
-            registration_interval=0.1,
         ):
             await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Here", "Nas"])
             # By then no look is fresh any more.
             seen = len(coordinator.registrations)
-            await coordinator.until(lambda: len(coordinator.registrations) >= seen + 15)
+            await coordinator.until(lambda: len(coordinator.registrations) >= seen + 6)
             server.stall()
             refused = [coordinator.add(f"N{n}", "true", "$Nas/a", paths=["Nas"]) for n in range(4)]
             others = [coordinator.add(f"H{n}", "true", "$Here/a", paths=["Here"]) for n in range(4)]
@@ -180,11 +186,43 @@ async def test_what_hangs_just_before_a_job_begins_costs_no_other_job(
             await coordinator.until(lambda: all(job.reason is not None for job in refused))
             assert paths(coordinator) == ["Here"]
             # No thread of the worker itself waits for the file system.
-            states = [
-                Path(entry, "stat").read_text().rpartition(")")[2].split()[0]
-                for entry in Path("/proc/self/task").iterdir()
-            ]
-            assert "D" not in states
+            assert held_threads() == 0
+
+
+@needs_fuse
+async def test_what_hangs_while_jobs_are_prepared_costs_no_other_job(
+    coordinator: FakeCoordinator,
+    start_worker: StartWorker,
+    nas: Path,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dffmpeg.actors.preparation.PREPARE_SECONDS", 2.0)
+    # So the worker believes what it saw last.
+    monkeypatch.setattr("dffmpeg.actors.mounts.FRESH_SECONDS", NEVER)
+    with Stalling(nas) as server:
+        async with start_worker(
+            paths={"Nas": str(nas), "Here": str(here)},
+            mounts={"NAS": settings(nas, interval=NEVER)},
+            binaries={"true": "true"},
+            slots=12,
+        ):
+            await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Here", "Nas"])
+            server.stall()
+            for turn in range(3):
+                hung = [coordinator.add(f"N{turn}{n}", "true", "$Nas/a", paths=["Nas"]) for n in range(6)]
+                others = [coordinator.add(f"H{turn}{n}", "true", "$Here/a", paths=["Here"]) for n in range(6)]
+                for job in others:
+                    assert (await coordinator.finished(job)).status == "completed"
+                for job in hung:
+                    await coordinator.until(partial(getattr, job, "reason"))
+                    assert job.reason == "the worker's directories do not answer"
+            # Of eighteen jobs the first six; from then on there were too many.
+            assert held_threads() == 6
+            server.answer()
+            await coordinator.until(lambda: held_threads() == 0)
+            job = coordinator.add("N", "true", "$Nas/a", paths=["Nas"])
+            assert (await coordinator.finished(job)).status == "completed"
 
 
 @needs_fuse

@@ -318,7 +318,8 @@ async def test_a_mount_that_hangs_does_not_keep_a_worker_from_ending(
             await coordinator.until(
                 lambda: coordinator.online and coordinator.registrations[-1].paths == ["Nas"]
             )
-            script = "echo on; while cat $1 > /dev/null; do :; done"
+            # It is the program itself that the kernel then holds.
+            script = "exec python3 -uc 'import sys\nprint(1)\nwhile open(sys.argv[1]).read(): pass' $1"
             job = coordinator.add("J1", "sh", "-c", script, "sh", "$Nas/marker", paths=["Nas"])
             await coordinator.until(lambda: job.stdout.data)
             server.stall()
