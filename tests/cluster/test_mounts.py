@@ -101,7 +101,8 @@ def offers(record: WorkerRecord) -> bool:
 @pytest.mark.parametrize("hanging", [True, False], ids=["hangs", "is unmounted"])
 async def test_what_needs_a_lost_mount_moves(tmp_path: Path, stack: ExitStack, hanging: bool) -> None:
     storage = Storage(tmp_path, stack, hanging=hanging)
-    gate = tmp_path / "gate"
+    gate, nas = tmp_path / "gate", tmp_path / "nas"
+    nas.mkdir()
     script = f'echo on >&2; while [ ! -e {gate} ]; do cat "$1" > /dev/null; sleep 0.05; done; cat "$1"'
     ffmpeg = program(tmp_path / "reading", script)
     with Cluster(tmp_path, "--workers", "2", "--slots", "1", "--binary", f"ffmpeg={ffmpeg}") as cluster:
@@ -114,11 +115,11 @@ async def test_what_needs_a_lost_mount_moves(tmp_path: Path, stack: ExitStack, h
             )
             cluster.kill(name)
             cluster.start(name)
-        change(cluster.data / "client.toml", paths={"Nas": str(tmp_path / "nas")})
+        change(cluster.data / "client.toml", paths={"Nas": str(nas)})
         async with cluster.client() as client:
             for name in WORKERS:
                 await until_worker(client, name, offers)
-            job_id = (await client.submit("ffmpeg", [str(tmp_path / "nas" / "marker")])).job_id
+            job_id = (await client.submit("ffmpeg", [str(nas / "marker")])).job_id
             record = await until_job(client, job_id, lambda record: record.status == "running")
             first = record.worker_id
             assert first is not None
@@ -140,7 +141,7 @@ async def test_what_needs_a_lost_mount_moves(tmp_path: Path, stack: ExitStack, h
             storage.come_back(first)
             back = await until_worker(client, first, offers)
             assert back.mounts == {"NAS": "healthy"}
-            again = (await client.submit("ffmpeg", [str(tmp_path / "nas" / "marker")])).job_id
+            again = (await client.submit("ffmpeg", [str(nas / "marker")])).job_id
             output = bytearray()
             async with client.follow(again) as events:
                 async for event in events:
