@@ -16,7 +16,7 @@ class PresentPaths(Request[Mapping[str, bytes]]):
 
 @dataclass(frozen=True, slots=True)
 class UsablePaths(Request[Mapping[str, bytes]]):
-    """The same, once what stands behind `names` was looked at again; within a look's time."""
+    """The same, once what stands behind `names` and may hang was looked at again; within a look's time."""
 
     names: frozenset[str]
 

@@ -34,7 +34,7 @@ from dffmpeg.actors.recovery import restart
 from dffmpeg.actors.registration_messages import Renew
 from dffmpeg.actors.runtime import Actor, ActorRef, Reply, Timer
 from dffmpeg.model import mounts
-from dffmpeg.model.mount_table import Mounted, covering, is_mounted
+from dffmpeg.model.mount_table import Mounted, covering, is_mounted, may_hang
 from dffmpeg.model.mounts import Condition, Health, Mount, MountEvent
 
 logger = logging.getLogger("dffmpeg.worker.mounts")
@@ -44,7 +44,7 @@ LOOK_SECONDS = 10.0
 """Of a path that lies on no configured mount: how long a look may take, and how often there is one."""
 
 FRESH_SECONDS = 1.0
-"""A look that is no older will do for a job that is about to begin."""
+"""A look at a network mount that is no older will do for a job that is about to begin."""
 
 _START_SECONDS = 2.0
 """How long the first registration waits for the first looks."""
@@ -93,7 +93,7 @@ class MountsActor(Actor[MountsMessage]):
         directories: variable to absolute directory.
         configured: the mounts, each behind those that it needs.
         looks: how they are looked at.
-        processes: where systemctl runs.
+        processes: where systemctl runs, and whose views may hold a mount.
         registration: told to renew when something went or came.
         attempts: told which paths are lost to the jobs that run on them.
     """
@@ -193,7 +193,8 @@ class MountsActor(Actor[MountsMessage]):
             on = self._subjects[key].on
             for one in (key,) if on is None else (Key(on, True), key):
                 subject = self._subjects[one]
-                if subject.seen < fresh:
+                # A disk of this machine answers as it did last; the others cost a job some milliseconds.
+                if subject.seen < fresh and may_hang(subject.place.path, self._points):
                     self._look(one)
                 if subject.began is not None:
                     waiting.keys.add(one)
@@ -282,6 +283,9 @@ class MountsActor(Actor[MountsMessage]):
     def _apply(self, name: str, event: MountEvent) -> None:
         before = self._health[name]
         health = self._health[name] = mounts.after(before, event, self._mounts[name], trio.current_time())
+        if not health.healthy and health.condition is not before.condition:
+            # Otherwise it could not be unmounted for good, and mounted anew.
+            self._processes.namespaces.drop_unused()
         if str(health) != str(before) and health.condition is not Condition.UNKNOWN:
             level = logging.INFO if health.healthy else logging.WARNING
             logger.log(level, "mount %s is %s", name, health)

@@ -184,7 +184,7 @@ async def test_what_hangs_just_before_a_job_begins_costs_no_other_job(
             for job in others:
                 assert (await coordinator.finished(job)).status == "completed"
             await coordinator.until(lambda: all(job.reason is not None for job in refused))
-            assert paths(coordinator) == ["Here"]
+            await coordinator.until(lambda: paths(coordinator) == ["Here"])
             # No thread of the worker itself waits for the file system.
             assert held_threads() == 0
 
