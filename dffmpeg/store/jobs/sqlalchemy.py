@@ -54,10 +54,10 @@ ATTEMPT_RESULTS = ("exit_code", "signal", "reason")
 
 class SqlAlchemyJobRepository(JobRepository):
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
     async def add(self, job: Job) -> None:
-        await self._database.execute(_ADD, _to_row(job))
+        await self.database.execute(_ADD, _to_row(job))
 
     async def get(self, job_id: str) -> Job | None:
         found = await self._select(_GET, {"the_job": job_id})
@@ -97,11 +97,11 @@ class SqlAlchemyJobRepository(JobRepository):
             moments = [connection.scalar(statement, {"now": now}) for statement in _NEXT_MOMENTS]
             return loads, rows, min((moment for moment in moments if moment is not None), default=None)
 
-        loads, rows, moment = await self._database.read(query)
+        loads, rows, moment = await self.database.read(query)
         return Outlook(loads, [_to_job(row) for row in rows], moment)
 
     async def loads(self) -> Mapping[str, int]:
-        return await self._database.read(_loads)
+        return await self.database.read(_loads)
 
     async def expired(self, now: float) -> Sequence[Job]:
         return await self._select(sa.select(schema.jobs).where(_PENDING, now >= _DEADLINE).limit(1000))
@@ -113,25 +113,25 @@ class SqlAlchemyJobRepository(JobRepository):
         return await self._select(query)
 
     async def apply(self, transition: Transition) -> bool:
-        return await self._database.write(lambda connection: _apply(connection, transition))
+        return await self.database.write(lambda connection: apply_transition(connection, transition))
 
     async def attempts(self, job_id: str) -> Sequence[Attempt]:
         query = sa.select(schema.attempts).where(_a.job_id == job_id).order_by(_a.attempt)
-        rows = await self._database.read(lambda c: c.execute(query).mappings().all())
+        rows = await self.database.read(lambda c: c.execute(query).mappings().all())
         return [_to_attempt(row) for row in rows]
 
     async def seen_by_client(self, job_id: str, now: float) -> None:
-        await self._database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
+        await self.database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
 
     async def counts(self) -> Mapping[JobState, int]:
         query = sa.select(_j.state, sa.func.count()).group_by(_j.state)
-        rows = await self._database.read(lambda c: c.execute(query).all())
+        rows = await self.database.read(lambda c: c.execute(query).all())
         return {JobState(state): int(number) for state, number in rows}
 
     async def _select(
         self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
     ) -> builtins.list[Job]:
-        rows = await self._database.read(lambda c: c.execute(query, parameters).mappings().all())
+        rows = await self.database.read(lambda c: c.execute(query, parameters).mappings().all())
         return [_to_job(row) for row in rows]
 
 
@@ -158,7 +158,8 @@ def _compare_and_set(sources: frozenset[JobState], by_attempt: bool, by_worker: 
     return sa.update(schema.jobs).where(*fits)
 
 
-def _apply(connection: sa.Connection, transition: Transition) -> bool:
+def apply_transition(connection: sa.Connection, transition: Transition) -> bool:
+    """`JobRepository.apply`, in a transaction."""
     by_attempt, by_worker = transition.fence_attempt is not None, transition.fence_worker is not None
     values = {**transition.columns, "state": transition.target.value, "the_job": transition.job_id}
     if by_attempt:
