@@ -214,14 +214,19 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             self.context.nursery.start_soon(self._terminate, held.tree)
 
     def _withdraw(self, reasons: Mapping[str, str]) -> None:
-        """Kill what needs paths that are lost, and give it back; the program itself cannot know."""
+        """Give back what needs paths that are lost; the programs themselves cannot know."""
         for attempt, held in self._held.items():
-            lost = next((reasons[name] for name in held.request.paths if name in reasons), None)
-            if lost is None or held.stopped or held.finishing:
-                continue
-            logger.warning("job %s, attempt %d, is given back: %s", attempt.job_id, attempt.attempt, lost)
-            held.lost = lost
-            self._stop_held(held)
+            for reason in [reasons[name] for name in held.request.paths if name in reasons]:
+                self._lose(attempt, reason)
+
+    def _lose(self, attempt: AttemptRef, reason: str) -> None:
+        """Kill it, and give it back."""
+        held = self._held.get(attempt)
+        if held is None or held.stopped or held.finishing:
+            return
+        logger.warning("job %s, attempt %d, is given back: %s", attempt.job_id, attempt.attempt, reason)
+        held.lost = reason
+        self._stop_held(held)
 
     async def _terminate(self, tree: JobTree) -> None:
         with suppress(NotFound, SupervisorNotRunning):
@@ -232,7 +237,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
     async def _begin(self, attempt: AttemptRef) -> None:
         held = self._held[attempt]
         try:
-            command = await self._preparation.command(held.request)
+            command = await self._preparation.prepare(held.request)
         except NotRunnable as reason:
             self._forget(attempt)
             await self._send_report(partial(self._uplink.reject, attempt, str(reason)))
@@ -318,7 +323,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         if held.canceled:
             await self._send_report(partial(self._confirm_canceled, attempt))
         else:
-            await self._send_report(partial(self._uplink.reject, attempt, f"lost: {held.lost}"))
+            await self._send_report(partial(self._uplink.reject, attempt, held.lost or "lost"))
 
     async def _confirm_canceled(self, attempt: AttemptRef) -> None:
         await self._uplink.finish(attempt.job_id, FinishReport(status="canceled", attempt=attempt.attempt))

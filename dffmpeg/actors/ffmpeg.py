@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dffmpeg.actors.attempt_messages import (
@@ -65,6 +66,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         output: told when the pipes can be read, and when the process is gone.
         attempts: told when its slot may be used again.
         steps: how long each step of a cancelation may take.
+        excuse: why a failure need not be the command's own, if that is so.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         output: ActorRef[Opened | Ended | SendAgain],
         attempts: ActorRef[Finishing],
         steps: CancelSteps,
+        excuse: Callable[[], Awaitable[str | None]],
     ) -> None:
         self._attempt = attempt
         self._command = command
@@ -85,6 +88,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         self._output = output
         self._attempts = attempts
         self._steps = steps
+        self._excuse = excuse
         self._process: RunningProcess | None = None
         self._canceled = False
         self._escalation: Timer | None = None
@@ -188,8 +192,22 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
             report.status = "canceled"
         return report
 
+    async def _give_back(self, reason: str) -> None:
+        """Report that it came to nothing through no fault of the command, and end."""
+        logger.warning("job %s is given back: %s", self._attempt.job_id, reason)
+        await self._attempts.tell(Finishing(self._attempt))
+        try:
+            await self._uplink.reject(self._attempt, reason)
+        except Refused as refusal:
+            if not gone(refusal):
+                raise
+        self.context.finish()
+
     async def _finish(self, report: FinishReport) -> None:
         """Report, and end; or have the output sent again if the coordinator lost some of it."""
+        if report.status == "failed" and (excuse := await self._excuse()) is not None:
+            await self._give_back(excuse)
+            return
         await self._attempts.tell(Finishing(self._attempt))
         try:
             await self._uplink.finish(self._attempt.job_id, report)

@@ -21,6 +21,13 @@ class UsablePaths(Request[Mapping[str, bytes]]):
     names: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class LostPaths(Request[Mapping[str, str]]):
+    """Which of `names` lie on a configured mount that is gone or hung, and why, once it was looked at now."""
+
+    names: frozenset[str]
+
+
 class MountStates(Request[Mapping[str, str]]):
     """Of each mount, its state in words."""
 
@@ -67,5 +74,5 @@ class Think:
     """Something that was put off is due."""
 
 
-MountsRequest = PresentPaths | UsablePaths | MountStates
+MountsRequest = PresentPaths | UsablePaths | LostPaths | MountStates
 MountsMessage = MountsRequest | Look | Looked | Restarted | Begin | Think | Released | TableChanged

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
@@ -21,6 +22,7 @@ from dffmpeg.actors.mount_messages import (
     Key,
     Look,
     Looked,
+    LostPaths,
     MountsMessage,
     MountsRequest,
     MountStates,
@@ -82,7 +84,8 @@ class _Subject:
 class _Waiting:
     """Somebody who wants to know of fresh looks."""
 
-    reply: Reply[Mapping[str, bytes]]
+    reply: Reply[object]
+    answer: Callable[[], object]
     keys: set[Key] = field(default_factory=set)
 
 
@@ -142,7 +145,7 @@ class MountsActor(Actor[MountsMessage]):
 
     async def handle(self, message: MountsMessage) -> object:
         match message:
-            case PresentPaths() | UsablePaths() | MountStates():
+            case PresentPaths() | UsablePaths() | LostPaths() | MountStates():
                 return self._asked(message)
             case Look(key):
                 self._look(key)
@@ -164,7 +167,11 @@ class MountsActor(Actor[MountsMessage]):
     def _asked(self, message: MountsRequest) -> object:
         match message:
             case UsablePaths(names):
-                return self._usable(names)
+                self._await_looks(self._present, self._keys(names), trio.current_time() - FRESH_SECONDS)
+            case LostPaths(names):
+                on = {self._subjects[Key(name, False)].on for name in self._directories.keys() & names}
+                keys = [Key(mount, True) for mount in on if mount is not None]
+                self._await_looks(partial(self._lost, names), keys, trio.current_time())
             case MountStates():
                 return self._states()
             case PresentPaths() if self._begun:
@@ -183,29 +190,42 @@ class MountsActor(Actor[MountsMessage]):
     def _states(self) -> dict[str, str]:
         return {name: str(health) for name, health in self._health.items()}
 
-    def _usable(self, names: frozenset[str]) -> Mapping[str, bytes] | None:
-        fresh = trio.current_time() - FRESH_SECONDS
-        waiting = _Waiting(self.context.defer())
-        for name in names & self._directories.keys():
-            if not self._is_present(name):
-                continue
-            key = Key(name, False)
-            on = self._subjects[key].on
-            for one in (key,) if on is None else (Key(on, True), key):
-                subject = self._subjects[one]
-                # A disk of this machine answers as it did last; the others cost a job some milliseconds.
-                if subject.seen < fresh and may_hang(subject.place.path, self._points):
-                    self._look(one)
-                if subject.began is not None:
-                    waiting.keys.add(one)
+    def _keys(self, names: Iterable[str]) -> list[Key]:
+        """What has to be looked at again for paths that are there and may hang.
+
+        A disk of this machine answers as it did last; the others cost a job some milliseconds.
+        """
+        keys = []
+        for name in self._directories.keys() & names:
+            subject = self._subjects[Key(name, False)]
+            if self._is_present(name) and may_hang(subject.place.path, self._points):
+                keys.append(Key(name, False))
+                keys += [] if subject.on is None else [Key(subject.on, True)]
+        return keys
+
+    def _lost(self, names: frozenset[str]) -> dict[str, str]:
+        found = {}
+        for name in self._directories.keys() & names:
+            on = self._subjects[Key(name, False)].on
+            if on is not None and self._health[on].lost_since is not None:
+                found[name] = mounts.lost_reason(on, self._health[on])
+        return found
+
+    def _await_looks(self, answer: Callable[[], object], keys: Iterable[Key], since: float) -> None:
+        """Answer the request in hand once all of these were looked at since then."""
+        waiting = _Waiting(self.context.defer(), answer)
+        for key in keys:
+            if self._subjects[key].seen < since:
+                self._look(key)
+            if self._subjects[key].began is not None:
+                waiting.keys.add(key)
         self._waiting.append(waiting)
         self._answer()
-        return None
 
     def _answer(self) -> None:
         for waiting in [one for one in self._waiting if not one.keys]:
             self._waiting.remove(waiting)
-            waiting.reply.send(self._present())
+            waiting.reply.send(waiting.answer())
 
     # Looking
 

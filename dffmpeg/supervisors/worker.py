@@ -23,7 +23,8 @@ from dffmpeg.actors.ffmpeg import FFmpegProcessActor
 from dffmpeg.actors.launches import Command
 from dffmpeg.actors.links import Links
 from dffmpeg.actors.looks import Looks
-from dffmpeg.actors.mount_messages import MountsMessage
+from dffmpeg.actors.losses import why_lost
+from dffmpeg.actors.mount_messages import LostPaths, MountsMessage
 from dffmpeg.actors.mounts import MountsActor
 from dffmpeg.actors.preparation import Preparation
 from dffmpeg.actors.processes import Processes, ProcessesActor
@@ -95,7 +96,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     jobs = SupervisorRef.unbound("worker/jobs")
     neighbours = Neighbours(mounts, capabilities, downlink, attempts)
 
-    make_tree = partial(job_tree, config, uplink, links, processes)
+    make_tree = partial(job_tree, config, uplink, links, processes, mounts)
     make_downlink = partial(
         DownlinkActor,
         lambda: uplink.http,
@@ -147,6 +148,7 @@ def job_tree(
     uplink: Uplink,
     links: Links,
     processes: Processes,
+    mounts: ActorRef[LostPaths],
     request: JobRequest,
     command: Command,
     attempts: ActorRef[AttemptsMessage],
@@ -172,6 +174,7 @@ def job_tree(
         output=streams,
         attempts=attempts,
         steps=config.cancel,
+        excuse=partial(why_lost, mounts, frozenset(request.paths)),
     )
     make_streams = partial(
         StreamsActor, attempt, uplink, links, process=process, attempts=attempts, settings=config.output

@@ -247,7 +247,7 @@ async def test_a_job_on_it_moves_and_others_run_on(
             await coordinator.until(lambda: job.stdout.data and other.stdout.data)
             server.stall()
             await coordinator.until(lambda: job.reason is not None)
-            assert job.reason == "lost: the mount NAS does not answer"
+            assert job.reason == "the mount NAS does not answer"
             (here / "go").write_text("\n")
             assert (await coordinator.finished(other)).status == "completed"
             # The worker ends although the kernel holds what it had started.
@@ -289,6 +289,30 @@ async def test_one_whose_server_died_is_gone(
             await coordinator.until(lambda: state(coordinator).startswith("gone: "))
 
 
+@needs_fuse
+async def test_a_command_that_fails_with_its_mount_is_lost_and_has_not_failed(
+    coordinator: FakeCoordinator, start_worker: StartWorker, nas: Path, here: Path
+) -> None:
+    with Stalling(nas) as server:
+        mounts = {"NAS": settings(nas, interval=NEVER, patience=NEVER)}
+        async with start_worker(paths={"Nas": str(nas), "Here": str(here)}, mounts=mounts):
+            await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Here", "Nas"])
+            failed = coordinator.add("J0", "sh", "-c", "exit 3", "sh", "$Nas/marker", paths=["Nas"])
+            assert (await coordinator.finished(failed)).exit_code == 3
+            script = "echo on; while cat $1 > /dev/null; do :; done; exit 3"
+            job = coordinator.add("J1", "sh", "-c", script, "sh", "$Nas/marker", paths=["Nas"])
+            script = "read -r line < $1; exit 3"
+            other = coordinator.add("J2", "sh", "-c", script, "sh", "$Here/go", paths=["Here"])
+            os.mkfifo(here / "go")
+            await coordinator.until(lambda: job.stdout.data and other.status == "running")
+            server.die()
+            await coordinator.until(lambda: job.reason is not None)
+            assert job.reason == "the mount NAS is gone"
+            assert bytes(job.stdout.data) == b"on\n"
+            (here / "go").write_text("\n")
+            assert (await coordinator.finished(other)).exit_code == 3
+
+
 @needs_mounts
 async def test_what_is_unmounted_is_withdrawn_at_once_and_comes_back(
     coordinator: FakeCoordinator, start_worker: StartWorker, nas: Path, bind: Callable[[Path, Path], None]
@@ -305,7 +329,7 @@ async def test_what_is_unmounted_is_withdrawn_at_once_and_comes_back(
         await coordinator.until(lambda: paths(coordinator) == [])
         assert state(coordinator) == f"gone: nothing is mounted at {nas}"
         await coordinator.until(lambda: job.reason is not None)
-        assert job.reason == "lost: the mount NAS is gone"
+        assert job.reason == "the mount NAS is gone"
         bind(export, nas)
         await coordinator.until(lambda: paths(coordinator) == ["Movies"])
         assert state(coordinator) == "healthy"
