@@ -126,7 +126,8 @@ async def test_what_needs_a_lost_mount_moves(tmp_path: Path, stack: ExitStack, h
             storage.lose(first)
             lost = await until_worker(client, first, lambda record: "Nas" not in record.paths)
             assert lost.status == "online"
-            assert lost.mounts["NAS"].startswith("hung: " if hanging else "gone: ")
+            lost_as = "hung: " if hanging else "gone: "
+            await until_worker(client, first, lambda record: record.mounts["NAS"].startswith(lost_as))
             record = await until_job(
                 client, job_id, lambda record: record.status == "running" and record.attempt == 2
             )

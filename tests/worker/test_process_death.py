@@ -311,7 +311,7 @@ async def test_a_mount_that_hangs_does_not_keep_a_worker_from_ending(
 ) -> None:
     nas = tmp_path / "nas"
     nas.mkdir()
-    mounts = {"NAS": {"path": str(nas), "interval": 0.1, "timeout": 0.5, "patience": 0.1}}
+    mounts = {"NAS": {"path": str(nas), "interval": 0.1, "timeout": 2.0, "patience": 1.0}}
     config = write_config(paths={"Nas": str(nas)}, mounts=mounts)
     with Stalling(nas) as server:
         async with worker_process(config, environment) as worker:
