@@ -154,13 +154,18 @@ def make_ends(
         CannotStart: no more descriptors, or no terminal to be had.
     """
     numbers = {one.number for one in descriptors if one.kind != "closed"}
-    maker = _Maker(ours, theirs, files, max(numbers, default=2) + 1, owner)
+    maker = _Maker(ours, theirs, files, _top(descriptors), owner)
     try:
         maker.make(descriptors, size)
     except OSError as error:
         raise CannotStart(f"cannot make the program's descriptors: {error.strerror}") from error
     maker.ends.actions += [(os.POSIX_SPAWN_CLOSE, number) for number in _inheritable() - numbers]
     return maker.ends
+
+
+def _top(descriptors: Sequence[Descriptor]) -> int:
+    """A number above all that the program wants."""
+    return max((one.number for one in descriptors if one.kind != "closed"), default=2) + 1
 
 
 def _inheritable() -> set[int]:
@@ -187,10 +192,21 @@ def open_files(descriptors: Sequence[Descriptor]) -> dict[int, int]:
     with contextlib.ExitStack() as undo:
         for one in descriptors:
             if one.kind == "file":
-                opened[one.number] = _open(one)
+                # Out of the way here, for closing the first may hang too.
+                first = _open(one)
+                try:
+                    opened[one.number] = fcntl.fcntl(first, fcntl.F_DUPFD_CLOEXEC, _top(descriptors))
+                finally:
+                    os.close(first)
                 undo.callback(os.close, opened[one.number])
         undo.pop_all()
     return opened
+
+
+def close_files(opened: Mapping[int, int]) -> None:
+    """Close what `open_files` returned; may hang as opening may."""
+    for number in opened.values():
+        os.close(number)
 
 
 class Opening:
@@ -213,19 +229,18 @@ class Opening:
             if not self._abandoned:
                 self._opened = opened
                 return opened
-        _close(opened)
+        close_files(opened)
         return {}
 
-    def abandon(self) -> None:
-        """Nobody takes what is opened."""
+    def abandon(self) -> Mapping[int, int]:
+        """Nobody takes what is opened from now on.
+
+        Returns:
+            What was opened before, for the caller to close.
+        """
         with self._lock:
             self._abandoned = True
-        _close(self._opened)
-
-
-def _close(opened: Mapping[int, int]) -> None:
-    for number in opened.values():
-        os.close(number)
+            return self._opened
 
 
 def _open(one: Descriptor) -> int:

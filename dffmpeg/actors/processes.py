@@ -7,13 +7,13 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import trio
 
-from dffmpeg.actors.descriptors import Opening
+from dffmpeg.actors.descriptors import Opening, close_files
 from dffmpeg.actors.exec_chain import Entry, Tools, find_tools
 from dffmpeg.actors.guardians import Guardian, kill_group
 from dffmpeg.actors.launches import CannotStart, Command
@@ -159,6 +159,12 @@ def _name(pid: int) -> str | None:
         return None
 
 
+def _close_soon(files: Mapping[int, int]) -> None:
+    """Close files in a thread of their own: that too asks the file system, which may just have hung."""
+    if files:
+        trio.lowlevel.start_thread_soon(partial(close_files, files), lambda _: None)
+
+
 class Processes:
     """Starts processes; sees that they end. Open while a `ProcessesActor` runs it.
 
@@ -269,19 +275,19 @@ class Processes:
                     await self._thread.call(partial(self._parent.guardian.forget_folder, process.scratch))
 
     async def _start(self, command: Command, entry: Entry | None) -> RunningProcess:
-        with contextlib.ExitStack() as opened:
-            files = await self._open_files(command)
-            for number in files.values():
-                opened.callback(os.close, number)
+        files = await self._open_files(command)
+        try:
             if self._thread is None or self._nursery is None:
                 raise CannotStart("the worker is stopping")
             born = await self._thread.call(partial(spawn, command, self._parent, files, entry))
+        finally:
+            _close_soon(files)
         process = RunningProcess(command, born)
         self._live[process] = trio.CancelScope(shield=True)
         self._nursery.start_soon(self._await_end, process)
         return process
 
-    async def _open_files(self, command: Command) -> dict[int, int]:
+    async def _open_files(self, command: Command) -> Mapping[int, int]:
         """Apart from the thread that starts programs, which must not hang with a file system."""
         if not any(descriptor.kind == "file" for descriptor in command.descriptors):
             return {}
@@ -289,7 +295,7 @@ class Processes:
         try:
             return await trio.to_thread.run_sync(opening.run, abandon_on_cancel=True, limiter=self._openings)
         except trio.Cancelled:
-            opening.abandon()
+            _close_soon(opening.abandon())
             raise
 
     async def _await_end(self, process: RunningProcess) -> None:

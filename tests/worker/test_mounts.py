@@ -6,12 +6,16 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+from dffmpeg.actors.launches import Command, Descriptor
+from dffmpeg.actors.processes import Processes
 from dffmpeg.configuration.mounts import MountSettings
 from tests.worker.conftest import StartWorker
 from tests.worker.coordinator import FakeCoordinator
@@ -287,6 +291,43 @@ async def test_one_whose_server_died_is_gone(
             server.die()
             await coordinator.until(lambda: paths(coordinator) == [])
             await coordinator.until(lambda: state(coordinator).startswith("gone: "))
+
+
+@needs_fuse
+async def test_a_start_that_hangs_can_be_given_up_and_leaves_nothing_open(nas: Path) -> None:
+    marker = os.fsencode(nas / "marker")
+    file = Descriptor(0, "file", path=marker, below=(os.fsencode(nas),))
+    command = Command(b"/bin/sh", (b"-c", b"read -r line"), directory=b"/", descriptors=(file,))
+    processes = Processes()
+    with Stalling(nas) as server:
+        async with processes.open():
+            async with processes.running(command) as process:
+                await process.exited.wait()
+            server.stall()
+            with trio.fail_after(60):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(started, processes, command)
+                    while not held_threads():
+                        await trio.lowlevel.checkpoint()
+                    nursery.cancel_scope.cancel()
+            server.answer()
+            with trio.fail_after(60):
+                while held_threads() or marker in open_files():
+                    await trio.lowlevel.checkpoint()
+
+
+async def started(processes: Processes, command: Command) -> None:
+    async with processes.running(command):
+        await trio.sleep_forever()
+
+
+def open_files() -> set[bytes]:
+    """What this process has open."""
+    found = set()
+    for name in os.listdir(b"/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            found.add(os.readlink(b"/proc/self/fd/" + name))
+    return found
 
 
 @needs_fuse
