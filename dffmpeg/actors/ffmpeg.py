@@ -79,7 +79,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         output: ActorRef[Opened | Ended | SendAgain],
         attempts: ActorRef[Finishing],
         steps: CancelSteps,
-        excuse: Callable[[], Awaitable[str | None]],
+        excuse: Callable[[], Awaitable[str | None]] | None = None,
     ) -> None:
         self._attempt = attempt
         self._command = command
@@ -205,9 +205,11 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
 
     async def _finish(self, report: FinishReport) -> None:
         """Report, and end; or have the output sent again if the coordinator lost some of it."""
-        if report.status == "failed" and (excuse := await self._excuse()) is not None:
-            await self._give_back(excuse)
-            return
+        if report.status == "failed" and self._excuse is not None:
+            excuse = await self._excuse()
+            if excuse is not None:
+                await self._give_back(excuse)
+                return
         await self._attempts.tell(Finishing(self._attempt))
         try:
             await self._uplink.finish(self._attempt.job_id, report)

@@ -59,7 +59,7 @@ def check(config: T, folder: Path) -> T:
             for name, program in config.binaries.items()
         }
         changes["mounts"] = {
-            check_name(f"mounts.{_shown(name)}", name): _check_mount(f"mounts.{name}", mount)
+            check_variable(f"mounts.{_shown(name)}", name): _check_mount(f"mounts.{name}", mount)
             for name, mount in config.mounts.items()
         }
         mounts_of(changes["mounts"])
