@@ -24,6 +24,7 @@ from dffmpeg.actors.attempt_messages import (
     Drain,
     EndRegistration,
     Finishing,
+    GiveBack,
     StopAll,
     StopAttempt,
     StopJob,
@@ -118,7 +119,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
                 self._assign(request)
             case CancelAttempt(attempt, kill):
                 self._cancel(attempt, kill=kill)
-            case StopAttempt() | StopJob() | StopAll() | Withdraw():
+            case StopAttempt() | StopJob() | StopAll() | GiveBack() | Withdraw():
                 self._end(message)
             case Finishing(attempt):
                 self._free_slot(attempt)
@@ -134,8 +135,10 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
                 self._tree_ended(message)
         return None
 
-    def _end(self, message: StopAttempt | StopJob | StopAll | Withdraw) -> None:
-        if isinstance(message, Withdraw):
+    def _end(self, message: StopAttempt | StopJob | StopAll | GiveBack | Withdraw) -> None:
+        if isinstance(message, GiveBack):
+            self._lose(message.attempt, message.reason)
+        elif isinstance(message, Withdraw):
             self._withdraw(message.reasons)
         else:
             for attempt in self._meant(message):
@@ -237,7 +240,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
     async def _begin(self, attempt: AttemptRef) -> None:
         held = self._held[attempt]
         try:
-            command = await self._preparation.prepare(held.request)
+            prepared = await self._preparation.prepare(held.request)
         except NotRunnable as reason:
             self._forget(attempt)
             await self._send_report(partial(self._uplink.reject, attempt, str(reason)))
@@ -246,7 +249,23 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         if held.lost is not None:
             self._forget(attempt)
             await self._give_back(attempt, held)
-        elif held.stopped or not await self._accepted(attempt):
+            return
+        if held.stopped or not await self._accepted(attempt, prepared.new_outputs):
+            self._forget(attempt)
+            return
+        try:
+            await self._preparation.clear(held.request, prepared)
+        except NotRunnable as reason:
+            self._forget(attempt)
+            await self._send_report(partial(self._uplink.reject, attempt, str(reason)))
+            return
+        await self._start(attempt, held, prepared.command)
+
+    async def _start(self, attempt: AttemptRef, held: _Held, command: Command) -> None:
+        if held.lost is not None:
+            self._forget(attempt)
+            await self._give_back(attempt, held)
+        elif held.stopped:
             self._forget(attempt)
         elif held.canceled:
             self._forget(attempt)
@@ -254,9 +273,9 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         else:
             await self._start_tree(attempt, held, command)
 
-    async def _accepted(self, attempt: AttemptRef) -> bool:
+    async def _accepted(self, attempt: AttemptRef, new_outputs: tuple[bytes, ...] | None) -> bool:
         try:
-            await self._uplink.accept(attempt)
+            await self._uplink.accept(attempt, new_outputs)
         except Refused as refusal:
             logger.info("job %s was not accepted: %s", attempt.job_id, refusal)
             return False

@@ -12,6 +12,7 @@ from dffmpeg.actors.inputs import Reached
 from dffmpeg.actors.runtime import Request
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import Job
+from dffmpeg.model.progress import Progress
 from dffmpeg.model.streams import Stream
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import FinishReport, OutputReply, Position
@@ -19,8 +20,11 @@ from dffmpeg.wire.jobs import FinishReport, OutputReply, Position
 
 @dataclass(frozen=True, slots=True)
 class Accept(Request[Job]):
+    """`new_outputs`: those of the output files that do not exist; None from an older worker."""
+
     worker_id: str
     attempt: int | None
+    new_outputs: tuple[bytes, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Reject(Request[Job]):
 class WorkerBeat(Request[Job]):
     worker_id: str
     attempt: int | None
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)

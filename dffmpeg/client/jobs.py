@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import time
-from collections.abc import AsyncIterator
 
-import trio
-
-from dffmpeg.client import endings, tables
-from dffmpeg.client.api import Client
+from dffmpeg.client import progress_line, tables
 from dffmpeg.client.command import Invocation
 from dffmpeg.client.endings import Ending
-from dffmpeg.client.events import Gap, Status, stream_name
-from dffmpeg.client.foreground import not_ignored, of_outcome
-from dffmpeg.client.sinks import StdoutClosed, standard_error, standard_output
-from dffmpeg.errors import DffmpegError, single_error
-from dffmpeg.wire import bytestring
-from dffmpeg.wire.jobs import JobRecord
+from dffmpeg.client.watching import View, watch
+from dffmpeg.wire import bytestring, codec
+from dffmpeg.wire.jobs import AttemptRecord, JobRecord
 
 
 async def submit(call: Invocation) -> Ending:
@@ -44,7 +36,9 @@ async def show_all(call: Invocation) -> Ending:
 async def show(call: Invocation) -> Ending:
     """Everything about one job."""
     record = await call.client.status(call.options.job)
-    call.print(record, lambda: job_fields(record))
+    attempts = await call.client.attempts(call.options.job)
+    everything = {**codec.to_builtins(record), "attempts": codec.to_builtins(attempts)}
+    call.print(everything, lambda: "\n\n".join([job_fields(record), *_attempt_tables(attempts)]))
     return Ending()
 
 
@@ -58,7 +52,7 @@ async def cancel(call: Invocation) -> Ending:
 async def logs(call: Invocation) -> Ending:
     """A job's stderr as lines, or with `--follow` both streams as they come, byte for byte."""
     if call.options.follow:
-        ending = await _watch(call.client, call.options.job)
+        ending = await watch(call.client, call.options.job, _view(call))
         return Ending() if ending.line is None and ending.signal is None else ending
     lines = await call.client.logs(call.options.job)
     call.print(lines, lambda: "\n".join(tables.plain(line.content) for line in lines) or "no output")
@@ -67,41 +61,13 @@ async def logs(call: Invocation) -> Ending:
 
 async def attach(call: Invocation) -> Ending:
     """Follow a job from what is kept of it, and end as it does."""
-    return await _watch(call.client, call.options.job)
+    return await watch(call.client, call.options.job, _view(call))
 
 
-async def _watch(client: Client, job_id: str) -> Ending:
-    # Whether there is such a job is said at once; only following it is tried for ever.
-    await client.status(job_id)
-    ending = Ending(130, line=f"detached; the job goes on: dffmpeg-client job attach {job_id}")
-    with single_error(), trio.open_signal_receiver(*not_ignored((signal.SIGINT,))) as signals:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_cancel_on_signal, signals, nursery.cancel_scope)
-            ending = await _deliver(client, job_id)
-            nursery.cancel_scope.cancel()
-    return ending
-
-
-async def _cancel_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
-    async for _ in signals:
-        scope.cancel()
-
-
-async def _deliver(client: Client, job_id: str) -> Ending:
-    stderr = standard_error()
-
-    async def mark(event: Status | Gap) -> None:
-        if isinstance(event, Gap):
-            line = f"dffmpeg: {event.missing} bytes of {stream_name(event.stream)} were not kept\n"
-            await stderr(line.encode("ascii"))
-
-    try:
-        outcome = await client.deliver(job_id, stdout=standard_output(), stderr=stderr, on_event=mark)
-    except StdoutClosed as error:
-        return error.ending
-    except DffmpegError as error:
-        return endings.of_error(error)
-    return of_outcome(outcome)
+def _view(call: Invocation) -> View:
+    if call.options.quiet:
+        return View.NOTHING
+    return View.PROGRESS if call.options.progress else View.OUTPUT
 
 
 def job_table(records: list[JobRecord]) -> str:
@@ -135,13 +101,51 @@ def job_fields(record: JobRecord) -> str:
             ("directory", None if cwd is None else _shown(cwd)),
             ("requester", record.requester_id),
             ("worker", record.worker_id),
-            ("attempt", f"{record.attempt} of {record.max_attempts}"),
+            ("attempt", record.attempt),
+            ("losses", f"{record.losses} of {record.max_attempts}" if record.losses else None),
+            ("progress", _progress(record)),
             ("created", tables.moment(record.created_at)),
             ("changed", tables.moment(record.last_update)),
             ("worker seen", tables.moment(record.worker_last_seen)),
             ("client seen", tables.moment(record.client_last_seen)),
         ]
     )
+
+
+def _progress(record: JobRecord) -> str | None:
+    return None if record.progress is None else progress_line.figures(record.progress)
+
+
+def _attempt_tables(attempts: list[AttemptRecord]) -> list[str]:
+    """The attempts, and the end of what the last one wrote; nothing where there were none."""
+    if not attempts:
+        return []
+    rows = [
+        (
+            one.attempt,
+            one.worker_id,
+            _outcome(one),
+            tables.moment(one.started_at),
+            tables.moment(one.ended_at),
+            None if one.reason is None else tables.shortened(one.reason),
+        )
+        for one in attempts
+    ]
+    found = [tables.table(("ATTEMPT", "WORKER", "OUTCOME", "STARTED", "ENDED", "REASON"), rows, empty="")]
+    last = attempts[-1]
+    if last.outcome not in (None, "completed") and last.stderr_end is not None:
+        lines = bytestring.from_wire(last.stderr_end, "stderr_end").decode("utf-8", "replace").splitlines()
+        found.append("\n".join(["end of its stderr:", *(f"  {tables.plain(line)}" for line in lines[-10:])]))
+    return found
+
+
+def _outcome(attempt: AttemptRecord) -> str:
+    if attempt.outcome is None:
+        return "running" if attempt.started_at is not None else "assigned"
+    outcome = attempt.outcome.replace("_", " ")
+    if attempt.signal is not None:
+        return f"{outcome} (signal {attempt.signal})"
+    return f"{outcome} (exit code {attempt.exit_code})" if attempt.exit_code else outcome
 
 
 def command_line(record: JobRecord) -> str:
@@ -158,4 +162,7 @@ def _state(record: JobRecord) -> str:
         return f"{record.status} (signal {record.signal})"
     if record.exit_code:
         return f"{record.status} (exit code {record.exit_code})"
+    progress = record.progress
+    if record.status == "running" and progress is not None and progress.fraction is not None:
+        return f"running ({progress.fraction:.0%})"
     return record.status

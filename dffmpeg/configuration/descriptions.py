@@ -19,6 +19,7 @@ from dffmpeg.configuration.coordinator import (
     Retries,
     Security,
     Streams,
+    Timeouts,
     Transports,
 )
 from dffmpeg.configuration.worker import Cancel, Output, WorkerConfig
@@ -50,7 +51,9 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "leases": "How long silence is borne before the coordinator acts on it, in seconds.",
         "streams": "How much of a job's output is kept, in bytes.",
         "limits": "What is refused because it is too much. Sizes are bytes.",
-        "retries": "What happens to a job whose worker was lost.",
+        "retries": "What happens to a job whose attempt was lost through no fault of its command.",
+        "timeouts": "For jobs whose submitters do not say, in seconds. See also default_pending_timeout, "
+        "janitor.job_assignment_timeout and leases.worker.",
         "security": "Who is trusted, and how far.",
         "debug": "Never on a real cluster.",
     },
@@ -88,9 +91,15 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "workers": "Workers that are registered at once.",
     },
     Retries: {
-        "max_attempts": "How often a job is tried where the client does not say.",
-        "backoff_minimum": "Seconds before the second attempt; it doubles with each, with jitter.",
+        "max_attempts": "How many attempts may come to nothing before the job fails, where the client does "
+        "not say.",
+        "backoff_minimum": "Seconds before another attempt, at least; it doubles with each, with jitter.",
         "backoff_maximum": "The most seconds between two attempts.",
+    },
+    Timeouts: {
+        "run": "A program that runs for longer is ended, gently first, and its job fails.",
+        "stall": "A program without output and without use of a processor for so long is lost, and its job "
+        "moves. Not counted: paused by its caller, waiting for its caller's input or for its reader.",
     },
     Security: {
         "clock_drift": "Seconds that a request's time may be off.",
@@ -152,6 +161,8 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (CoordinatorConfig, "default_pending_timeout"): "default_pending_timeout = 600.0",
     (Database, "repositories"): '[database.repositories.auth]\nencryption_keys_file = "auth.keys"',
     (Transports, "transport_settings"): "[transports.transport_settings.websocket]",
+    (Timeouts, "run"): "run = 86400.0",
+    (Timeouts, "stall"): "stall = 900.0",
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
     (WorkerConfig, "mounts"): '[mounts.NAS]\npath = "/srv/media"\nread = "movies/.present"\nrecover = true',

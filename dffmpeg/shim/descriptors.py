@@ -58,12 +58,17 @@ def survey(arguments: list[bytes]) -> list[Descriptor]:
 
 def reads_standard_input(program: bytes, arguments: list[bytes]) -> bool:
     """Whether the program may read standard input, so that we have to. Not every ffmpeg does."""
-    if 0 in _named(arguments):
+    if names_standard_input(arguments):
         return True
     if program == b"ffprobe":
         # Whatever is no option is its input.
         return any(argument in (b"-", b"pipe:", b"fd:") for argument in arguments)
     return b"-nostdin" not in arguments
+
+
+def names_standard_input(arguments: list[bytes]) -> bool:
+    """Whether the arguments say that standard input is read, so that it is no keyboard."""
+    return 0 in _named(arguments)
 
 
 def _named(arguments: list[bytes]) -> dict[int, str]:

@@ -13,7 +13,7 @@ from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.progress import Progress
 from dffmpeg.model.rules import Rules
-from dffmpeg.store.columns import Json
+from dffmpeg.store.columns import ByteStrings, Json
 
 metadata = sa.MetaData()
 
@@ -84,6 +84,7 @@ jobs = sa.Table(
     sa.Column("resources", COUNTS, nullable=False),
     sa.Column("hindrance", sa.Text),
     sa.Column("progress", Json(Progress)),
+    sa.Column("new_outputs", ByteStrings()),
     sa.Index("jobs_by_state", "state", "created_at", "job_id"),
     sa.Index("jobs_by_worker", "worker_id", "state"),
     sa.Index("jobs_by_requester", "requester_id", "created_at"),

@@ -7,12 +7,13 @@ from typing import Any
 
 from ulid import ULID
 
-from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState
+from dffmpeg.model.jobs import CLIENT_GONE, Attempt, Job, JobState
+from dffmpeg.model.rules import Rules, filled
 from dffmpeg.model.workers import Worker
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.bytestring import list_to_wire, to_wire
 from dffmpeg.wire.frames import Frame, Kind
-from dffmpeg.wire.jobs import JobRecord, Launch
+from dffmpeg.wire.jobs import AttemptRecord, JobRecord, Launch
 from dffmpeg.wire.workers import DownlinkMessage, JobRequest, MessageType, WorkerRecord
 
 
@@ -59,9 +60,30 @@ def job_record(job: Job) -> JobRecord:
     )
 
 
-def status_frame(job: Job) -> Frame:
-    """The frame that tells a follower how the job stands."""
-    return Frame(Kind.STATUS, job.attempt, 0, codec.encode(job_record(job)))
+def attempt_record(attempt: Attempt) -> AttemptRecord:
+    """An attempt as answers show it."""
+    return AttemptRecord(
+        attempt=attempt.attempt,
+        worker_id=attempt.worker_id,
+        assigned_at=times.to_wire(attempt.assigned_at),
+        started_at=_time(attempt.started_at),
+        ended_at=_time(attempt.ended_at),
+        outcome=None if attempt.outcome is None else attempt.outcome.value,
+        exit_code=attempt.exit_code,
+        signal=attempt.signal,
+        reason=attempt.reason,
+        stderr_end=None if attempt.stderr_end is None else to_wire(attempt.stderr_end),
+        substitutions=dict(attempt.substitutions),
+    )
+
+
+def status_frame(job: Job, progress: int = 0) -> Frame:
+    """The frame that tells a follower how the job stands.
+
+    Args:
+        progress: the number of the job's progress, another one whenever that is another.
+    """
+    return Frame(Kind.STATUS, job.attempt, progress, codec.encode(job_record(job)))
 
 
 def launch_of(job: Job) -> Launch | None:
@@ -69,13 +91,17 @@ def launch_of(job: Job) -> Launch | None:
     return None if job.launch is None else codec.decode(job.launch, Launch, what="launch")
 
 
-def job_request(job: Job, lease: float) -> JobRequest:
+def job_request(job: Job, defaults: Rules) -> JobRequest:
     """What a worker needs in order to run the job's current attempt.
 
+    Its heartbeats come three times as often as its lease ends, however slowly the job's client wants
+    its own.
+
     Args:
-        lease: seconds of silence after which the worker is lost. Its heartbeats come
-            three times as often, however slowly the job's client wants its own.
+        defaults: the coordinator's time-outs, for what the job's own rules leave open.
     """
+    rules = filled(job.rules, defaults)
+    interval = job.heartbeat_interval if rules.lease is None else min(job.heartbeat_interval, rules.lease / 3)
     return JobRequest(
         job_id=job.job_id,
         attempt=job.attempt,
@@ -85,7 +111,10 @@ def job_request(job: Job, lease: float) -> JobRequest:
         working_directory=None if job.working_directory is None else to_wire(job.working_directory),
         client_paths={name: to_wire(path) for name, path in job.client_paths.items()},
         launch=launch_of(job),
-        heartbeat_interval=min(job.heartbeat_interval, lease / 3),
+        heartbeat_interval=interval,
+        run_timeout=rules.run_timeout,
+        stall_timeout=rules.stall_timeout,
+        new_outputs=None if job.new_outputs is None else list_to_wire(job.new_outputs),
     )
 
 

@@ -84,7 +84,19 @@ def test_values_are_set_and_survive() -> None:
     }
     assert tomllib.loads(render(CoordinatorConfig, values)) == {
         **values,
-        **{key: {} for key in ("transports", "janitor", "streams", "limits", "retries", "security", "debug")},
+        **{
+            key: {}
+            for key in (
+                "transports",
+                "janitor",
+                "streams",
+                "limits",
+                "retries",
+                "timeouts",
+                "security",
+                "debug",
+            )
+        },
     }
     paths = {"paths": {"Movies": "/m", "Other": '/o"\\'}, "binaries": {"ffmpeg": "/x"}}
     config = parse(WorkerConfig, render(WorkerConfig, {**CONNECTION, **paths}).encode(), FILE)

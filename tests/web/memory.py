@@ -17,6 +17,7 @@ from dffmpeg.model.identities import Identity, Role
 from dffmpeg.wire import bytestring, codec, times
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import (
+    AttemptRecord,
     AttemptReport,
     FinishReport,
     JobRecord,
@@ -247,6 +248,10 @@ class MemoryOperations(Operations):
         job = await self._job(who, job_id)
         job.positions.append(position)
         self.change()
+
+    async def attempts(self, who: Identity, job_id: str) -> list[AttemptRecord]:
+        await self._job(who, job_id)
+        return []
 
     async def log_lines(
         self, who: Identity, job_id: str, *, since: str | None, limit: int

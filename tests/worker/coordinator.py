@@ -16,6 +16,7 @@ from hypercorn.config import Config
 from quart import Response, request, websocket
 from quart_trio import QuartTrio
 
+from dffmpeg.model.progress import Progress
 from dffmpeg.wire import codec, frames, signature
 from dffmpeg.wire.frames import Kind
 from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StreamAck
@@ -69,6 +70,8 @@ class Job:
     report: FinishReport | None = None
     reason: str | None = None
     heartbeats: int = 0
+    accepted: AttemptReport | None = None
+    progress: list[Progress] = field(default_factory=list)
     largest_body: int = 0
 
 
@@ -176,10 +179,11 @@ class FakeCoordinator:
         return job
 
     def accept(self, job_id: str, body: bytes) -> dict[str, str]:
-        job = self._current(job_id, codec.decode(body, AttemptReport).attempt)
+        report = codec.decode(body, AttemptReport)
+        job = self._current(job_id, report.attempt)
         if job.status != "assigned":
             raise Problem(409, f"the job is {job.status}")
-        job.status = "running"
+        job.status, job.accepted = "running", report
         return {"status": "ok"}
 
     def reject(self, job_id: str, body: bytes) -> dict[str, str]:
@@ -189,7 +193,11 @@ class FakeCoordinator:
         return {"status": "ok"}
 
     def heartbeat(self, job_id: str, body: bytes) -> dict[str, str]:
-        self._current(job_id, codec.decode(body, AttemptReport).attempt).heartbeats += 1
+        report = codec.decode(body, AttemptReport)
+        job = self._current(job_id, report.attempt)
+        job.heartbeats += 1
+        if report.progress is not None:
+            job.progress.append(report.progress)
         return {"status": "ok"}
 
     def output(self, job_id: str, body: bytes) -> OutputReply:

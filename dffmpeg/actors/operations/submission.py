@@ -11,6 +11,8 @@ from dffmpeg.actors.refusals import Conflict
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.retries import check_patterns
+from dffmpeg.model.rules import Rules
 from dffmpeg.store.errors import Duplicate
 from dffmpeg.transports.downlink import Downlink
 from dffmpeg.wire import codec, descriptors
@@ -74,6 +76,7 @@ class SubmissionOperations(Base):
             )
         if request.launch is not None:
             descriptors.check(request.launch)
+        check_patterns(request.retry_stderr)
         now = time.time()
         job_id = request.job_id or str(ULID())
         directory = request.working_directory
@@ -107,4 +110,19 @@ class SubmissionOperations(Base):
             client_last_seen=now if request.monitor else None,
             excluded_worker=None,
             launch=None if request.launch is None else codec.encode(request.launch),
+            rules=_rules(request),
         )
+
+
+def _rules(request: SubmitRequest) -> Rules:
+    return Rules(
+        assignment_timeout=request.assignment_timeout,
+        lease=request.lease,
+        run_timeout=request.run_timeout,
+        stall_timeout=request.stall_timeout,
+        retry_exit_codes=tuple(dict.fromkeys(request.retry_exit_codes)),
+        retry_stderr=tuple(dict.fromkeys(request.retry_stderr)),
+        impossible=request.impossible,
+        retention=request.retention,
+        hooks=tuple(dict.fromkeys(request.hooks)),
+    )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dffmpeg.model.jobs import Attempt, Job, JobState, Transition
+from dffmpeg.model.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,10 @@ class JobRepository(ABC):
     @abstractmethod
     async def seen_by_client(self, job_id: str, now: float) -> None:
         """The client of the job was here."""
+
+    @abstractmethod
+    async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
+        """How far the attempt is, while it is the live job's current one."""
 
     @abstractmethod
     async def counts(self) -> Mapping[JobState, int]:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dffmpeg.model.jobs import LIVE, TERMINAL, Attempt, AttemptOutcome, Job, JobState, Transition
+from dffmpeg.model.progress import Progress
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map, load_names, pack, unpack_list, unpack_map
@@ -26,6 +27,7 @@ _THE_JOB = _j.job_id == sa.bindparam("the_job")
 _ADD = sa.insert(schema.jobs)
 _GET = sa.select(schema.jobs).where(_THE_JOB)
 _SEEN = sa.update(schema.jobs).where(_THE_JOB)
+_PROGRESS = sa.update(schema.jobs).where(_THE_JOB, _j.attempt == sa.bindparam("the_attempt"), _LIVE)
 _OPEN = sa.insert(schema.attempts)
 _RECORD = sa.update(schema.attempts).where(
     _a.job_id == sa.bindparam("the_job"), _a.attempt == sa.bindparam("the_attempt")
@@ -123,6 +125,10 @@ class SqlAlchemyJobRepository(JobRepository):
     async def seen_by_client(self, job_id: str, now: float) -> None:
         await self.database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
 
+    async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
+        values = {"the_job": job_id, "the_attempt": attempt, "progress": progress}
+        await self.database.execute(_PROGRESS, values)
+
     async def counts(self) -> Mapping[JobState, int]:
         query = sa.select(_j.state, sa.func.count()).group_by(_j.state)
         rows = await self.database.read(lambda c: c.execute(query).all())
@@ -194,6 +200,7 @@ def _record_attempt(connection: sa.Connection, transition: Transition) -> None:
     if transition.closes is not None:
         values |= {"ended_at": transition.now, "outcome": transition.closes.value}
         values |= {key: transition.changes[key] for key in ATTEMPT_RESULTS if key in transition.changes}
+        values |= transition.results
     if values:
         values |= {"the_job": transition.job_id, "the_attempt": transition.fence_attempt}
         connection.execute(_RECORD, values)
@@ -214,6 +221,7 @@ _AS_THEY_ARE = (
     "resources",
     "hindrance",
     "progress",
+    "new_outputs",
 )
 
 
