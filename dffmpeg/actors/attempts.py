@@ -32,11 +32,13 @@ from dffmpeg.actors.attempt_messages import (
 )
 from dffmpeg.actors.commands import NotRunnable
 from dffmpeg.actors.launches import Command
-from dffmpeg.actors.preparation import Preparation
+from dffmpeg.actors.occupancy import Occupancy
+from dffmpeg.actors.preparation import Preparation, Prepared
 from dffmpeg.actors.runtime import Actor, ActorRef, Down, Reply
 from dffmpeg.actors.uplink import Uplink, gone
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import Refused
+from dffmpeg.model.scheduling.capacity import short_of, taken
 from dffmpeg.supervisors import (
     ChildSpec,
     ChildStartFailed,
@@ -84,12 +86,13 @@ class _Held:
 
 
 class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
-    """Holds attempts, at most as many as the configuration has slots.
+    """Holds attempts, at most as many as the configuration has slots, in all and of each resource.
 
     Args:
         preparation: makes the commands.
         jobs: the supervisor under which each attempt's tree runs.
         make_tree: what such a tree is made of.
+        occupancy: told how many attempts are held.
     """
 
     def __init__(
@@ -100,12 +103,16 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         preparation: Preparation,
         jobs: SupervisorRef,
         make_tree: TreeFactory,
+        occupancy: Occupancy,
     ) -> None:
         self._uplink = uplink
         self._slots = config.slots
+        self._resources = config.resources
         self._preparation = preparation
         self._jobs = jobs
         self._make_tree = make_tree
+        self._occupancy = occupancy
+        occupancy.set(0)
         self._held: dict[AttemptRef, _Held] = {}
         self._draining = False
         self._drained: list[Reply[None]] = []
@@ -153,9 +160,14 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             case StopAll():
                 return list(self._held)
 
-    @property
-    def _used_slots(self) -> int:
-        return sum(not (held.finishing or held.stopped) for held in self._held.values())
+    def _lacking(self, request: JobRequest) -> str | None:
+        """What there is not enough of for one more attempt."""
+        running = [held.request for held in self._held.values() if not (held.finishing or held.stopped)]
+        used, taken_now = len(running), taken(one.resources for one in running)
+        lack = short_of(self._slots, self._resources, used, taken_now, request.resources)
+        if lack is None:
+            return None
+        return f"all {lack} of the worker are in use" if lack else "all slots of the worker are in use"
 
     def _free_slot(self, attempt: AttemptRef) -> None:
         held = self._held.get(attempt)
@@ -183,15 +195,12 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         attempt = AttemptRef(job_id=request.job_id, attempt=request.attempt)
         if attempt in self._held:
             return
-        refusal = None
-        if self._draining:
-            refusal = "the worker is draining"
-        elif self._used_slots >= self._slots:
-            refusal = "all slots of the worker are in use"
+        refusal = "the worker is draining" if self._draining else self._lacking(request)
         if refusal is not None:
             self._report(partial(self._uplink.reject, attempt, refusal))
             return
         self._held[attempt] = _Held(request)
+        self._occupancy.set(len(self._held))
         self.context.nursery.start_soon(self._begin, attempt)
 
     def _cancel(self, attempt: AttemptRef, *, kill: bool = False) -> None:
@@ -250,7 +259,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             self._forget(attempt)
             await self._give_back(attempt, held)
             return
-        if held.stopped or not await self._accepted(attempt, prepared.new_outputs):
+        if held.stopped or not await self._accepted(attempt, prepared):
             self._forget(attempt)
             return
         try:
@@ -273,9 +282,9 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         else:
             await self._start_tree(attempt, held, command)
 
-    async def _accepted(self, attempt: AttemptRef, new_outputs: tuple[bytes, ...] | None) -> bool:
+    async def _accepted(self, attempt: AttemptRef, prepared: Prepared) -> bool:
         try:
-            await self._uplink.accept(attempt, new_outputs)
+            await self._uplink.accept(attempt, prepared.new_outputs, prepared.command.substitutions)
         except Refused as refusal:
             logger.info("job %s was not accepted: %s", attempt.job_id, refusal)
             return False
@@ -308,6 +317,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
 
     def _forget(self, attempt: AttemptRef) -> None:
         del self._held[attempt]
+        self._occupancy.set(len(self._held))
         self._note_idle()
 
     def _note_idle(self) -> None:

@@ -238,7 +238,10 @@ class JobActor(Actor[JobMessage]):
             return self.job
         if self.job.state is not JobState.ASSIGNED:
             raise Conflict(f"job {self._job_id} is {self.job.state}")
-        accepted = jobs.accept(self.job, self._attempt, message.worker_id, time.time(), message.new_outputs)
+        now, outputs = time.time(), message.new_outputs
+        accepted = jobs.accept(
+            self.job, self._attempt, message.worker_id, now, outputs, substitutions=message.substitutions
+        )
         if not await self._apply(accepted):
             raise Conflict(f"job {self._job_id} is {self.job.state}")
         return self.job

@@ -20,11 +20,13 @@ from dffmpeg.wire.jobs import FinishReport, OutputReply, Position
 
 @dataclass(frozen=True, slots=True)
 class Accept(Request[Job]):
-    """`new_outputs`: those of the output files that do not exist; None from an older worker."""
+    """`new_outputs`: those of the output files that do not exist; None from an older worker.
+    `substitutions`: encoders that the worker's own stand in for."""
 
     worker_id: str
     attempt: int | None
     new_outputs: tuple[bytes, ...] | None = None
+    substitutions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from functools import partial
 
 import trio
 
-from dffmpeg.actors.capabilities import Programs
+from dffmpeg.actors.capabilities import Describe, Description
 from dffmpeg.actors.commands import Machine, NotRunnable, prepare
 from dffmpeg.actors.launches import CannotStart, Command
 from dffmpeg.actors.leftovers import CannotRemove, Outputs
@@ -46,7 +46,7 @@ class Preparation:
     Args:
         processes: asked for the views.
         mounts: asked for the directories that are there.
-        capabilities: asked for the programs.
+        capabilities: asked for the programs and what they can do.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Preparation:
         config: WorkerConfig,
         processes: Processes,
         mounts: ActorRef[UsablePaths],
-        capabilities: ActorRef[Programs],
+        capabilities: ActorRef[Describe],
     ) -> None:
         self._config = config
         self._processes = processes
@@ -71,8 +71,8 @@ class Preparation:
         try:
             names = self._names(request)
             present = await self._mounts.ask(UsablePaths(names), _ASK_SECONDS)
-            programs = await self._capabilities.ask(Programs(), _ASK_SECONDS)
-            work = partial(_prepared, request, self._machine(programs, present))
+            offered = await self._capabilities.ask(Describe(), _ASK_SECONDS)
+            work = partial(_prepared, request, self._machine(offered, present))
             prepared = await self._threads.run(names & present.keys(), work, PREPARE_SECONDS)
             if prepared.command.view is not None:
                 # Now, while another worker may still get the job if it cannot be made.
@@ -107,10 +107,12 @@ class Preparation:
         others = request.client_paths if self._processes.namespaces.available else ()
         return frozenset((*request.paths, *others))
 
-    def _machine(self, programs: Mapping[str, bytes], present: Mapping[str, bytes]) -> Machine:
+    def _machine(self, offered: Description, present: Mapping[str, bytes]) -> Machine:
         return Machine(
-            programs=programs,
+            programs=offered.programs,
             present=present,
+            abilities=offered.abilities,
+            substitutions=self._config.stand_ins,
             environment=self._config.environment,
             as_caller=self._config.run_as == "caller",
             kept=self._processes.tools.folders if self._processes.namespaces.available else None,

@@ -6,7 +6,7 @@ import os
 
 import trio
 
-from dffmpeg.actors.capabilities import resolve
+from dffmpeg.actors.ability_cache import resolve
 from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, CannotStart, Command
 from dffmpeg.actors.processes import Processes
 from dffmpeg.model.mounts import Recovered, recovery_outcome

@@ -11,14 +11,16 @@ import trio
 
 from dffmpeg import __version__
 from dffmpeg.actors.attempt_messages import AttemptsMessage, BeginRegistration, EndRegistration, StopAll
-from dffmpeg.actors.capabilities import Abilities, Programs
+from dffmpeg.actors.capabilities import Describe
 from dffmpeg.actors.downlink import Open
+from dffmpeg.actors.local_time import in_zone
 from dffmpeg.actors.mount_messages import MountStates, PresentPaths
 from dffmpeg.actors.registration_messages import BeginDraining, RegistrationMessage, Renew, Verify
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, Timer
 from dffmpeg.actors.uplink import Uplink
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import BadInput, Refused, Unreachable
+from dffmpeg.model.abilities import digest
 from dffmpeg.supervisors import Backoff
 from dffmpeg.wire.workers import RegisterReply, RegisterRequest
 
@@ -33,7 +35,7 @@ class Neighbours:
     """Whom the registration asks and tells."""
 
     mounts: ActorRef[PresentPaths | MountStates]
-    capabilities: ActorRef[Programs | Abilities]
+    capabilities: ActorRef[Describe]
     downlink: ActorRef[Open]
     attempts: ActorRef[AttemptsMessage | BeginRegistration]
 
@@ -53,10 +55,12 @@ class RegistrationActor(Actor[RegistrationMessage]):
         self._downlink = neighbours.downlink
         self._attempts = neighbours.attempts
         self._backoff = Backoff(0.2, max(0.2, min(5.0, config.registration_interval)), jitter=0.5)
+        self._hours = None if config.hours is None else in_zone(config.hours)
         self._failures = 0
         self._next: Timer | None = None
         self._draining = False
         self._status: str | None = None
+        self._known_abilities: str | None = None
         self._lease = math.inf
         self._lease_end = math.inf
         self._lease_changed = trio.Event()
@@ -106,6 +110,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
         finally:
             with trio.CancelScope(shield=True):
                 await self._attempts.tell(EndRegistration(reply))
+        self._note_abilities(request, reply)
         self._lease = reply.lease
         self._set_lease(sent + reply.lease)
         if reply.status != self._status:
@@ -117,22 +122,38 @@ class RegistrationActor(Actor[RegistrationMessage]):
     async def _request(self) -> RegisterRequest:
         present = await self._mounts.ask(PresentPaths(), _ASK_SECONDS)
         mounts = await self._mounts.ask(MountStates(), _ASK_SECONDS)
-        programs = await self._capabilities.ask(Programs(), _ASK_SECONDS)
-        abilities = await self._capabilities.ask(Abilities(), _ASK_SECONDS)
+        offered = await self._capabilities.ask(Describe(), _ASK_SECONDS)
+        # They are large and hardly ever change: sent until the coordinator says that it has them.
+        named = digest(offered.abilities) if offered.abilities else None
+        told = named == self._known_abilities
         running = await self._attempts.ask(BeginRegistration(), _ASK_SECONDS)
         return RegisterRequest(
             worker_id=self._config.client_id,
-            capabilities=abilities,
-            binaries=sorted(programs),
+            capabilities=offered.capabilities,
+            binaries=sorted(offered.programs),
             paths=sorted(present),
             supported_transports=self._config.transports,
             registration_interval=self._config.registration_interval,
             version=__version__,
             status="draining" if self._draining else "online",
             slots=self._config.slots,
+            labels=self._config.labels,
+            resources=self._config.resources,
+            weight=self._config.weight,
+            hours=self._hours,
             running=running,
             mounts=dict(mounts),
+            abilities={} if told else dict(offered.abilities),
+            abilities_digest=named,
+            benchmark=offered.benchmark,
+            substitutions={name: one.use for name, one in self._config.stand_ins.items()},
         )
+
+    def _note_abilities(self, request: RegisterRequest, reply: RegisterReply) -> None:
+        self._known_abilities = reply.abilities_digest
+        if reply.abilities_digest != request.abilities_digest and not request.abilities:
+            # It has lost them, or another coordinator answers now.
+            self.context.tell_after(0, Renew())
 
     async def _verify(self, token: str) -> None:
         try:

@@ -65,7 +65,12 @@ class Uplink(Protocol):
 
     async def deregister(self, worker_id: str) -> None: ...
 
-    async def accept(self, attempt: AttemptRef, new_outputs: Sequence[bytes] | None = None) -> None: ...
+    async def accept(
+        self,
+        attempt: AttemptRef,
+        new_outputs: Sequence[bytes] | None = None,
+        substitutions: Mapping[str, str] | None = None,
+    ) -> None: ...
 
     async def reject(self, attempt: AttemptRef, reason: str) -> None: ...
 
@@ -162,9 +167,16 @@ class HttpUplink:
         request = DeregisterRequest(worker_id=worker_id)
         await self._once(lambda: self._post("/worker/deregister", request))
 
-    async def accept(self, attempt: AttemptRef, new_outputs: Sequence[bytes] | None = None) -> None:
+    async def accept(
+        self,
+        attempt: AttemptRef,
+        new_outputs: Sequence[bytes] | None = None,
+        substitutions: Mapping[str, str] | None = None,
+    ) -> None:
         named = None if new_outputs is None else list_to_wire(new_outputs)
-        report = AttemptReport(attempt=attempt.attempt, new_outputs=named)
+        report = AttemptReport(
+            attempt=attempt.attempt, new_outputs=named, substitutions=dict(substitutions or {})
+        )
         await self._report("accept", attempt.job_id, report)
 
     async def reject(self, attempt: AttemptRef, reason: str) -> None:

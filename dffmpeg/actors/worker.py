@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import trio
@@ -16,9 +17,11 @@ from dffmpeg.actors.job_messages import Lost
 from dffmpeg.actors.refusals import Conflict, NotFound
 from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull, Request
 from dffmpeg.actors.services import Services
+from dffmpeg.model.abilities import UNTRIED, Abilities, ordered
 from dffmpeg.model.jobs import Job
 from dffmpeg.model.reconciliation import Held, reconcile
-from dffmpeg.model.workers import Worker, WorkerState
+from dffmpeg.model.scheduling import quarantine
+from dffmpeg.model.workers import Hold, Worker, WorkerState
 from dffmpeg.wire.records import downlink_message, job_request
 from dffmpeg.wire.workers import AttemptRef, MessageType, RegisterReply, RegisterRequest
 
@@ -55,6 +58,36 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class SetHold(Request[Worker]):
+    """Give the worker nothing new, or (with None) let it have jobs again and forget its strikes.
+
+    Attributes:
+        until: Unix seconds after which it comes back by itself; None is not before it is released.
+    """
+
+    hold: Hold | None
+    reason: str | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The end of an attempt says something of the worker.
+
+    Attributes:
+        failure: of the worker's own making, in words; None where it did what it should.
+    """
+
+    job_id: str
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _HoldDue:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     """Its downlink's connection is open."""
 
@@ -69,7 +102,18 @@ class _LeaseDue:
     pass
 
 
-WorkerMessage = Register | Verify | Deregister | Deliver | Connected | Disconnected | _LeaseDue
+WorkerMessage = (
+    Register
+    | Verify
+    | Deregister
+    | Deliver
+    | SetHold
+    | Judged
+    | Connected
+    | Disconnected
+    | _LeaseDue
+    | _HoldDue
+)
 
 
 class WorkerActor(Actor[WorkerMessage]):
@@ -85,22 +129,32 @@ class WorkerActor(Actor[WorkerMessage]):
         # Unix seconds. What was accepted before our last answer stands in the next
         # registration; what was accepted since may have crossed it on the way.
         self._answered_at: float | None = None
+        # Jobs whose failure has counted, and when the last one did: one job, or one cause, is one strike.
+        self._struck: set[str] = set()
+        self._struck_at = -math.inf
 
     async def start(self) -> None:
         self._worker = await self._services.store.workers.get(self._worker_id)
         self._renewed_at = trio.current_time()
         self.context.tell_after(self._services.config.leases.worker, _LeaseDue())
+        self._watch_hold()
 
-    async def handle(self, message: WorkerMessage) -> object:
+    async def handle(self, message: WorkerMessage) -> object:  # noqa: C901 - a table of messages
         match message:
             case Register():
                 return await self._register(message.request, message.transport)
             case Verify():
                 return await self._verify(message.token)
             case Deregister():
-                await self._leave("it has left")
+                await self._leave(quarantine.LEFT)
             case Deliver():
                 await self._deliver(message)
+            case SetHold():
+                return await self._set_hold(message)
+            case Judged():
+                await self._judge(message)
+            case _HoldDue():
+                await self._end_hold()
             case Connected():
                 self._closed_at = None
                 await self._ask_for_token()
@@ -127,8 +181,10 @@ class WorkerActor(Actor[WorkerMessage]):
             offer, cancel, stop = plan.offer, plan.cancel, plan.stop
             for job in plan.missing:
                 await self._missing(job)
-        if self._worker.state is WorkerState.ONLINE and _offers_more(before, self._worker):
-            self._services.wake_scheduler()
+        if _offers_other(before, self._worker):
+            self._services.review_hindrances()
+            if self._worker.state is WorkerState.ONLINE:
+                self._services.wake_scheduler()
         self._answered_at = time.time()
         return RegisterReply(
             transport=transport,
@@ -138,11 +194,13 @@ class WorkerActor(Actor[WorkerMessage]):
             assigned=[job_request(job, self._services.rules) for job in offer],
             cancel=[AttemptRef(job_id=job_id, attempt=attempt) for job_id, attempt in cancel],
             stop=[AttemptRef(job_id=job_id, attempt=attempt) for job_id, attempt in stop],
+            abilities_digest=self._worker.abilities_digest,
         )
 
     def _record(self, request: RegisterRequest, transport: str, before: Worker | None) -> Worker:
         now = time.time()
         active = before is not None and before.state in ACTIVE
+        abilities, named = _abilities(request, before)
         return Worker(
             worker_id=self._worker_id,
             state=WorkerState(request.status) if active else WorkerState.REGISTERING,
@@ -162,11 +220,16 @@ class WorkerActor(Actor[WorkerMessage]):
             labels=tuple(request.labels),
             resources=request.resources,
             weight=request.weight,
-            abilities=request.abilities,
+            abilities=abilities,
+            abilities_digest=named,
             benchmark=request.benchmark,
             substitutions=request.substitutions,
             hours=request.hours,
             mounts=request.mounts,
+            hold=before.hold if before else None,
+            hold_reason=before.hold_reason if before else None,
+            hold_until=before.hold_until if before else None,
+            strikes=before.strikes if before else 0,
         )
 
     async def _ask_for_token(self) -> None:
@@ -200,6 +263,73 @@ class WorkerActor(Actor[WorkerMessage]):
         with suppress(MailboxFull, ActorStopped):
             actor = await self._services.jobs.reach(job.job_id)
             actor.tell_nowait(Lost(job.attempt, reason))
+
+    # Holds and strikes
+
+    async def _set_hold(self, message: SetHold) -> Worker:
+        if self._worker is None:
+            raise NotFound(f"there is no worker {self._worker_id}")
+        strikes = 0 if message.hold is None else self._worker.strikes
+        await self._hold(
+            replace(
+                self._worker,
+                hold=message.hold,
+                hold_reason=message.reason,
+                hold_until=message.until,
+                strikes=strikes,
+            )
+        )
+        return self._worker
+
+    async def _judge(self, message: Judged) -> None:
+        worker = self._worker
+        if worker is None:
+            return
+        if message.failure is None:
+            self._struck.clear()
+            if worker.strikes:
+                await self._hold(quarantine.proved(worker))
+            return
+        now = trio.current_time()
+        if message.job_id in self._struck or now < self._struck_at + quarantine.AT_ONCE:
+            return
+        self._struck_at = now
+        self._struck.add(message.job_id)
+        rule = self._services.backlog.board.policy.quarantine
+        struck = quarantine.struck(worker, message.failure, self._services.backlog.clock(), rule)
+        if struck.hold is not worker.hold:
+            self._struck.clear()
+            log.warning("worker %s is quarantined: %s", self._worker_id, struck.hold_reason)
+        await self._hold(struck)
+
+    async def _hold(self, worker: Worker) -> None:
+        """Make a worker's hold and strikes durable."""
+        await self._services.store.workers.set_hold(
+            self._worker_id,
+            worker.hold,
+            reason=worker.hold_reason,
+            until=worker.hold_until,
+            strikes=worker.strikes,
+        )
+        self._worker = worker
+        self._watch_hold()
+        self._services.wake_scheduler()
+
+    def _watch_hold(self) -> None:
+        if self._worker is not None and self._worker.hold_until is not None:
+            left = self._worker.hold_until - self._services.backlog.clock()
+            self.context.tell_after(max(0.0, left), _HoldDue())
+
+    async def _end_hold(self) -> None:
+        worker = self._worker
+        if worker is None or worker.hold_until is None:
+            return
+        if self._services.backlog.clock() < worker.hold_until:
+            # It was held anew since, or the clock was set.
+            self._watch_hold()
+            return
+        log.info("worker %s is not %s any more", self._worker_id, worker.hold)
+        await self._hold(quarantine.released(worker))
 
     # The downlink
 
@@ -249,8 +379,19 @@ def _token(before: Worker | None) -> str:
     return (before.registration_token if before is not None else None) or secrets.token_urlsafe(24)
 
 
-def _offers_more(before: Worker | None, now: Worker) -> bool:
-    """Whether a job might run there now that could not before."""
-    if before is None or before.state is not now.state:
+def _abilities(request: RegisterRequest, before: Worker | None) -> tuple[Mapping[str, Abilities], str | None]:
+    """What the worker can do, and the name that it gave that; no name where it has to say it again."""
+    if request.abilities or request.abilities_digest is None:
+        sent = {name: ordered(abilities) for name, abilities in request.abilities.items()}
+        return sent, request.abilities_digest
+    if before is not None and before.abilities_digest == request.abilities_digest:
+        return before.abilities, before.abilities_digest
+    # They are not known here, which is not the same as those of a worker that cannot tell.
+    return dict.fromkeys(request.binaries, UNTRIED), None
+
+
+def _offers_other(before: Worker | None, now: Worker) -> bool:
+    """Whether there may be jobs for which it matters now what this worker is."""
+    if before is None:
         return True
-    return (before.slots, before.binaries, before.paths) != (now.slots, now.binaries, now.paths)
+    return replace(before, last_seen=now.last_seen, registered_at=now.registered_at) != now

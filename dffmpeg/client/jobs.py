@@ -5,12 +5,18 @@ from __future__ import annotations
 import shlex
 import time
 
-from dffmpeg.client import progress_line, tables
+from dffmpeg.client import progress_line, submit_flags, tables
 from dffmpeg.client.command import Invocation
 from dffmpeg.client.endings import Ending
+from dffmpeg.client.outcome import hindered
 from dffmpeg.client.watching import View, watch
+from dffmpeg.model import durations
+from dffmpeg.model.needs import Needs
+from dffmpeg.model.requirements import KINDS
 from dffmpeg.wire import bytestring, codec
 from dffmpeg.wire.jobs import AttemptRecord, JobRecord
+
+NAME_WIDTH = 24
 
 
 async def submit(call: Invocation) -> Ending:
@@ -19,16 +25,22 @@ async def submit(call: Invocation) -> Ending:
     record = await call.client.submit(
         options.binary,
         call.program_arguments,
-        pending_timeout=options.pending_timeout,
-        max_attempts=options.max_attempts,
+        job=submit_flags.read(options),
     )
     call.print(record, lambda: record.job_id)
-    return Ending()
+    return Ending(line=hindered(record))
 
 
 async def show_all(call: Invocation) -> Ending:
     """List the identity's own jobs."""
-    records = await call.client.jobs(call.options.window, call.options.limit)
+    options = call.options
+    records = await call.client.jobs(
+        options.window,
+        options.limit,
+        states=options.state or (),
+        labels=options.label or (),
+        name=options.name,
+    )
     call.print(records, lambda: job_table(records))
     return Ending()
 
@@ -73,18 +85,27 @@ def _view(call: Invocation) -> View:
 def job_table(records: list[JobRecord]) -> str:
     """Jobs as a table for people."""
     now = time.time()
+    header = ("JOB", "STATUS", "AGE", "WORKER", "NAME", "COMMAND")
+    rows = [
+        (
+            record.job_id,
+            _state(record),
+            tables.age(record.created_at, now),
+            record.worker_id,
+            None if record.name is None else tables.shortened(record.name, NAME_WIDTH),
+            tables.shortened(command_line(record)),
+        )
+        for record in records
+    ]
+    # Most people give no names.
+    shown = [
+        column
+        for column in range(len(header))
+        if header[column] != "NAME" or any(row[column] for row in rows)
+    ]
     return tables.table(
-        ("JOB", "STATUS", "AGE", "WORKER", "COMMAND"),
-        [
-            (
-                record.job_id,
-                _state(record),
-                tables.age(record.created_at, now),
-                record.worker_id,
-                tables.shortened(command_line(record)),
-            )
-            for record in records
-        ],
+        [header[column] for column in shown],
+        [[row[column] for column in shown] for row in rows],
         empty="no jobs",
     )
 
@@ -97,19 +118,66 @@ def job_fields(record: JobRecord) -> str:
             ("job", record.job_id),
             ("status", _state(record)),
             ("reason", record.reason),
+            ("hindrance", record.hindrance),
+            ("name", record.name),
+            ("labels", ", ".join(record.labels) or None),
+            ("priority", record.priority or None),
             ("command", command_line(record)),
+            ("needs", needs_line(record.needs) or None),
+            (
+                "substitutions",
+                ", ".join(f"{old} by {new}" for old, new in record.substitutions.items()) or None,
+            ),
             ("directory", None if cwd is None else _shown(cwd)),
             ("requester", record.requester_id),
             ("worker", record.worker_id),
             ("attempt", record.attempt),
             ("losses", f"{record.losses} of {record.max_attempts}" if record.losses else None),
             ("progress", _progress(record)),
+            ("after", _predecessors(record)),
+            ("not before", tables.moment(record.not_before)),
             ("created", tables.moment(record.created_at)),
+            ("ended", tables.moment(record.ended_at)),
             ("changed", tables.moment(record.last_update)),
+            *_rules(record),
             ("worker seen", tables.moment(record.worker_last_seen)),
             ("client seen", tables.moment(record.client_last_seen)),
         ]
     )
+
+
+def needs_line(needs: Needs) -> str:
+    """All that a job needs, in the words of `--require`."""
+    names = [f"{word}={name}" for word, kind in KINDS.items() for name in getattr(needs, kind)]
+    return ", ".join([*names, *(f"resource={name}:{count}" for name, count in needs.resources.items())])
+
+
+def _predecessors(record: JobRecord) -> str | None:
+    if not record.after:
+        return None
+    waits = f" ({record.blocked} of them not completed yet)" if record.blocked else ""
+    return ", ".join(record.after) + waits
+
+
+def _rules(record: JobRecord) -> list[tuple[str, object]]:
+    rules = record.rules
+    seconds = {
+        "pending timeout": record.pending_timeout,
+        "assignment timeout": rules.assignment_timeout,
+        "lease": rules.lease,
+        "run timeout": rules.run_timeout,
+        "stall timeout": rules.stall_timeout,
+        "retention": rules.retention,
+    }
+    codes = ", ".join(map(str, rules.retry_exit_codes))
+    return [
+        *((name, None if value is None else durations.show(value)) for name, value in seconds.items()),
+        ("run again on exit", codes or None),
+        ("run again on stderr", "  ".join(rules.retry_stderr) or None),
+        ("if impossible", "fails" if rules.impossible == "fail" else None),
+        ("hooks", ", ".join(rules.hooks) or None),
+        ("key", record.idempotency_key),
+    ]
 
 
 def _progress(record: JobRecord) -> str | None:

@@ -14,16 +14,21 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.configuration.client import ClientConfig, JobDefaults
 from dffmpeg.configuration.common import Connection, Section
-from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Repository
+from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Hooks, Repository
 from dffmpeg.configuration.mounts import MountSettings, mounts_of
+from dffmpeg.configuration.scheduling import Scheduling
 from dffmpeg.configuration.worker import WorkerConfig
+from dffmpeg.model import hooks
+from dffmpeg.model.scheduling import hours
 from dffmpeg.wire.signature import decode_key
 
 T = TypeVar("T", bound=Section)
 
 REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
+
+MIN_SECRET = 32
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _UNIT = re.compile(r"[A-Za-z0-9_:.\\@][A-Za-z0-9_:.\\@-]*\.(mount|automount|service|target)")
@@ -51,6 +56,8 @@ def check(config: T, folder: Path) -> T:
             check_variable(f"paths.{_shown(name)}", name): check_directory(f"paths.{_shown(name)}", directory)
             for name, directory in config.paths.items()
         }
+    if isinstance(config, ClientConfig):
+        _check_job(config.job)
     if isinstance(config, WorkerConfig):
         changes["binaries"] = {
             check_name(f"binaries.{_shown(name)}", name): _program(
@@ -63,6 +70,9 @@ def check(config: T, folder: Path) -> T:
             for name, mount in config.mounts.items()
         }
         mounts_of(changes["mounts"])
+        changes["cache"] = None if config.cache is None else _file("cache", config.cache, folder)
+        _check_substitutions(config)
+        _check_offer(config)
         if config.output.chunk > config.output.window:
             raise ValueError("output.chunk: expected at most output.window")
     if isinstance(config, CoordinatorConfig):
@@ -150,6 +160,30 @@ def _check_transports(key: str, names: Collection[str]) -> None:
         raise ValueError(f"{key}: expected at least one name")
 
 
+def _check_job(job: JobDefaults) -> None:
+    if isinstance(job.priority, str):
+        check_name("job.priority", job.priority)
+    for index, label in enumerate(job.labels):
+        check_name(f"job.labels[{index}]", label)
+    for index, code in enumerate(job.retry_exit_codes):
+        if not 0 <= code <= 255:
+            raise ValueError(f"job.retry_exit_codes[{index}]: expected a number from 0 to 255, got {code}")
+    for index, pattern in enumerate(job.retry_stderr):
+        try:
+            re.compile(pattern.encode())
+        except (re.error, ValueError) as error:
+            raise ValueError(f"job.retry_stderr[{index}]: expected a regular expression: {error}") from None
+    for index, url in enumerate(job.hooks):
+        check_hook(f"job.hooks[{index}]", url)
+
+
+def check_hook(key: str, url: str) -> str:
+    """A URL that a coordinator may be asked to call."""
+    if not hooks.usable(url):
+        raise ValueError(f"{key}: expected a URL such as https://media.example/hooks/, got {url!r}")
+    return url
+
+
 def _check_connection(config: Connection) -> None:
     check_url("coordinator_url", config.coordinator_url)
     check_name("client_id", config.client_id)
@@ -169,6 +203,56 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
     _check_networks("security.trusted_proxies", config.security.trusted_proxies)
     if config.retries.backoff_minimum > config.retries.backoff_maximum:
         raise ValueError("retries.backoff_minimum: expected at most retries.backoff_maximum")
+    _check_hooks(config.hooks)
+    _check_scheduling(config.scheduling)
+
+
+def _check_offer(config: WorkerConfig) -> None:
+    for index, label in enumerate(config.labels):
+        check_name(f"labels[{index}]", label)
+    for name in config.resources:
+        check_name(f"resources.{_shown(name)}", name)
+    if config.hours is not None:
+        try:
+            hours.parse(config.hours)
+        except hours.BadHours as error:
+            raise ValueError(f"hours: {error}") from None
+
+
+def _check_substitutions(config: WorkerConfig) -> None:
+    for name, substitution in config.stand_ins.items():
+        key = f"substitutions.{_shown(name)}"
+        check_name(key, name)
+        check_name(f"{key}.use", substitution.use)
+        for option in filter(None, substitution.options.values()):
+            check_name(f"{key}.options", option)
+
+
+def _check_scheduling(config: Scheduling) -> None:
+    for name in config.classes:
+        check_name(f"scheduling.classes.{_shown(name)}", name)
+    for name in config.resources:
+        check_name(f"scheduling.resources.{_shown(name)}", name)
+    if len(set(config.classes.values())) < len(config.classes):
+        raise ValueError("scheduling.classes: expected another priority for each class")
+    for key, names in (("reserved", config.reserved), ("reserved_resources", config.reserved_resources)):
+        for name in names:
+            if name not in config.classes:
+                near = did_you_mean(name, config.classes)
+                raise ValueError(f"scheduling.{key}.{_shown(name)}: there is no such class{near}")
+    if config.quarantine.minimum > config.quarantine.maximum:
+        raise ValueError("scheduling.quarantine.minimum: expected at most scheduling.quarantine.maximum")
+
+
+def _check_hooks(config: Hooks) -> None:
+    for index, url in enumerate(config.allowed):
+        check_hook(f"hooks.allowed[{index}]", url)
+    if config.allowed and config.secret is None:
+        raise ValueError("hooks.secret: missing, expected what calls are to be signed with")
+    if config.secret is not None and len(config.secret) < MIN_SECRET:
+        raise ValueError(f"hooks.secret: expected at least {MIN_SECRET} characters")
+    if config.backoff_minimum > config.backoff_maximum:
+        raise ValueError("hooks.backoff_minimum: expected at most hooks.backoff_maximum")
 
 
 def _check_networks(key: str, networks: Iterable[str]) -> None:

@@ -7,21 +7,24 @@ every file.
 
 from __future__ import annotations
 
-from dffmpeg.configuration.client import ClientConfig, Fallback
+from dffmpeg.configuration.client import ClientConfig, Fallback, JobDefaults
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import (
     CoordinatorConfig,
     Database,
     Debug,
+    Hooks,
     Janitor,
     Leases,
     Limits,
+    Retention,
     Retries,
     Security,
     Streams,
     Timeouts,
     Transports,
 )
+from dffmpeg.configuration.scheduling import JobLimit, Quarantine, Scheduling
 from dffmpeg.configuration.worker import Cancel, Output, WorkerConfig
 
 _CONNECTION = {
@@ -48,12 +51,15 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "database": "The database is the cluster's memory. SQLite needs nothing else.",
         "transports": "How messages reach workers and clients.",
         "janitor": "Sweeps up what nobody owns any more.",
+        "retention": 'How long what is over is kept, in seconds from its end on, or "forever".',
         "leases": "How long silence is borne before the coordinator acts on it, in seconds.",
         "streams": "How much of a job's output is kept, in bytes.",
         "limits": "What is refused because it is too much. Sizes are bytes.",
         "retries": "What happens to a job whose attempt was lost through no fault of its command.",
         "timeouts": "For jobs whose submitters do not say, in seconds. See also default_pending_timeout, "
         "janitor.job_assignment_timeout and leases.worker.",
+        "scheduling": "In which order jobs start, and how many of them.",
+        "hooks": "Signed calls of the URLs that jobs name, at each change of their state.",
         "security": "Who is trusted, and how far.",
         "debug": "Never on a real cluster.",
     },
@@ -70,6 +76,12 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "interval": "Seconds between two sweeps.",
         "job_assignment_timeout": "Seconds in which a worker must accept a job before another one gets it.",
         "message_retention": "Seconds for which messages are kept for pollers.",
+        "vacuum_interval": "Seconds between two times that space which became free is given back.",
+    },
+    Retention: {
+        "jobs": "Finished jobs and their attempts; a job may say otherwise, for itself and its output.",
+        "output": "What finished jobs wrote, as far as it is kept at all.",
+        "runs": "The janitor's own runs.",
     },
     Leases: {
         "worker": "A worker that did not renew for so long is lost, and its jobs move.",
@@ -101,6 +113,44 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "stall": "A program without output and without use of a processor for so long is lost, and its job "
         "moves. Not counted: paused by its caller, waiting for its caller's input or for its reader.",
     },
+    Scheduling: {
+        "aging": "Seconds in which a priority that is passed over gains a point.",
+        "half_life": "Seconds after which what a requester used counts half. Of two with jobs waiting, "
+        "the one that used less goes first.",
+        "patience": "Seconds after which a worker is kept free for a job that needs several slots of a "
+        "resource.",
+        "avoid": "Seconds for which the worker that failed a job gets it again only if no other could "
+        "run it.",
+        "queued": "Jobs that may be pending at once; submissions beyond are refused (HTTP 429).",
+        "classes": "Names for priorities from -100 to 100. A class reaches up to the next one.",
+        "resources": "Resource to patterns of encoders: a job with such an encoder takes one slot of that "
+        "resource on workers that declare it.",
+        "reserved": "By class, slots of the whole cluster that jobs of lower priority leave free for it.",
+        "reserved_resources": "The same by class and resource.",
+        "requester": "How many jobs each requester may have.",
+        "requesters": "The same for single requesters, in place of that.",
+        "labels": "How many jobs with a label there may be, of all requesters together.",
+        "quarantine": "When a worker that keeps failing is left alone.",
+    },
+    JobLimit: {
+        "running": "Jobs that run at once; others wait. Without it any number.",
+        "queued": "Jobs that wait at once; submissions beyond are refused (HTTP 429). Without it any number.",
+    },
+    Quarantine: {
+        "strikes": "Failures of its own, in a row and with different jobs, after which it gets nothing more.",
+        "minimum": "Seconds of the first quarantine; each further failure doubles it.",
+        "maximum": "Seconds of the longest.",
+    },
+    Hooks: {
+        "allowed": "URLs at and below which jobs may have calls made. None: jobs with hooks are refused.",
+        "secret": "What calls are signed with, at least 32 characters. Keep this file at mode 0600.",
+        "timeout": "Seconds for a whole call.",
+        "concurrency": "Calls at once.",
+        "max_tries": "How often a call is made until its receiver takes it.",
+        "max_age": "Seconds after which it is not tried any more.",
+        "backoff_minimum": "Seconds before the second try; it doubles with each, with jitter.",
+        "backoff_maximum": "The most seconds between two tries.",
+    },
     Security: {
         "clock_drift": "Seconds that a request's time may be off.",
         "trusted_proxies": "Networks of reverse proxies whose X-Forwarded-For is believed.",
@@ -109,6 +159,11 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
     WorkerConfig: {
         **_CONNECTION,
         "slots": "How many jobs run here at once.",
+        "resources": "Slots by named resource, such as a graphics card's encoder sessions: a job that asks "
+        "for some takes them besides one of `slots`.",
+        "labels": "What jobs may ask for, and what jobs with the same label like to run on.",
+        "weight": "How much of the work this worker should get, compared to others.",
+        "hours": "When it takes jobs; always, if nothing stands here.",
         "binaries": "Programs that jobs may run here: a name that is looked up on the PATH, or a path.",
         "paths": _PATHS,
         "mounts": "Mounts that these directories lie on. What lies on one that is gone, or does not "
@@ -123,6 +178,12 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "transports": "Downlinks, in order of preference.",
         "registration_interval": "Seconds between two renewals of this worker's lease.",
         "drain_timeout": "Seconds that running jobs may take to end after the first SIGTERM.",
+        "cache": "Folder for what is found out about programs, which later starts need not find out again. "
+        "Without it the folder is `dffmpeg` in $XDG_CACHE_HOME, or the one that systemd gives.",
+        "benchmark": "Whether this machine measures itself once, with a short encode while no job runs.",
+        "substitutions": "Encoder to the encoder that stands in for it where it does not work here, so that "
+        "a job that was written for other hardware runs here too. A table instead of a name also "
+        "translates options.",
         "cancel": "Seconds that each step of a cancelation may take before the next, harder one.",
         "output": "How output is sent to the coordinator, in bytes.",
     },
@@ -148,7 +209,23 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "environment": "Variables that a job takes along from its caller; a * at the end is any rest.",
         "agent": "Whether stand-ins start an agent, which keeps the connection warm for the calls to come.",
         "agent_idle": "Seconds without a call after which an agent ends.",
+        "job": "What is said of every job, the stand-ins' too; a flag of `submit` goes before it.",
         "fallback": "Running the local program instead.",
+    },
+    JobDefaults: {
+        "priority": "From -100 to 100, or the name of a class of the coordinator's; a higher one goes first.",
+        "labels": "Words to find jobs by.",
+        "require": "What the worker must have, beyond what the arguments say, such as label=gpu.",
+        "max_attempts": "How often a job may be run when workers are lost.",
+        "assignment_timeout": "Seconds in which a worker must accept it before another one gets it.",
+        "lease": "Seconds of silence after which its worker has lost it.",
+        "run_timeout": "Seconds after which an attempt that still runs ends as a failure.",
+        "stall_timeout": "Seconds without output and without use of a processor after which it is run again.",
+        "retry_exit_codes": "The program's exit codes on which it is run again.",
+        "retry_stderr": "Regular expressions: it is run again if it fails and the end of stderr matches one.",
+        "impossible": "What becomes of a job that no known worker could ever run.",
+        "retention": "Seconds for which the finished job and its output are kept.",
+        "hooks": "URLs that are told of each change of its state.",
     },
     Fallback: {
         "when": "never; unreachable: there is no coordinator; busy: also where no worker takes the job.",
@@ -163,11 +240,31 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (Transports, "transport_settings"): "[transports.transport_settings.websocket]",
     (Timeouts, "run"): "run = 86400.0",
     (Timeouts, "stall"): "stall = 900.0",
+    (Hooks, "allowed"): 'allowed = ["https://media.example/hooks/"]',
+    (Hooks, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
+    (Scheduling, "reserved"): "high = 2",
+    (Scheduling, "reserved_resources"): "[scheduling.reserved_resources.high]\nnvenc = 1",
+    (Scheduling, "requesters"): "[scheduling.requesters.alice]\nrunning = 10",
+    (Scheduling, "labels"): "[scheduling.labels.nightly]\nrunning = 4",
+    (JobLimit, "running"): "running = 20",
+    (JobLimit, "queued"): "queued = 1000",
+    (WorkerConfig, "resources"): "nvenc = 3",
+    (WorkerConfig, "hours"): 'hours = "mon-fri 22:00-06:00; sat,sun 00:00-24:00 Europe/Berlin"',
+    (WorkerConfig, "cache"): 'cache = "/var/cache/dffmpeg"',
+    (WorkerConfig, "substitutions"): 'h264_qsv = "h264_nvenc"\n'
+    'hevc_qsv = { use = "hevc_nvenc", options = { global_quality = "cq", look_ahead = "" } }',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
     (WorkerConfig, "mounts"): '[mounts.NAS]\npath = "/srv/media"\nread = "movies/.present"\nrecover = true',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',
     (Fallback, "binaries"): 'ffmpeg = "/usr/bin/ffmpeg"',
+    (JobDefaults, "priority"): "priority = 10",
+    (JobDefaults, "max_attempts"): "max_attempts = 3",
+    (JobDefaults, "assignment_timeout"): "assignment_timeout = 30.0",
+    (JobDefaults, "lease"): "lease = 60.0",
+    (JobDefaults, "run_timeout"): "run_timeout = 36000.0",
+    (JobDefaults, "stall_timeout"): "stall_timeout = 300.0",
+    (JobDefaults, "retention"): "retention = 86400.0",
     (ClientConfig, "pending_timeout"): "pending_timeout = 600.0",
 }
 """How a key without a default, or with an empty one, is written."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.progress import Progress
@@ -84,9 +84,13 @@ class Job:
         idempotency_key: of the requester's making: a second submission with it is the same job.
         losses: attempts that were lost through no fault of the command, or failed and are tried again:
             what counts against `max_attempts`.
+        ready_at: since when it waits for nothing but a worker: its submission, its start that was asked
+            for, or the end of its last predecessor; None while it waits for one.
         ended_at: when it came to its end.
+        expires_at: when the finished job is removed, if its own rules say.
         size: how much work it is, in pixels of input; None where nobody knows.
         resources: slots by resource that the current attempt takes on its worker, besides one of its own.
+        substitutions: encoders that the current attempt's worker stands in for with its own.
         hindrance: why no known worker could ever run it.
         new_outputs: its output files, in the `$Name` form, that did not exist when the first attempt was
             accepted, so that what is there now was begun by an attempt; None before that.
@@ -128,9 +132,12 @@ class Job:
     blocked: int = 0
     idempotency_key: str | None = None
     losses: int = 0
+    ready_at: float | None = None
     ended_at: float | None = None
+    expires_at: float | None = None
     size: float | None = None
     resources: Mapping[str, int] = field(default_factory=dict)
+    substitutions: Mapping[str, str] = field(default_factory=dict)
     hindrance: str | None = None
     progress: Progress | None = None
     new_outputs: tuple[bytes, ...] | None = None
@@ -159,6 +166,18 @@ class Attempt:
     substitutions: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A condition on the worker that an assignment names: it is online and not held, and it has a free slot
+    and what the job takes of its resources.
+
+    Attributes:
+        at_most: slots that may be in use then, if that is less than it has.
+    """
+
+    at_most: int
+
+
 class TransitionError(Exception):
     """The table has no such edge: the caller decided on something impossible."""
 
@@ -175,6 +194,7 @@ class Transition:
         opens: the attempt that begins with it.
         starts: the attempt's process begins.
         closes: the outcome of the attempt that ends with it.
+        room: what must hold of the worker besides; asked in the same transaction.
         results: columns of the attempt that ends, besides those that it has in common with `changes`.
     """
 
@@ -188,6 +208,7 @@ class Transition:
     opens: Attempt | None = None
     starts: bool = False
     closes: AttemptOutcome | None = None
+    room: Room | None = None
     results: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -212,8 +233,30 @@ def _later(now: float, delay: float) -> float | None:
     return now + delay if delay > 0 else None
 
 
-def assign(job: Job, worker_id: str, now: float) -> Transition:
-    """Give a pending job to a worker: its next attempt begins."""
+class Numbered(Protocol):
+    """A job, as far as its next attempt is concerned."""
+
+    @property
+    def job_id(self) -> str: ...
+
+    @property
+    def attempt(self) -> int: ...
+
+
+def assign(
+    job: Numbered,
+    worker_id: str,
+    now: float,
+    *,
+    resources: Mapping[str, int] | None = None,
+    room: Room | None = None,
+) -> Transition:
+    """Give a pending job to a worker: its next attempt begins.
+
+    Args:
+        resources: what it takes of the worker's resources.
+        room: what must hold of the worker; None asks nothing.
+    """
     number = job.attempt + 1
     return Transition(
         job_id=job.job_id,
@@ -221,21 +264,38 @@ def assign(job: Job, worker_id: str, now: float) -> Transition:
         target=S.ASSIGNED,
         now=now,
         fence_attempt=job.attempt,
-        changes={"attempt": number, "worker_id": worker_id, "not_before": None, "worker_last_seen": None},
+        changes={
+            "attempt": number,
+            "worker_id": worker_id,
+            "not_before": None,
+            "worker_last_seen": None,
+            "resources": resources or {},
+            "substitutions": {},
+            "hindrance": None,
+        },
+        room=room,
         opens=Attempt(job_id=job.job_id, attempt=number, worker_id=worker_id, assigned_at=now),
     )
 
 
 def accept(
-    job: Job, attempt: int, worker_id: str, now: float, new_outputs: tuple[bytes, ...] | None = None
+    job: Job,
+    attempt: int,
+    worker_id: str,
+    now: float,
+    new_outputs: tuple[bytes, ...] | None = None,
+    *,
+    substitutions: Mapping[str, str] | None = None,
 ) -> Transition:
     """The worker takes the attempt, and may start the process once this has won.
 
     Args:
         new_outputs: those of the output files that do not exist. What the first attempt that may have
             begun some says counts.
+        substitutions: encoders that its own stand in for.
     """
     first = {"new_outputs": new_outputs} if job.new_outputs is None and new_outputs is not None else {}
+    others = {"substitutions": substitutions} if substitutions else {}
     return Transition(
         job_id=job.job_id,
         sources=frozenset({S.ASSIGNED}),
@@ -243,7 +303,7 @@ def accept(
         now=now,
         fence_attempt=attempt,
         fence_worker=worker_id,
-        changes={"worker_last_seen": now, **first},
+        changes={"worker_last_seen": now, **first, **others},
         starts=True,
     )
 
@@ -427,6 +487,18 @@ def lose(job: Job, now: float, reason: str, policy: RetryPolicy, jitter: float) 
         fence_attempt=job.attempt,
         changes=changes,
         closes=AttemptOutcome.LOST,
+    )
+
+
+def impossible(job: Job, now: float, hindrance: str) -> Transition:
+    """No known worker could ever run it, and its submitter does not want to wait for another one."""
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({S.PENDING}),
+        target=S.FAILED,
+        now=now,
+        fence_attempt=job.attempt,
+        changes={"reason": f"no worker can run this: {hindrance}", "hindrance": hindrance},
     )
 
 

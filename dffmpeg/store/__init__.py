@@ -20,10 +20,14 @@ from dffmpeg.model.jobs import Transition
 from dffmpeg.store.crypto import KeyRing
 from dffmpeg.store.database import Database
 from dffmpeg.store.errors import Duplicate, SchemaMismatch, StoreError, StoreUnavailable, Unstorable
+from dffmpeg.store.hooks import HookRepository
 from dffmpeg.store.identities import IdentityRepository
+from dffmpeg.store.janitor import JanitorRepository
 from dffmpeg.store.jobs import JobRepository
 from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository, apply_transition
 from dffmpeg.store.messages import MessageRepository
+from dffmpeg.store.settings import SettingsRepository
+from dffmpeg.store.settings.sqlalchemy import SqlAlchemySettingsRepository
 from dffmpeg.store.streams import StreamPiece, StreamRepository, StreamSlice
 from dffmpeg.store.streams.sqlalchemy import SqlAlchemyStreamRepository, store_piece
 from dffmpeg.store.workers import WorkerRepository
@@ -48,13 +52,22 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The open repositories."""
+    """The open repositories; those that share transactions with the jobs come from theirs."""
 
     identities: IdentityRepository
     jobs: JobRepository
     workers: WorkerRepository
     messages: MessageRepository
     streams: StreamRepository
+    settings: SettingsRepository
+
+    @property
+    def hooks(self) -> HookRepository:
+        return self.jobs.hooks
+
+    @property
+    def janitor(self) -> JanitorRepository:
+        return self.jobs.janitor
 
     async def apply_with_output(self, transition: Transition, pieces: Sequence[StreamPiece]) -> bool:
         """Store pieces of a job's output, and then make a change of the job, if its row still fits.
@@ -103,6 +116,9 @@ async def open_store(settings: StoreSettings) -> AsyncIterator[Store]:
             if key not in databases:
                 databases[key] = await stack.enter_async_context(kind.database_kind.open(options).opened())
             made[name] = kind(databases[key], keys) if name == "auth" else kind(databases[key])
+            if name == "jobs":
+                # What is about the jobs as a whole stands where they do.
+                made["settings"] = SqlAlchemySettingsRepository(databases[key])
         yield Store(identities=made.pop("auth"), **made)
 
 
@@ -119,10 +135,13 @@ def _repository(name: str, engine: str) -> Any:
 __all__ = [
     "REPOSITORIES",
     "Duplicate",
+    "HookRepository",
     "IdentityRepository",
+    "JanitorRepository",
     "JobRepository",
     "MessageRepository",
     "SchemaMismatch",
+    "SettingsRepository",
     "Store",
     "StoreError",
     "StoreSettings",

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import trio
 
 from dffmpeg.store.errors import StoreError, StoreUnavailable, translated
+from dffmpeg.store.journal import Journal
 from dffmpeg.store.migrations import migrate
 from dffmpeg.store.writer import Writer
 
@@ -35,6 +36,11 @@ class Database:
         self._readers = trio.CapacityLimiter(READERS)
         self._open = False
         self.writer = Writer(writing.begin)
+
+    @property
+    def journal(self) -> Journal:
+        """What was committed, for whoever keeps a copy of it."""
+        return self.writer.journal
 
     async def read(self, query: Callable[[sa.Connection], T]) -> T:
         """Run a query in a reader's thread.
@@ -65,6 +71,17 @@ class Database:
     async def write(self, operation: Callable[[sa.Connection], T]) -> T:
         """Run an operation in the writer; see `Writer.write`."""
         return await self.writer.write(operation)
+
+    async def vacuum(self, pages: int) -> int:
+        """Give unused pages back to the file system, at most so many; returns how many.
+
+        For engines that do not do this by themselves.
+        """
+        del pages
+        return 0
+
+    async def optimize(self) -> None:
+        """Let the engine look at its indexes anew, within a bounded time, if it does not by itself."""
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Self]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+from dffmpeg.actors.backlog import Backlog
 from dffmpeg.actors.directory import Directory
 from dffmpeg.actors.downlinks import DownlinkActor
+from dffmpeg.actors.hindrances import Hindrances, Review
+from dffmpeg.actors.hooks import Call, Hooks
 from dffmpeg.actors.janitor import Janitor, Sweep
 from dffmpeg.actors.job import JobActor
 from dffmpeg.actors.job_messages import JobMessage
 from dffmpeg.actors.runtime import Actor, ActorRef
 from dffmpeg.actors.scheduler import Scheduler, Wake
 from dffmpeg.actors.services import OpenStore, Services, StoreActor
+from dffmpeg.actors.successors import Look, Successors
 from dffmpeg.actors.worker import WorkerActor, WorkerMessage
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.store import StoreSettings
@@ -56,8 +61,11 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
             ChildSpec("workers", live(limits.workers), ref=services.workers.supervisor),
             ChildSpec("jobs", live(limits.live_jobs), ref=services.jobs.supervisor),
             ChildSpec("scheduler", lambda: Scheduler(services), ref=services.scheduler, backoff=HEALING),
+            ChildSpec("successors", lambda: Successors(services), ref=services.successors, backoff=HEALING),
+            ChildSpec("hooks", lambda: Hooks(services), ref=services.hooks, backoff=HEALING),
             ChildSpec("janitor", lambda: Janitor(services), ref=services.janitor, backoff=HEALING),
             ChildSpec("web", web, shutdown=15.0, backoff=HEALING),
+            ChildSpec("hindrances", lambda: Hindrances(services), ref=services.hindrances, backoff=HEALING),
         ],
         strategy=Strategy.REST_FOR_ONE,
         intensity=10,
@@ -66,12 +74,15 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
 
 
 def coordinator_services(
-    config: CoordinatorConfig, downlinks: Callable[[OpenStore], list[Downlink]]
+    config: CoordinatorConfig,
+    downlinks: Callable[[OpenStore], list[Downlink]],
+    clock: Callable[[], float] = time.time,
 ) -> Services:
     """The services, whose references the tree binds to living actors.
 
     Args:
         downlinks: makes the enabled downlinks.
+        clock: what the scheduler takes for the time, Unix seconds.
     """
     opened = OpenStore()
     # Children refer to the services, and the services to where the children are.
@@ -92,7 +103,11 @@ def coordinator_services(
         jobs=Directory[JobMessage](SupervisorRef.unbound("jobs"), job),
         workers=Directory[WorkerMessage](SupervisorRef.unbound("workers"), worker),
         scheduler=ActorRef[Wake].unbound("scheduler", Scheduler.mailbox_size),
+        successors=ActorRef[Look].unbound("successors", Successors.mailbox_size),
+        hooks=ActorRef[Call].unbound("hooks", Hooks.mailbox_size),
+        hindrances=ActorRef[Review].unbound("hindrances", Hindrances.mailbox_size),
         janitor=ActorRef[Sweep].unbound("janitor"),
+        backlog=Backlog(config.scheduling.policy, clock),
     )
     made.append(services)
     return services

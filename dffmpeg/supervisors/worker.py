@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+from dffmpeg.actors.ability_cache import AbilityCache, default_folder
 from dffmpeg.actors.attempt_lease import AttemptLeaseActor
 from dffmpeg.actors.attempt_messages import (
     AttemptsMessage,
@@ -18,7 +20,7 @@ from dffmpeg.actors.attempt_messages import (
 )
 from dffmpeg.actors.attempt_streams import StreamsActor, StreamsMessage, Watch
 from dffmpeg.actors.attempts import AttemptsActor, JobTree
-from dffmpeg.actors.capabilities import Abilities, CapabilitiesActor, Programs
+from dffmpeg.actors.capabilities import CapabilitiesActor, Describe, Probe
 from dffmpeg.actors.downlink import DownlinkActor, Open
 from dffmpeg.actors.ffmpeg import FFmpegProcessActor
 from dffmpeg.actors.launches import Command
@@ -27,6 +29,7 @@ from dffmpeg.actors.looks import Looks
 from dffmpeg.actors.losses import why_lost
 from dffmpeg.actors.mount_messages import LostPaths, MountsMessage
 from dffmpeg.actors.mounts import MountsActor
+from dffmpeg.actors.occupancy import Occupancy
 from dffmpeg.actors.preparation import Preparation
 from dffmpeg.actors.processes import Processes, ProcessesActor
 from dffmpeg.actors.registration import Neighbours, RegistrationActor
@@ -89,7 +92,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     )
     processes = Processes(views=config.views == "auto")
     mounts: ActorRef[MountsMessage] = ActorRef.unbound("worker/mounts")
-    capabilities: ActorRef[Programs | Abilities] = ActorRef.unbound("worker/capabilities")
+    capabilities: ActorRef[Describe | Probe] = ActorRef.unbound("worker/capabilities")
     downlink: ActorRef[Open] = ActorRef.unbound("worker/downlink")
     registration: ActorRef[RegistrationMessage] = ActorRef.unbound("worker/registration")
     attempts: ActorRef[AttemptsMessage | BeginRegistration | Drain] = ActorRef.unbound(
@@ -99,12 +102,14 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     neighbours = Neighbours(mounts, capabilities, downlink, attempts)
 
     make_tree = partial(job_tree, config, uplink, links, processes, mounts)
+    occupancy = Occupancy()
     make_downlink = partial(
         DownlinkActor,
         lambda: uplink.http,
         transports,
         registration=registration,
         attempts=attempts,
+        capabilities=capabilities,
         links=links,
     )
     make_attempts = partial(
@@ -114,6 +119,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         preparation=Preparation(config, processes, mounts, capabilities),
         jobs=jobs,
         make_tree=make_tree,
+        occupancy=occupancy,
     )
     make_mounts = partial(
         MountsActor,
@@ -124,7 +130,16 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         registration=registration,
         attempts=attempts,
     )
-    make_capabilities = partial(CapabilitiesActor, config.binaries, processes, config.capabilities)
+    make_capabilities = partial(
+        CapabilitiesActor,
+        config.binaries,
+        processes,
+        registration,
+        occupancy,
+        AbilityCache(default_folder() if config.cache is None else Path(config.cache)),
+        configured=config.capabilities,
+        measures=config.benchmark,
+    )
     make_registration = partial(RegistrationActor, config, uplink, neighbours)
 
     # Two rows more than the design's table: `processes` owns the thread and the guardian that see to it

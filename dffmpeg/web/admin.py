@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 from quart import Blueprint, Response
 
 from dffmpeg.actors.operations import NotFound, Operations
+from dffmpeg.model.janitor import Action
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.requests import caller
-from dffmpeg.wire.jobs import StatusReply
 
 if TYPE_CHECKING:
     from dffmpeg.supervisors import TreeNode
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class JanitorRequest(msgspec.Struct, kw_only=True):
     """POST /admin/janitor."""
 
-    action: Literal["run_all", "clean_workers", "clean_jobs"]
+    action: Action
 
 
 def blueprint(operations: Operations, tree: Callable[[], TreeNode] | None) -> Blueprint:
@@ -36,7 +36,6 @@ def blueprint(operations: Operations, tree: Callable[[], TreeNode] | None) -> Bl
 
     @routes.post("/janitor")
     async def janitor() -> Response:
-        await operations.run_janitor(caller(), requests.body(JanitorRequest).action)
-        return json_answer(StatusReply(), 202)
+        return json_answer(await operations.run_janitor(caller(), requests.body(JanitorRequest).action))
 
     return routes

@@ -159,12 +159,14 @@ class JobRecord(msgspec.Struct, kw_only=True):
     needs: Needs = Needs()
     rules: Rules = Rules()
     after: list[str] = []
+    blocked: int = 0
     idempotency_key: str | None = None
     losses: int = 0
     not_before: str | None = None
     ended_at: str | None = None
     size: float | None = None
     resources: dict[str, int] = {}
+    substitutions: dict[str, str] = {}
     hindrance: str | None = None
     progress: Progress | None = None
 
@@ -178,12 +180,14 @@ class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     """POST /jobs/{id}/accept, /reject, /worker_heartbeat.
 
     An older worker sends no body: its report is taken for the current attempt
-    if that attempt is its own. `new_outputs`, to accept: those of the command's output files, in the
-    `$Name` form, that do not exist. `progress`, to a heartbeat: how far it is.
+    if that attempt is its own. `substitutions`, to accept: encoders that its own stand in for.
+    `new_outputs`, to accept: those of the command's output files, in the `$Name` form, that do not exist.
+    `progress`, to a heartbeat: how far it is.
     """
 
     attempt: Attempt | None = None
     reason: Reason | None = None
+    substitutions: Annotated[dict[Name, Name], msgspec.Meta(max_length=64)] = {}
     new_outputs: Annotated[list[ByteString], msgspec.Meta(max_length=64)] | None = None
     progress: Progress | None = None
 

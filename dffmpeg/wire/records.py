@@ -7,12 +7,14 @@ from typing import Any
 
 from ulid import ULID
 
+from dffmpeg.model.janitor import JanitorRun
 from dffmpeg.model.jobs import CLIENT_GONE, Attempt, Job, JobState
 from dffmpeg.model.rules import Rules, filled
 from dffmpeg.model.workers import Worker
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.bytestring import list_to_wire, to_wire
 from dffmpeg.wire.frames import Frame, Kind
+from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import AttemptRecord, JobRecord, Launch
 from dffmpeg.wire.workers import DownlinkMessage, JobRequest, MessageType, WorkerRecord
 
@@ -49,12 +51,14 @@ def job_record(job: Job) -> JobRecord:
         needs=job.needs,
         rules=job.rules,
         after=list(job.predecessors),
+        blocked=job.blocked,
         idempotency_key=job.idempotency_key,
         losses=job.losses,
         not_before=_time(job.not_before),
         ended_at=_time(job.ended_at),
         size=job.size,
         resources=dict(job.resources),
+        substitutions=dict(job.substitutions),
         hindrance=job.hindrance,
         progress=job.progress,
     )
@@ -112,6 +116,7 @@ def job_request(job: Job, defaults: Rules) -> JobRequest:
         client_paths={name: to_wire(path) for name, path in job.client_paths.items()},
         launch=launch_of(job),
         heartbeat_interval=interval,
+        resources=dict(job.resources),
         run_timeout=rules.run_timeout,
         stall_timeout=rules.stall_timeout,
         new_outputs=None if job.new_outputs is None else list_to_wire(job.new_outputs),
@@ -158,11 +163,12 @@ def downlink_message(
     )
 
 
-def worker_record(worker: Worker, used_slots: int) -> WorkerRecord:
+def worker_record(worker: Worker, used_slots: int, *, abilities: bool = True) -> WorkerRecord:
     """A worker as answers show it.
 
     Args:
         used_slots: how many live jobs it has.
+        abilities: whether to say what its programs can do, which is long.
     """
     return WorkerRecord(
         worker_id=worker.worker_id,
@@ -179,7 +185,7 @@ def worker_record(worker: Worker, used_slots: int) -> WorkerRecord:
         labels=list(worker.labels),
         resources=dict(worker.resources),
         weight=worker.weight,
-        abilities=dict(worker.abilities),
+        abilities=dict(worker.abilities) if abilities else {},
         benchmark=worker.benchmark,
         substitutions=dict(worker.substitutions),
         hours=worker.hours,
@@ -188,6 +194,17 @@ def worker_record(worker: Worker, used_slots: int) -> WorkerRecord:
         hold_reason=worker.hold_reason,
         hold_until=_time(worker.hold_until),
         strikes=worker.strikes,
+    )
+
+
+def janitor_record(run: JanitorRun) -> JanitorRecord:
+    """A run of the janitor as answers show it."""
+    return JanitorRecord(
+        run_id=run.run_id,
+        action=run.action,
+        started_at=times.to_wire(run.started_at),
+        ended_at=_time(run.ended_at),
+        result=dict(run.result),
     )
 
 

@@ -31,8 +31,11 @@ async def test_any_actor_may_crash_and_the_jobs_finish(tmp_path: Path) -> None:
         "workers",
         "jobs",
         "scheduler",
+        "successors",
+        "hooks",
         "janitor",
         "web",
+        "hindrances",
     }
     for number, victim in enumerate(victims):
         await crash_and_finish(tmp_path / str(number), victim.split("/")[1:])

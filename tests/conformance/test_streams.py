@@ -1,5 +1,6 @@
 """What every engine has to do with jobs' output."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -104,6 +105,9 @@ class Elsewhere(StreamRepository):
 
     async def delete(self, job_id: str) -> None:
         await self._streams.delete(job_id)
+
+    async def kept(self, after: str, limit: int) -> Sequence[str]:
+        return await self._streams.kept(after, limit)
 
 
 @pytest.fixture(params=["one database", "two databases"])

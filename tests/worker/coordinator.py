@@ -70,6 +70,7 @@ class Job:
     report: FinishReport | None = None
     reason: str | None = None
     heartbeats: int = 0
+    substitutions: dict[str, str] = field(default_factory=dict)
     accepted: AttemptReport | None = None
     progress: list[Progress] = field(default_factory=list)
     largest_body: int = 0
@@ -91,6 +92,7 @@ class FakeCoordinator:
         self.online = False
         self.draining = False
         self.deregistered = False
+        self.abilities_digest: str | None = None
         self.registrations: list[RegisterRequest] = []
         self.cancel: list[AttemptRef] = []
         self.stop: list[AttemptRef] = []
@@ -152,6 +154,8 @@ class FakeCoordinator:
         request = codec.decode(body, RegisterRequest)
         self.registrations.append(request)
         self.draining = request.status == "draining"
+        if request.abilities:
+            self.abilities_digest = request.abilities_digest
         running = set(request.running or ())
         if not self.online:
             self.send("verify_registration", {"registration_token": "token"})
@@ -168,6 +172,7 @@ class FakeCoordinator:
             ],
             cancel=self.cancel,
             stop=self.stop,
+            abilities_digest=self.abilities_digest,
         )
 
     def _current(self, job_id: str, attempt: int | None) -> Job:
@@ -184,6 +189,7 @@ class FakeCoordinator:
         if job.status != "assigned":
             raise Problem(409, f"the job is {job.status}")
         job.status, job.accepted = "running", report
+        job.substitutions = report.substitutions
         return {"status": "ok"}
 
     def reject(self, job_id: str, body: bytes) -> dict[str, str]:

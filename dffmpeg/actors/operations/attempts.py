@@ -42,7 +42,7 @@ class AttemptOperations(Base):
         outputs = None
         if report.new_outputs is not None:
             outputs = list_from_wire(report.new_outputs, "new_outputs")
-        await self._report(job_id, Accept(who.client_id, report.attempt, outputs))
+        await self._report(job_id, Accept(who.client_id, report.attempt, outputs, report.substitutions))
         return StatusReply()
 
     async def reject(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:

@@ -10,9 +10,10 @@ from typing import TypeVar
 from dffmpeg.actors.operations.base import PATIENCE, Base, require
 from dffmpeg.actors.refusals import Conflict, Forbidden, NotFound, Unavailable
 from dffmpeg.actors.runtime import ActorStopped, MailboxFull, Request
-from dffmpeg.actors.worker import Connected, Deregister, Disconnected, Register, Verify
+from dffmpeg.actors.worker import ACTIVE, Connected, Deliver, Deregister, Disconnected, Register, Verify
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
+from dffmpeg.model.scheduling import hours
 from dffmpeg.transports.websocket_server import WebSocketDownlink
 from dffmpeg.wire.jobs import StatusReply
 from dffmpeg.wire.records import worker_record
@@ -27,6 +28,11 @@ class WorkerOperations(Base):
     async def register(self, who: Identity, request: RegisterRequest) -> RegisterReply:
         """Register, or renew the lease, and reconcile what runs with what should."""
         _only_itself(who, request.worker_id)
+        if request.hours is not None:
+            try:
+                hours.parse(request.hours)
+            except hours.BadHours as error:
+                raise BadInput(f"hours: {error}") from None
         downlink = self._services.downlinks.choose(request.supported_transports)
         if downlink is None:
             raise BadInput(
@@ -46,6 +52,22 @@ class WorkerOperations(Base):
         _only_itself(who, worker_id)
         await self._ask_worker(worker_id, Deregister())
         return StatusReply()
+
+    async def probe(self, who: Identity, worker_id: str, *, benchmark: bool = False) -> StatusReply:
+        """Have a worker find out anew what its programs can do, and with `benchmark` how fast it is.
+
+        Raises:
+            Conflict: it is not there to hear it.
+        """
+        require(who, Role.ADMIN)
+        worker = await self._services.store.workers.get(worker_id)
+        if worker is None:
+            raise NotFound(f"there is no worker {worker_id}")
+        actor = self._services.workers.find(worker_id)
+        if actor is None or worker.state not in ACTIVE:
+            raise Conflict(f"worker {worker_id} is {worker.state}: it can be probed once it is online")
+        await actor.tell(Deliver("probe", {"benchmark": benchmark}))
+        return StatusReply(detail="asked; what it finds comes with its next registrations")
 
     async def _ask_worker(self, worker_id: str, request: Request[R]) -> R:
         for _ in range(2):
@@ -73,7 +95,7 @@ class WorkerOperations(Base):
     async def _records(self, since: float | None) -> list[WorkerRecord]:
         used = await self._services.store.jobs.loads()
         rows = await self._services.store.workers.list(since)
-        return [worker_record(row, used.get(row.worker_id, 0)) for row in rows]
+        return [worker_record(row, used.get(row.worker_id, 0), abilities=False) for row in rows]
 
     @asynccontextmanager
     async def downlink(self, who: Identity, worker_id: str) -> AsyncIterator[AsyncIterator[DownlinkMessage]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +18,7 @@ from dffmpeg.client.engine.connections import Lease
 from dffmpeg.client.engine.port import Port
 from dffmpeg.client.engine.relay import Relay
 from dffmpeg.client.engine.service import Service
-from dffmpeg.client.outcome import Outcome
+from dffmpeg.client.outcome import Outcome, hindered
 from dffmpeg.client.session import Session
 from dffmpeg.errors import BadInput, DffmpegError, Refused, Unreachable, single_error
 from dffmpeg.shim import wire
@@ -36,6 +37,7 @@ _RETRY = Backoff(minimum=0.2, maximum=3.0, jitter=0.5)
 class _Problem(msgspec.Struct):
     status: int
     detail: str = "refused"
+    retry_after: float | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -65,6 +67,7 @@ class Run:
         self._news = trio.Event()
         self._sent = False
         self._busy = False
+        self._hindered = False
         self._notes_in, self._notes = trio.open_memory_channel[str](64)
 
     async def serve(self) -> None:
@@ -174,7 +177,8 @@ class Run:
             if isinstance(message, str):
                 answer = codec.decode(message, _Answer, what="answer to the submission")
                 if answer.error is not None:
-                    raise Refused(answer.error.status, answer.error.detail)
+                    error = answer.error
+                    raise Refused(error.status, error.detail, retry_after=error.retry_after)
                 if answer.job is not None:
                     return answer.job
 
@@ -223,6 +227,9 @@ class Run:
     async def _give_up_when_busy(self) -> None:
         if self._config.fallback.when != "busy" or self._local() is None:
             return
+        if self._call.options.after or self._call.options.start_at is not None:
+            # It waits because it was told to.
+            return
         await trio.sleep(self._config.fallback.after)
         record = self._relay.record
         if record is not None and record.status == "pending" and record.attempt == 0:
@@ -259,14 +266,19 @@ class Run:
     def _changed(self) -> None:
         self._news.set()
         self._news = trio.Event()
+        line = None if self._relay.record is None else hindered(self._relay.record)
+        if line is not None and not self._hindered:
+            self._hindered = True
+            self._tell(line)
 
     def _note(self, line: str) -> None:
         if self._call.verbose or self._config.log_level == "DEBUG":
-            try:
-                self._notes_in.send_nowait(line)
-            except trio.WouldBlock:
-                # Nobody reads so many of them.
-                return
+            self._tell(line)
+
+    def _tell(self, line: str) -> None:
+        # Nobody reads so many of them.
+        with contextlib.suppress(trio.WouldBlock):
+            self._notes_in.send_nowait(line)
 
     async def _pass_notes(self) -> None:
         async for line in self._notes:

@@ -8,29 +8,71 @@ from dataclasses import dataclass
 
 from dffmpeg.model.jobs import Attempt, Job, JobState, Transition
 from dffmpeg.model.progress import Progress
+from dffmpeg.model.scheduling.entries import Entry
+from dffmpeg.store.hooks import HookRepository
+from dffmpeg.store.janitor import JanitorRepository
+from dffmpeg.store.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """See `JobRepository.outlook`.
+class Use:
+    """That somebody's job had a slot. Times are Unix seconds; without an end it still has it."""
+
+    requester_id: str
+    priority: int
+    begin: float
+    end: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A pending job that will never begin.
 
     Attributes:
-        loads: by worker, how many jobs it has: assigned, running or canceling.
-        pending: jobs that may be tried now, oldest first.
-        next_moment: when the next pending job that waits for a time may be tried, or gives up.
+        predecessor_id: why: it ended, and did not complete.
+        outcome: how it ended.
     """
 
-    loads: Mapping[str, int]
-    pending: Sequence[Job]
-    next_moment: float | None
+    job: Job
+    predecessor_id: str
+    outcome: JobState
 
 
 class JobRepository(ABC):
     """What the rest knows of how jobs are stored. Times are Unix seconds."""
 
+    @property
     @abstractmethod
-    async def add(self, job: Job) -> None:
-        """Store a new job; it is durable afterwards. Raises `Duplicate`."""
+    def journal(self) -> Journal:
+        """Where each change that matters for scheduling is told after its commit."""
+
+    @property
+    @abstractmethod
+    def janitor(self) -> JanitorRepository: ...
+
+    @property
+    @abstractmethod
+    def hooks(self) -> HookRepository: ...
+
+    @abstractmethod
+    async def add(self, job: Job) -> Job:
+        """Store a new job; it is durable afterwards.
+
+        Its predecessors' states are looked at in the same transaction, and its hooks' first call is
+        stored with it.
+
+        Returns:
+            The job as it was stored: blocked, or failed at once, where its predecessors are so; or
+            the requester's earlier job with its idempotency key, and then nothing was changed.
+
+        Raises:
+            Duplicate: there is a job with this id.
+            Unstorable: there is no such predecessor.
+        """
+
+    @abstractmethod
+    async def submitted(self, job: Job) -> Job | None:
+        """The job that was stored for the same submission before: with its idempotency key, or its id."""
 
     @abstractmethod
     async def get(self, job_id: str) -> Job | None: ...
@@ -44,6 +86,8 @@ class JobRepository(ABC):
         states: Collection[JobState] | None,
         limit: int,
         before_id: str | None,
+        labels: Collection[str] = (),
+        name: str | None = None,
     ) -> Sequence[Job]:
         """Newest first.
 
@@ -52,24 +96,26 @@ class JobRepository(ABC):
             since: only those that have not ended, or changed since then.
             states: only those in one of these.
             before_id: only those behind this one in the list.
+            labels: only those that have each of them.
+            name: only those of this name, in which a `*` stands for anything. Case does not matter,
+                here as with labels.
         """
 
     @abstractmethod
-    async def outlook(
-        self, now: float, slots: Mapping[str, int], limit: int, *, after: Job | None = None
-    ) -> Outlook:
-        """What a scheduler has to know, in one question.
-
-        Args:
-            slots: by worker, how many jobs it takes at once. Without a free one among
-                them no pending job is looked at.
-            limit: pending jobs at most.
-            after: only those behind this one.
-        """
+    async def queue(self, limit: int, *, after: Entry | None = None) -> Sequence[Entry]:
+        """Pending jobs, oldest first: at most `limit`, and only those behind one."""
 
     @abstractmethod
-    async def expired(self, now: float) -> Sequence[Job]:
-        """Pending jobs whose submitter does not want to wait any longer."""
+    async def live_entries(self, worker_id: str | None = None) -> Sequence[Entry]:
+        """`live`, as the scheduler remembers them."""
+
+    @abstractmethod
+    async def entries(self, job_ids: Collection[str]) -> Sequence[Entry]:
+        """These jobs, as far as they exist, in whichever state."""
+
+    @abstractmethod
+    async def uses(self, since: float, limit: int) -> Sequence[Use]:
+        """Who had slots since then, and who has: the latest attempts, at most so many."""
 
     @abstractmethod
     async def live(self, worker_id: str | None = None) -> Sequence[Job]:
@@ -81,7 +127,36 @@ class JobRepository(ABC):
 
     @abstractmethod
     async def apply(self, transition: Transition) -> bool:
-        """Make a change, if the row still fits: one compare-and-set. Durable when True."""
+        """Make a change, if the row still fits, and its worker has room where that is asked for: one
+        compare-and-set. Durable when True.
+
+        In the same transaction the calls of the job's hooks are stored, and at the job's end its
+        successors are counted down, or become `doomed`.
+        """
+
+    @abstractmethod
+    async def doomed(self, limit: int) -> Sequence[Doomed]:
+        """Pending jobs whose predecessors failed or were canceled; nobody has failed them yet."""
+
+    @abstractmethod
+    async def heal(self, now: float, limit: int) -> int:
+        """Repair what jobs wait for, where that is not what is there; returns how many repairs it took."""
+
+    @abstractmethod
+    async def old(self, ended_before: float | None, now: float, limit: int) -> Sequence[str]:
+        """Jobs that were kept for long enough, and whose hooks were called.
+
+        Args:
+            ended_before: for those without a retention of their own; None keeps them.
+        """
+
+    @abstractmethod
+    async def outdated(self, job_ids: Collection[str], ended_before: float) -> Collection[str]:
+        """Those of some jobs that ended before then and have no retention of their own, or are not there."""
+
+    @abstractmethod
+    async def delete(self, job_id: str) -> bool:
+        """Forget a job that has ended, its attempts and its hooks' calls; returns whether there was one."""
 
     @abstractmethod
     async def attempts(self, job_id: str) -> Sequence[Attempt]:
@@ -92,9 +167,13 @@ class JobRepository(ABC):
         """The client of the job was here."""
 
     @abstractmethod
+    async def set_hindrance(self, job_id: str, hindrance: str | None) -> None:
+        """Note why no known worker could ever run a job, if it is still pending."""
+
+    @abstractmethod
     async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
         """How far the attempt is, while it is the live job's current one."""
 
     @abstractmethod
-    async def counts(self) -> Mapping[JobState, int]:
-        """How many jobs there are in each state."""
+    async def counts(self, states: Collection[JobState] | None = None) -> Mapping[JobState, int]:
+        """How many jobs there are in each state, or in each of these."""

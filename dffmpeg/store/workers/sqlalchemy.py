@@ -12,12 +12,14 @@ from dffmpeg.model.workers import Hold, Worker, WorkerState
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map, load_names
+from dffmpeg.store.journal import Journal, WorkerChanged, note
 from dffmpeg.store.workers import WorkerRepository
 
 _w = schema.workers.c
 _RENEW = sa.update(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _GET = sa.select(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _ALL = sa.select(schema.workers).order_by(_w.worker_id)
+_RENEW_SAME = _RENEW.where(_w.abilities_digest == sa.bindparam("the_digest"))
 _HELD = ("hold", "hold_reason", "hold_until", "strikes")
 """What a registration does not change: others decided it."""
 
@@ -28,13 +30,18 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def journal(self) -> Journal:
+        return self._database.journal
+
     async def register(self, worker: Worker) -> None:
         values = _to_row(worker)
         renewed = {name: value for name, value in values.items() if name not in _HELD}
 
         def operation(connection: sa.Connection) -> None:
-            if connection.execute(_RENEW, {**renewed, "the_worker": worker.worker_id}).rowcount == 0:
+            if not _renew(connection, worker, renewed):
                 connection.execute(sa.insert(schema.workers), values)
+            note(connection, worker)
 
         await self._database.write(operation)
 
@@ -53,7 +60,7 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
             .where(_w.worker_id == worker_id, _w.state.in_(sorted(sources)))
             .values(state=target.value, last_seen=now)
         )
-        return await self._database.execute(change) == 1
+        return await self._change(worker_id, change)
 
     async def verify(self, worker_id: str, token: str, now: float) -> bool:
         change = (
@@ -69,13 +76,47 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
                 last_seen=now,
             )
         )
-        return await self._database.execute(change) == 1
+        return await self._change(worker_id, change)
+
+    async def set_hold(
+        self, worker_id: str, hold: Hold | None, *, reason: str | None, until: float | None, strikes: int
+    ) -> bool:
+        change = (
+            sa.update(schema.workers)
+            .where(_w.worker_id == worker_id)
+            .values(
+                hold=None if hold is None else hold.value,
+                hold_reason=reason,
+                hold_until=until,
+                strikes=strikes,
+            )
+        )
+        return await self._change(worker_id, change)
+
+    async def _change(self, worker_id: str, change: sa.Update) -> bool:
+        def operation(connection: sa.Connection) -> bool:
+            if connection.execute(change).rowcount == 0:
+                return False
+            note(connection, WorkerChanged(worker_id))
+            return True
+
+        return await self._database.write(operation)
 
     async def _select(
         self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
     ) -> builtins.list[Worker]:
         rows = await self._database.read(lambda c: c.execute(query, parameters).mappings().all())
         return [_to_worker(row) for row in rows]
+
+
+def _renew(connection: sa.Connection, worker: Worker, values: dict[str, Any]) -> bool:
+    """Write a worker's row again, its abilities only if they are others: these are large."""
+    values = {**values, "the_worker": worker.worker_id}
+    if worker.abilities_digest is not None:
+        others = {name: value for name, value in values.items() if name != "abilities"}
+        if connection.execute(_RENEW_SAME, {**others, "the_digest": worker.abilities_digest}).rowcount:
+            return True
+    return bool(connection.execute(_RENEW, values).rowcount)
 
 
 def _to_row(worker: Worker) -> dict[str, Any]:
