@@ -142,19 +142,19 @@ class Services:
         downlink = self.downlinks.get(transport)
         return None if downlink is None or downlink.connected(requester_id) is not None else downlink
 
-    async def judge(self, worker_id: str, judgement: Judged) -> None:
-        """Tell a worker's actor what an attempt says of it, and wait until that counts."""
-        # One that is being restarted, or does not answer, is spared: its next attempt says the same.
-        with suppress(ActorError, trio.TooSlowError):
-            actor = await self.workers.reach(worker_id)
-            await actor.ask(judgement, timeout=JUDGEMENT_PATIENCE)
-
     def follow_up(self, job: Job) -> None:
         """The job came into its state: have done what follows, which stands in rows already."""
         if job.rules.hooks:
             self.call_hooks()
         if job.state in (JobState.FAILED, JobState.CANCELED):
             self.look_at_successors()
+
+    async def judge(self, worker_id: str, judgement: Judged) -> None:
+        """Tell a worker's actor what an attempt says of it, and wait until that counts."""
+        # One that is being restarted, or does not answer, is spared: its next attempt says the same.
+        with suppress(ActorError, trio.TooSlowError):
+            actor = await self.workers.reach(worker_id)
+            await actor.ask(judgement, timeout=JUDGEMENT_PATIENCE)
 
     def wake_scheduler(self) -> None:
         """A job or a slot may be there. Its mailbox holds one such message: more would say the same."""
