@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 
 import trio
 
-from dffmpeg.client import endings, tables
+from dffmpeg import tables
+from dffmpeg.client import endings
 from dffmpeg.client.api import Client
 from dffmpeg.client.command import Invocation
 from dffmpeg.client.endings import Ending

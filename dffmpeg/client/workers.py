@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from dffmpeg.client import tables
+from dffmpeg import tables
 from dffmpeg.client.command import Invocation
 from dffmpeg.client.endings import Ending
 from dffmpeg.client.jobs import job_fields, job_table
