@@ -87,6 +87,7 @@ class Job:
         size: how much work it is, in pixels of input; None where nobody knows.
         resources: slots by resource that the current attempt takes on its worker, besides one of its own.
         hindrance: why no known worker could ever run it.
+        retry_of: the finished job whose request this one repeats.
     """
 
     job_id: str
@@ -130,6 +131,7 @@ class Job:
     resources: Mapping[str, int] = field(default_factory=dict)
     hindrance: str | None = None
     progress: Progress | None = None
+    retry_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,11 +15,19 @@ from typing import Any
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.store.crypto import KeyRing
 from dffmpeg.store.database import Database
-from dffmpeg.store.errors import Duplicate, SchemaMismatch, StoreError, StoreUnavailable, Unstorable
+from dffmpeg.store.errors import (
+    Duplicate,
+    InUse,
+    SchemaMismatch,
+    StoreError,
+    StoreUnavailable,
+    Unstorable,
+)
 from dffmpeg.store.identities import IdentityRepository
 from dffmpeg.store.jobs import JobRepository
 from dffmpeg.store.messages import MessageRepository
 from dffmpeg.store.streams import StreamRepository, StreamSlice
+from dffmpeg.store.upkeep import Upkeep
 from dffmpeg.store.workers import WorkerRepository
 
 REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
@@ -52,8 +60,11 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(settings: StoreSettings) -> AsyncIterator[Store]:
+async def open_store(settings: StoreSettings, *, upgrade: bool = True) -> AsyncIterator[Store]:
     """Open each database once, migrate it, and run its writer inside the block, which owns it.
+
+    Args:
+        upgrade: whether to migrate databases that are there already; new ones always are.
 
     Raises:
         ConfigurationError: an engine is not installed, or its settings do not fit.
@@ -69,9 +80,25 @@ async def open_store(settings: StoreSettings) -> AsyncIterator[Store]:
             options = settings.engine_defaults.get(engine, {})
             key = (engine, kind.database_kind.identity(options))
             if key not in databases:
-                databases[key] = await stack.enter_async_context(kind.database_kind.open(options).opened())
+                database = kind.database_kind.open(options)
+                databases[key] = await stack.enter_async_context(database.opened(upgrade=upgrade))
             made[name] = kind(databases[key], keys) if name == "auth" else kind(databases[key])
         yield Store(identities=made.pop("auth"), **made)
+
+
+def upkeeps(settings: StoreSettings) -> list[Upkeep]:
+    """The databases that the settings name, each once, without opening them.
+
+    Raises:
+        ConfigurationError: as `open_store`.
+    """
+    found: dict[tuple[str, str], Upkeep] = {}
+    for name in REPOSITORIES:
+        engine = settings.engines.get(name, "sqlite")
+        kind = _repository(name, engine).database_kind
+        options = settings.engine_defaults.get(engine, {})
+        found.setdefault((engine, kind.identity(options)), kind.upkeep(options))
+    return list(found.values())
 
 
 def _repository(name: str, engine: str) -> Any:
@@ -88,6 +115,7 @@ __all__ = [
     "REPOSITORIES",
     "Duplicate",
     "IdentityRepository",
+    "InUse",
     "JobRepository",
     "MessageRepository",
     "SchemaMismatch",
@@ -98,6 +126,8 @@ __all__ = [
     "StreamRepository",
     "StreamSlice",
     "Unstorable",
+    "Upkeep",
     "WorkerRepository",
     "open_store",
+    "upkeeps",
 ]

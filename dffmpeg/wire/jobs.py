@@ -167,6 +167,7 @@ class JobRecord(msgspec.Struct, kw_only=True):
     resources: dict[str, int] = {}
     hindrance: str | None = None
     progress: Progress | None = None
+    retry_of: str | None = None
 
     @property
     def finished(self) -> bool:

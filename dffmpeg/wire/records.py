@@ -56,6 +56,7 @@ def job_record(job: Job) -> JobRecord:
         resources=dict(job.resources),
         hindrance=job.hindrance,
         progress=job.progress,
+        retry_of=job.retry_of,
     )
 
 

@@ -120,6 +120,24 @@ class SqlAlchemyJobRepository(JobRepository):
         rows = await self._database.read(lambda c: c.execute(query).mappings().all())
         return [_to_attempt(row) for row in rows]
 
+    async def set_priority(self, job_id: str, priority: int, *, expected: int, now: float) -> bool:
+        change = (
+            sa.update(schema.jobs)
+            .where(_j.job_id == job_id, _PENDING, _j.priority == expected)
+            .values(priority=priority, last_update=now)
+        )
+        return await self._database.execute(change) == 1
+
+    async def delete(self, job_id: str) -> bool:
+        def operation(connection: sa.Connection) -> bool:
+            ended = sa.delete(schema.jobs).where(_j.job_id == job_id, _j.state.in_(sorted(TERMINAL)))
+            if connection.execute(ended).rowcount == 0:
+                return False
+            connection.execute(sa.delete(schema.attempts).where(_a.job_id == job_id))
+            return True
+
+        return await self._database.write(operation)
+
     async def seen_by_client(self, job_id: str, now: float) -> None:
         await self._database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
 
@@ -213,6 +231,7 @@ _AS_THEY_ARE = (
     "resources",
     "hindrance",
     "progress",
+    "retry_of",
 )
 
 

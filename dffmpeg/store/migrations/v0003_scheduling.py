@@ -26,6 +26,7 @@ _JOBS: _Columns = (
     ("resources", sa.Text(), "'{}'"),
     ("hindrance", sa.Text(), None),
     ("progress", sa.Text(), None),
+    ("retry_of", ID, None),
 )
 _ATTEMPTS: _Columns = (
     ("stderr_end", sa.LargeBinary(), None),

@@ -54,6 +54,12 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
         )
         return await self._database.execute(change) == 1
 
+    async def delete(self, worker_id: str) -> bool:
+        change = sa.delete(schema.workers).where(
+            _w.worker_id == worker_id, _w.state == WorkerState.OFFLINE.value
+        )
+        return await self._database.execute(change) == 1
+
     async def verify(self, worker_id: str, token: str, now: float) -> bool:
         change = (
             sa.update(schema.workers)
