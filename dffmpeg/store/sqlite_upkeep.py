@@ -32,8 +32,8 @@ _CONTRADICTIONS = (
     ),
     (
         "has no row of its current attempt",
-        f"SELECT job_id FROM jobs WHERE state IN ({_LIVE}) AND NOT EXISTS (SELECT 1 FROM attempts"  # noqa: S608
-        " WHERE attempts.job_id = jobs.job_id AND attempts.attempt = jobs.attempt)",
+        f"""SELECT job_id FROM jobs WHERE state IN ({_LIVE}) AND NOT EXISTS (SELECT 1 FROM attempts
+            WHERE attempts.job_id = jobs.job_id AND attempts.attempt = jobs.attempt)""",  # noqa: S608
     ),
 )
 

@@ -36,7 +36,7 @@ class Upkeep(ABC):
 
     @abstractmethod
     def backup(self, target: Path) -> int:
-        """Copy it as it is at one moment into a new file, which only its owner may read, also while it is used.
+        """Copy it as it is at one moment into a new file for its owner's eyes, also while it is used.
 
         Returns:
             How many bytes the copy has.

@@ -1,4 +1,4 @@
-"""What administrators may look at and ask for."""
+"""What administrators may look at and ask for; jobs' requesters may some of it too."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import msgspec
 from quart import Blueprint, Response
 
 from dffmpeg.actors.operations import NotFound, Operations
+from dffmpeg.errors import BadInput
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
+from dffmpeg.web.jobs import MAX_WINDOW
 from dffmpeg.web.requests import caller
+from dffmpeg.wire.administration import PriorityRequest, RetryRequest
 from dffmpeg.wire.jobs import StatusReply
 
 if TYPE_CHECKING:
@@ -25,18 +28,49 @@ class JanitorRequest(msgspec.Struct, kw_only=True):
 
 
 def blueprint(operations: Operations, tree: Callable[[], TreeNode] | None) -> Blueprint:
-    """The routes below /admin."""
-    routes = Blueprint("admin", __name__, url_prefix="/admin")
+    """The routes below /admin, and those of jobs and workers that are for administration."""
+    routes = Blueprint("admin", __name__)
 
-    @routes.get("/tree")
+    @routes.get("/admin/tree")
     async def show_tree() -> Response:
         if tree is None:
             raise NotFound("there is no supervision tree here")
         return json_answer(tree())
 
-    @routes.post("/janitor")
+    @routes.get("/admin/overview")
+    async def overview() -> Response:
+        window = requests.number("window", 86_400.0, maximum=MAX_WINDOW)
+        return json_answer(await operations.cluster(caller(), window))
+
+    @routes.post("/admin/janitor")
     async def janitor() -> Response:
         await operations.run_janitor(caller(), requests.body(JanitorRequest).action)
         return json_answer(StatusReply(), 202)
 
+    _add_jobs(routes, operations)
+    _add_workers(routes, operations)
     return routes
+
+
+def _add_jobs(routes: Blueprint, operations: Operations) -> None:
+    @routes.post("/jobs/<job_id>/retry")
+    async def retry(job_id: str) -> Response:
+        request = requests.body(RetryRequest, empty=RetryRequest())
+        return json_answer(await operations.retry(caller(), job_id, request))
+
+    @routes.post("/jobs/<job_id>/priority")
+    async def priority(job_id: str) -> Response:
+        wanted = requests.body(PriorityRequest).priority
+        if isinstance(wanted, str):
+            raise BadInput(f"priority: there is no class {wanted!r}")
+        return json_answer(await operations.set_priority(caller(), job_id, wanted))
+
+    @routes.delete("/jobs/<job_id>")
+    async def purge(job_id: str) -> Response:
+        return json_answer(await operations.purge(caller(), job_id))
+
+
+def _add_workers(routes: Blueprint, operations: Operations) -> None:
+    @routes.delete("/workers/<worker_id>")
+    async def remove(worker_id: str) -> Response:
+        return json_answer(await operations.remove_worker(caller(), worker_id))

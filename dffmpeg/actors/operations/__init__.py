@@ -6,14 +6,14 @@ change state through one compare-and-set, and tell the actors concerned.
 
 from __future__ import annotations
 
+from dffmpeg.actors.operations.administration import AdministrationOperations
 from dffmpeg.actors.operations.attempts import AttemptOperations
 from dffmpeg.actors.operations.messages import MessageOperations
-from dffmpeg.actors.operations.overview import OverviewOperations
 from dffmpeg.actors.operations.requester import Ear, RequesterOperations
 from dffmpeg.actors.refusals import Conflict, Forbidden, NotFound, OperationError, Unavailable
 
 
-class Operations(RequesterOperations, AttemptOperations, MessageOperations, OverviewOperations):
+class Operations(RequesterOperations, AttemptOperations, MessageOperations, AdministrationOperations):
     """All of them."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dffmpeg.actors import lookups
 from dffmpeg.actors.job_messages import OfferLines
 from dffmpeg.actors.operations.base import Base, require
 from dffmpeg.actors.refusals import Conflict
@@ -10,9 +11,6 @@ from dffmpeg.model.streams import Stream
 from dffmpeg.transports.http_polling_server import HttpPollingDownlink
 from dffmpeg.wire.jobs import LogLine, LogsRequest, StatusReply
 from dffmpeg.wire.workers import DownlinkMessage
-
-LOG_BYTES = 1 << 20
-"""How much of a stream one answer by lines reads."""
 
 
 class MessageOperations(Base):
@@ -52,18 +50,4 @@ class MessageOperations(Base):
     ) -> tuple[list[LogLine], str | None]:
         """What is kept of the current attempt's stderr, by lines; a line's id is its offset's."""
         job = await self._visible(who, job_id)
-        offset = _offset(since, job.attempt)
-        part = await self._services.store.streams.read(job_id, job.attempt, Stream.STDERR, offset, LOG_BYTES)
-        lines: list[LogLine] = []
-        position = part.offset
-        for raw in part.data.splitlines(keepends=True)[:limit]:
-            position += len(raw)
-            text = raw.rstrip(b"\r\n").decode("utf-8", "replace")
-            lines.append(LogLine(stream="stderr", content=text, id=f"{job.attempt}-{position}"))
-        return lines, lines[-1].id if lines else since
-
-
-def _offset(since: str | None, attempt: int) -> int:
-    """Where the line behind an id begins; the id of another attempt begins anew."""
-    number, _, offset = (since or "").partition("-")
-    return int(offset) if number == str(attempt) and offset.isdigit() else 0
+        return await lookups.log_lines(self._services.store, job, since=since, limit=limit)
