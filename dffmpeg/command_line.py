@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,6 +18,12 @@ USAGE = 2
 FAILED = 1
 """Exit status: it did, and could not be done."""
 INTERRUPTED = 130
+
+MAX_DURATION = 31_536_000.0
+"""A year, in seconds."""
+
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(|s|min|h|d|w)", re.ASCII)
+_UNITS = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 class OutputFailed(DffmpegError):
@@ -35,11 +42,44 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {line} (see {self.prog} --help)\n")
 
 
-def run(program: str, command: Callable[[], int]) -> int:
+def duration(text: str) -> float:
+    """An option's length of time in seconds: `90`, `90s`, `15min`, `2h`, `1.5d`, `2w`.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else, nothing, or more than a year.
+    """
+    found = _DURATION.fullmatch(text)
+    value = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if not 0 < value <= MAX_DURATION:
+        raise argparse.ArgumentTypeError(
+            f"expected a time such as 90s, 15min, 2h or 30d, above 0 and at most a year: {text!r}"
+        )
+    return value
+
+
+def count(text: str) -> int:
+    """An option's positive whole number.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else.
+    """
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 1_000_000):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0: {text!r}")
+    return int(text)
+
+
+def _usual_status(error: DffmpegError) -> int:
+    return USAGE if isinstance(error, ConfigurationError | BadInput) else FAILED
+
+
+def run(
+    program: str, command: Callable[[], int], *, status_of: Callable[[DffmpegError], int] = _usual_status
+) -> int:
     """Run a command; what a user can cause becomes one line on stderr.
 
     Args:
         program: what the line begins with.
+        status_of: the exit status for an error.
 
     Returns:
         The exit status.
@@ -49,13 +89,13 @@ def run(program: str, command: Callable[[], int]) -> int:
         status = command()
         sys.stdout.flush()
     except DffmpegError as error:
-        return _fail(program, error)
+        return _fail(program, error, status_of)
     except ExceptionGroup as group:
         # Nurseries wrap what passes through them; a user sees the reason, and a bug its whole traceback.
         ours, others = group.split(DffmpegError)
         if ours is None or others is not None:
             raise
-        return _fail(program, next(_leaves(ours)))
+        return _fail(program, next(_leaves(ours)), status_of)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -93,8 +133,8 @@ def _leaves(group: ExceptionGroup[DffmpegError]) -> Iterator[DffmpegError]:
             yield error
 
 
-def _fail(program: str, error: DffmpegError) -> int:
+def _fail(program: str, error: DffmpegError, status_of: Callable[[DffmpegError], int]) -> int:
     with suppress(OSError):
         # There is nowhere else to say it; the exit status remains.
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
-    return USAGE if isinstance(error, ConfigurationError | BadInput) else FAILED
+    return status_of(error)

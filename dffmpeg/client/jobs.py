@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import time
 from collections.abc import AsyncIterator
 
 import trio
 
-from dffmpeg import tables
+from dffmpeg import summaries, tables
 from dffmpeg.client import endings
 from dffmpeg.client.api import Client
 from dffmpeg.client.command import Invocation
@@ -18,7 +17,6 @@ from dffmpeg.client.events import Gap, Status, stream_name
 from dffmpeg.client.foreground import not_ignored, of_outcome
 from dffmpeg.client.sinks import StdoutClosed, standard_error, standard_output
 from dffmpeg.errors import DffmpegError, single_error
-from dffmpeg.wire import bytestring
 from dffmpeg.wire.jobs import JobRecord
 
 
@@ -45,7 +43,7 @@ async def show_all(call: Invocation) -> Ending:
 async def show(call: Invocation) -> Ending:
     """Everything about one job."""
     record = await call.client.status(call.options.job)
-    call.print(record, lambda: job_fields(record))
+    call.print(record, lambda: summaries.job_fields(record))
     return Ending()
 
 
@@ -113,50 +111,12 @@ def job_table(records: list[JobRecord]) -> str:
         [
             (
                 record.job_id,
-                _state(record),
+                summaries.job_state(record),
                 tables.age(record.created_at, now),
                 record.worker_id,
-                tables.shortened(command_line(record)),
+                tables.shortened(summaries.command_line(record)),
             )
             for record in records
         ],
         empty="no jobs",
     )
-
-
-def job_fields(record: JobRecord) -> str:
-    """One job for people."""
-    cwd = record.working_directory
-    return tables.fields(
-        [
-            ("job", record.job_id),
-            ("status", _state(record)),
-            ("reason", record.reason),
-            ("command", command_line(record)),
-            ("directory", None if cwd is None else _shown(cwd)),
-            ("requester", record.requester_id),
-            ("worker", record.worker_id),
-            ("attempt", f"{record.attempt} of {record.max_attempts}"),
-            ("created", tables.moment(record.created_at)),
-            ("changed", tables.moment(record.last_update)),
-            ("worker seen", tables.moment(record.worker_last_seen)),
-            ("client seen", tables.moment(record.client_last_seen)),
-        ]
-    )
-
-
-def command_line(record: JobRecord) -> str:
-    """The program and its arguments, quoted as a shell wants them, on one line."""
-    return shlex.join([record.binary_name, *(_shown(argument) for argument in record.arguments)])
-
-
-def _shown(value: bytestring.ByteString) -> str:
-    return bytestring.display(bytestring.from_wire(value, "argument"))
-
-
-def _state(record: JobRecord) -> str:
-    if record.signal is not None:
-        return f"{record.status} (signal {record.signal})"
-    if record.exit_code:
-        return f"{record.status} (exit code {record.exit_code})"
-    return record.status

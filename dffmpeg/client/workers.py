@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from dffmpeg import tables
+from dffmpeg import summaries, tables
 from dffmpeg.client.command import Invocation
 from dffmpeg.client.endings import Ending
-from dffmpeg.client.jobs import job_fields, job_table
+from dffmpeg.client.jobs import job_table
 from dffmpeg.wire import codec
 from dffmpeg.wire.workers import WorkerRecord
 
@@ -25,7 +25,7 @@ async def show_all(call: Invocation) -> Ending:
 async def show(call: Invocation) -> Ending:
     """Everything about one worker."""
     record = await call.client.worker(call.options.worker)
-    call.print(record, lambda: _fields(record))
+    call.print(record, lambda: summaries.worker_fields(record))
     return Ending()
 
 
@@ -33,7 +33,7 @@ async def status(call: Invocation) -> Ending:
     """One job; or, without one, the workers and the identity's unfinished jobs."""
     if call.options.job is not None:
         record = await call.client.status(call.options.job)
-        call.print(record, lambda: job_fields(record))
+        call.print(record, lambda: summaries.job_fields(record))
         return Ending()
     workers = await call.client.workers()
     jobs = [record for record in await call.client.jobs(_ACTIVE) if not record.finished]
@@ -69,20 +69,4 @@ def _table(records: list[WorkerRecord]) -> str:
             for record in records
         ],
         empty="no workers",
-    )
-
-
-def _fields(record: WorkerRecord) -> str:
-    return tables.fields(
-        [
-            ("worker", record.worker_id),
-            ("status", record.status),
-            ("slots", f"{record.used_slots} of {record.slots} used"),
-            ("seen", tables.moment(record.last_seen)),
-            ("version", record.version),
-            ("downlink", record.transport),
-            ("binaries", ", ".join(record.binaries) or "-"),
-            ("paths", ", ".join(record.paths) or "-"),
-            ("capabilities", ", ".join(record.capabilities) or "-"),
-        ]
     )

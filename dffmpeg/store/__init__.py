@@ -26,9 +26,13 @@ from dffmpeg.store.errors import (
 from dffmpeg.store.identities import IdentityRepository
 from dffmpeg.store.jobs import JobRepository
 from dffmpeg.store.messages import MessageRepository
+from dffmpeg.store.migrations import STEPS
 from dffmpeg.store.streams import StreamRepository, StreamSlice
 from dffmpeg.store.upkeep import Upkeep
 from dffmpeg.store.workers import WorkerRepository
+
+SCHEMA_VERSION = len(STEPS)
+"""Of the tables that this program knows."""
 
 REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
 
@@ -113,6 +117,7 @@ def _repository(name: str, engine: str) -> Any:
 
 __all__ = [
     "REPOSITORIES",
+    "SCHEMA_VERSION",
     "Duplicate",
     "IdentityRepository",
     "InUse",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from quart import Blueprint, Response
 
 from dffmpeg.actors.operations import Operations, Unavailable
+from dffmpeg.errors import BadInput
+from dffmpeg.model.jobs import JobState
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.closing import Closing
@@ -50,6 +52,8 @@ def _add_client_routes(routes: Blueprint, operations: Operations) -> None:
             window=requests.number("window", 3600.0, maximum=MAX_WINDOW),
             since_id=requests.text("since_id"),
             limit=requests.whole_number("limit", 1000, maximum=MAX_LIST),
+            states=_states(requests.text("status")),
+            requester=requests.text("requester"),
         )
         return json_answer(records)
 
@@ -65,6 +69,15 @@ def _add_client_routes(routes: Blueprint, operations: Operations) -> None:
     async def client_heartbeat(job_id: str) -> Response:
         monitor = requests.flag("monitor")
         return json_answer(await operations.client_heartbeat(caller(), job_id, monitor=monitor))
+
+
+def _states(text: str | None) -> list[JobState] | None:
+    if text is None:
+        return None
+    try:
+        return [JobState(name) for name in text.split(",")]
+    except ValueError:
+        raise BadInput(f"status: expected some of {', '.join(JobState)}, with commas between") from None
 
 
 def _add_worker_routes(routes: Blueprint, operations: Operations) -> None:

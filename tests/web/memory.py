@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ import trio
 from dffmpeg.actors.operations import Conflict, Ear, Forbidden, NotFound, Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
+from dffmpeg.model.jobs import JobState
 from dffmpeg.wire import bytestring, codec, times
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import (
@@ -190,7 +191,14 @@ class MemoryOperations(Operations):
         return (await self._job(who, job_id)).record
 
     async def jobs(
-        self, who: Identity, *, window: float, since_id: str | None, limit: int
+        self,
+        who: Identity,
+        *,
+        window: float,
+        since_id: str | None,
+        limit: int,
+        states: Collection[JobState] | None = None,
+        requester: str | None = None,
     ) -> list[JobRecord]:
         mine = (job.record for job in self.all.values() if job.record.requester_id == who.client_id)
         return [record for record in mine if since_id is None or record.job_id > since_id][:limit]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.actors.services import wait_at_most
 from dffmpeg.model import access, jobs
 from dffmpeg.model.identities import Identity, Role
-from dffmpeg.model.jobs import Job
+from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.wire import descriptors
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import JobRecord, Position, StatusReply
@@ -48,19 +48,30 @@ class RequesterOperations(SubmissionOperations):
         return job_record(await self._visible(who, job_id))
 
     async def jobs(
-        self, who: Identity, *, window: float, since_id: str | None, limit: int
+        self,
+        who: Identity,
+        *,
+        window: float,
+        since_id: str | None,
+        limit: int,
+        states: Collection[JobState] | None = None,
+        requester: str | None = None,
     ) -> list[JobRecord]:
         """The caller's jobs (an administrator's: everybody's), newest first.
 
         Args:
             window: those that have not ended, or ended within so many seconds.
+            states: only those in one of these.
+            requester: only this one's.
             since_id: only those behind this one in the list: older ones.
         """
         require(who, Role.CLIENT, Role.ADMIN)
+        if who.role is not Role.ADMIN and requester not in (None, who.client_id):
+            raise Forbidden(f"{requester}'s jobs are not yours")
         rows = await self._services.store.jobs.list(
-            requester_id=None if who.role is Role.ADMIN else who.client_id,
+            requester_id=requester if who.role is Role.ADMIN else who.client_id,
             since=time.time() - window,
-            states=None,
+            states=states,
             limit=limit,
             before_id=since_id,
         )

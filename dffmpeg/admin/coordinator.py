@@ -1,0 +1,120 @@
+"""The cluster, by way of its coordinator's HTTP API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import msgspec
+
+from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.errors import ConfigurationError
+from dffmpeg.supervisors import TreeNode
+from dffmpeg.transports.signed_http import SignedHttp
+from dffmpeg.wire.administration import Overview, PriorityRequest
+from dffmpeg.wire.jobs import JobRecord, LogLine, StatusReply
+from dffmpeg.wire.signature import decode_key
+from dffmpeg.wire.workers import WorkerRecord
+
+T = TypeVar("T")
+
+EVER = 366 * 86_400.0
+"""The farthest that a list looks back, seconds."""
+
+
+class _Logs(msgspec.Struct):
+    logs: list[LogLine]
+    last_message_id: str | None = None
+
+
+class Coordinator:
+    """Every method may raise `Unreachable`, `Refused` and `BadInput`.
+
+    Names of jobs and workers must be checked before they come here: they become parts of a path.
+
+    Args:
+        place: its URL.
+        timeout: seconds for each answer.
+    """
+
+    def __init__(self, http: SignedHttp, place: str, timeout: float) -> None:
+        self._http = http
+        self._timeout = timeout
+        self.place = place
+
+    async def overview(self, window: float) -> Overview:
+        return await self._get("/admin/overview", Overview, window=window)
+
+    async def tree(self) -> TreeNode:
+        return await self._get("/admin/tree", TreeNode)
+
+    async def jobs(
+        self,
+        *,
+        window: float,
+        limit: int,
+        statuses: Sequence[str] | None = None,
+        requester: str | None = None,
+        since_id: str | None = None,
+    ) -> list[JobRecord]:
+        status = ",".join(statuses) if statuses else None
+        return await self._get(
+            "/jobs",
+            list[JobRecord],
+            window=window,
+            limit=limit,
+            status=status,
+            requester=requester,
+            since_id=since_id,
+        )
+
+    async def job(self, job_id: str) -> JobRecord:
+        return await self._get(f"/jobs/{job_id}/status", JobRecord)
+
+    async def logs(self, job_id: str, since: str | None) -> tuple[list[LogLine], str | None]:
+        page = await self._get(f"/jobs/{job_id}/logs", _Logs, since_message_id=since)
+        return page.logs, page.last_message_id
+
+    async def cancel(self, job_id: str) -> StatusReply:
+        return await self._post(f"/jobs/{job_id}/cancel", StatusReply)
+
+    async def retry(self, job_id: str) -> JobRecord:
+        return await self._post(f"/jobs/{job_id}/retry", JobRecord)
+
+    async def set_priority(self, job_id: str, priority: int | str) -> JobRecord:
+        return await self._post(f"/jobs/{job_id}/priority", JobRecord, PriorityRequest(priority=priority))
+
+    async def purge(self, job_id: str) -> None:
+        await self._http.call("DELETE", f"/jobs/{job_id}", StatusReply, timeout=self._timeout)
+
+    async def workers(self) -> list[WorkerRecord]:
+        return await self._get("/workers", list[WorkerRecord], window=EVER)
+
+    async def worker(self, worker_id: str) -> WorkerRecord:
+        return await self._get(f"/workers/{worker_id}", WorkerRecord)
+
+    async def remove_worker(self, worker_id: str) -> None:
+        await self._http.call("DELETE", f"/workers/{worker_id}", StatusReply, timeout=self._timeout)
+
+    async def _get(self, path: str, kind: type[T], **query: Any) -> T:
+        given = {name: str(value) for name, value in query.items() if value is not None}
+        return await self._http.call("GET", path, kind, query=given or None, timeout=self._timeout)
+
+    async def _post(self, path: str, kind: type[T], body: Any = None) -> T:
+        return await self._http.call("POST", path, kind, json=body, timeout=self._timeout)
+
+
+@asynccontextmanager
+async def connected(config: ClientConfig) -> AsyncIterator[Coordinator]:
+    """The coordinator that a configuration names, as its identity.
+
+    Raises:
+        ConfigurationError: the key cannot be used.
+    """
+    try:
+        key = decode_key(config.hmac_key)
+    except ValueError as error:
+        raise ConfigurationError(f"hmac_key: {error}") from None
+    async with SignedHttp(config.coordinator_url, config.client_id, key) as http:
+        yield Coordinator(http, config.coordinator_url, config.connect_timeout)

@@ -1,0 +1,152 @@
+"""`dffmpeg-admin job …`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import AsyncIterator
+
+from dffmpeg import summaries, tables
+from dffmpeg.admin.coordinator import EVER, Coordinator
+from dffmpeg.admin.output import answer, confirm
+from dffmpeg.admin.reaching import Cluster, name_of
+from dffmpeg.errors import BadInput
+from dffmpeg.model.jobs import TERMINAL
+from dffmpeg.wire import times
+from dffmpeg.wire.jobs import JobRecord
+
+PAGE = 1000
+
+
+async def show_all(options: argparse.Namespace, cluster: Cluster) -> None:
+    """List jobs."""
+    records = await cluster.jobs(
+        window=options.window,
+        limit=options.limit,
+        statuses=options.status,
+        requester=options.requester,
+    )
+    answer(options, records, table(records, empty="no jobs"))
+
+
+async def show(options: argparse.Namespace, cluster: Cluster) -> None:
+    """Everything about one job."""
+    record = await cluster.job(_job(options.job))
+    answer(options, record, summaries.job_fields(record))
+
+
+async def logs(options: argparse.Namespace, cluster: Cluster) -> None:
+    """What is kept of a job's standard error."""
+    job_id = _job(options.job)
+    lines, last = await cluster.logs(job_id, None)
+    page = lines
+    while page:
+        page, last = await cluster.logs(job_id, last)
+        lines += page
+    answer(options, lines, "\n".join(tables.plain(line.content) for line in lines) or "no output")
+
+
+async def cancel(options: argparse.Namespace, cluster: Coordinator) -> None:
+    """Cancel jobs."""
+    ids = _jobs(options.jobs)
+    confirm(options, f"Cancel {_counted(ids)}?")
+    said, lines = [], []
+    for job_id in ids:
+        detail = (await cluster.cancel(job_id)).detail
+        said.append({"job_id": job_id, "detail": detail})
+        lines.append(f"{job_id}: {detail or 'canceling'}")
+    answer(options, said, "\n".join(lines))
+
+
+async def retry(options: argparse.Namespace, cluster: Coordinator) -> None:
+    """Queue jobs once more."""
+    records = [await cluster.retry(job_id) for job_id in _jobs(options.jobs)]
+    answer(options, records, "\n".join(f"{record.retry_of}: again as {record.job_id}" for record in records))
+
+
+async def prioritize(options: argparse.Namespace, cluster: Coordinator) -> None:
+    """Change a pending job's priority."""
+    try:
+        priority: int | str = int(options.priority)
+    except ValueError:
+        priority = options.priority
+    record = await cluster.set_priority(_job(options.job), priority)
+    answer(options, record, f"{record.job_id}: priority {record.priority}")
+
+
+async def purge(options: argparse.Namespace, cluster: Cluster) -> None:
+    """Forget jobs that have ended."""
+    ids = _jobs(options.jobs)
+    if options.ended_before is not None:
+        if ids:
+            raise BadInput("--ended-before: expected no JOB beside it")
+        cutoff = time.time() - options.ended_before
+        ids = [record.job_id async for record in _ended(options, cluster, cutoff)]
+    elif not ids:
+        raise BadInput("expected JOB, or --ended-before")
+    elif options.status or options.requester:
+        raise BadInput("--status and --requester belong to --ended-before")
+    if ids:
+        confirm(options, f"Forget {_counted(ids)}, with all output?")
+    else:
+        await _nothing(options)
+        return
+    for job_id in ids:
+        await cluster.purge(job_id)
+    answer(options, [{"job_id": job_id} for job_id in ids], f"purged {_counted(ids)}")
+
+
+async def _nothing(options: argparse.Namespace) -> None:
+    answer(options, [], "no such jobs")
+
+
+async def _ended(options: argparse.Namespace, cluster: Cluster, cutoff: float) -> AsyncIterator[JobRecord]:
+    since_id: str | None = None
+    while True:
+        page = await cluster.jobs(
+            window=EVER,
+            limit=PAGE,
+            statuses=options.status or sorted(TERMINAL),
+            requester=options.requester,
+            since_id=since_id,
+        )
+        for record in page:
+            if times.from_wire(record.ended_at or record.last_update) < cutoff:
+                yield record
+        if len(page) < PAGE:
+            return
+        since_id = page[-1].job_id
+
+
+def table(records: list[JobRecord], *, empty: str) -> str:
+    """Jobs for people."""
+    now = time.time()
+    return tables.table(
+        ("JOB", "STATUS", "PRIORITY", "AGE", "REQUESTER", "WORKER", "NAME", "COMMAND"),
+        [
+            (
+                record.job_id,
+                summaries.job_state(record),
+                record.priority,
+                tables.age(record.created_at, now),
+                record.requester_id,
+                record.worker_id,
+                None if record.name is None else tables.shortened(record.name, 24),
+                tables.shortened(summaries.command_line(record)),
+            )
+            for record in records
+        ],
+        empty=empty,
+    )
+
+
+def _job(text: str) -> str:
+    return name_of("JOB", text)
+
+
+def _jobs(texts: list[str]) -> list[str]:
+    return list(dict.fromkeys(_job(text) for text in texts))
+
+
+def _counted(ids: list[str]) -> str:
+    return f"job {ids[0]}" if len(ids) == 1 else f"{len(ids)} jobs"

@@ -1,0 +1,82 @@
+"""Jobs and workers as people read them, from the records that answers hold."""
+
+from __future__ import annotations
+
+import shlex
+
+from dffmpeg import tables
+from dffmpeg.wire import bytestring
+from dffmpeg.wire.jobs import JobRecord
+from dffmpeg.wire.workers import WorkerRecord
+
+
+def job_fields(record: JobRecord) -> str:
+    """Everything about one job, a line each."""
+    cwd = record.working_directory
+    return tables.fields(
+        [
+            ("job", record.job_id),
+            ("name", record.name),
+            ("status", job_state(record)),
+            ("reason", record.reason),
+            ("hindrance", record.hindrance),
+            ("command", command_line(record)),
+            ("directory", None if cwd is None else _shown(cwd)),
+            ("requester", record.requester_id),
+            ("labels", ", ".join(record.labels) or None),
+            ("priority", record.priority or None),
+            ("after", ", ".join(record.after) or None),
+            ("retry of", record.retry_of),
+            ("worker", record.worker_id),
+            ("attempt", f"{record.attempt} of {record.max_attempts}"),
+            ("created", tables.moment(record.created_at)),
+            ("not before", tables.moment(record.not_before)),
+            ("changed", tables.moment(record.last_update)),
+            ("ended", tables.moment(record.ended_at)),
+            ("worker seen", tables.moment(record.worker_last_seen)),
+            ("client seen", tables.moment(record.client_last_seen)),
+        ]
+    )
+
+
+def command_line(record: JobRecord) -> str:
+    """The program and its arguments, quoted as a shell wants them, on one line."""
+    return shlex.join([record.binary_name, *(_shown(argument) for argument in record.arguments)])
+
+
+def job_state(record: JobRecord) -> str:
+    """Its status, with how its program ended where that is worth a word."""
+    if record.signal is not None:
+        return f"{record.status} (signal {record.signal})"
+    if record.exit_code:
+        return f"{record.status} (exit code {record.exit_code})"
+    return record.status
+
+
+def worker_fields(record: WorkerRecord) -> str:
+    """Everything about one worker, a line each."""
+    until = tables.moment(record.hold_until)
+    return tables.fields(
+        [
+            ("worker", record.worker_id),
+            ("status", record.status + (f" until {until}" if until else "")),
+            ("because", record.hold_reason),
+            ("strikes", record.strikes or None),
+            ("slots", f"{record.used_slots} of {record.slots} used"),
+            ("resources", ", ".join(f"{name} {count}" for name, count in record.resources.items()) or None),
+            ("labels", ", ".join(record.labels) or None),
+            ("weight", None if record.weight == 1 else f"{record.weight:g}"),
+            ("hours", record.hours),
+            ("seen", tables.moment(record.last_seen)),
+            ("version", record.version),
+            ("downlink", record.transport),
+            ("binaries", ", ".join(record.binaries) or "-"),
+            ("paths", ", ".join(record.paths) or "-"),
+            ("mounts", ", ".join(f"{name}: {state}" for name, state in record.mounts.items()) or None),
+            ("capabilities", ", ".join(record.capabilities) or "-"),
+        ]
+    )
+
+
+def _shown(value: bytestring.ByteString) -> str:
+    return bytestring.display(bytestring.from_wire(value, "argument"))
