@@ -75,16 +75,14 @@ class SqliteUpkeep(Upkeep):
         if not self._has_content():
             return ["there is no database yet"]
         problems = self._modes()
-        with self._reading() as connection:
-            found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({SHOWN})")]
-            if found != ["ok"]:
-                # What rows say of each other means nothing in a file that is damaged.
-                return problems + found
-            version = _version(connection)
-            if version != len(STEPS):
-                return [*problems, str(mismatch(version))]
-            missing = list(_missing(connection))
-            return problems + (missing or [*_orphans(connection), *_contradictions(connection)])
+        try:
+            with self._reading() as connection:
+                return problems + list(_problems(connection))
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, sqlite3.OperationalError):
+                raise
+            # So damaged that it cannot even be asked what is.
+            return [*problems, str(error)]
 
     def backup(self, target: Path) -> int:
         if not self._has_content():
@@ -159,6 +157,23 @@ def _errors(name: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{name}: {error}") from error
+
+
+def _problems(connection: sqlite3.Connection) -> Iterator[str]:
+    found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({SHOWN})")]
+    if found != ["ok"]:
+        # What rows say of each other means nothing in a file that is damaged.
+        yield from found
+        return
+    version = _version(connection)
+    if version != len(STEPS):
+        yield str(mismatch(version))
+        return
+    missing = list(_missing(connection))
+    yield from missing
+    if not missing:
+        yield from _orphans(connection)
+        yield from _contradictions(connection)
 
 
 def _version(connection: sqlite3.Connection) -> int:
