@@ -16,6 +16,7 @@ from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import JobState
 from dffmpeg.wire import bytestring, codec, times
+from dffmpeg.wire.administration import Overview, RetryRequest
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import (
     AttemptReport,
@@ -385,6 +386,34 @@ class MemoryOperations(Operations):
 
     async def run_janitor(self, who: Identity, action: str) -> None:
         self.swept.append(action)
+
+    async def retry(self, who: Identity, job_id: str, request: RetryRequest) -> JobRecord:
+        return (await self._job(who, job_id)).record
+
+    async def set_priority(self, who: Identity, job_id: str, priority: int) -> JobRecord:
+        record = (await self._job(who, job_id)).record
+        record.priority = priority
+        return record
+
+    async def purge(self, who: Identity, job_id: str) -> StatusReply:
+        await self._job(who, job_id)
+        del self.all[job_id]
+        return StatusReply()
+
+    async def remove_worker(self, who: Identity, worker_id: str) -> StatusReply:
+        if self.known_workers.pop(worker_id, None) is None:
+            raise NotFound(f"no worker {worker_id}")
+        return StatusReply()
+
+    async def cluster(self, who: Identity, window: float) -> Overview:
+        return Overview(
+            status=self.health_status,
+            version="1",
+            counts={},
+            workers=list(self.known_workers.values()),
+            live=[job.record for job in self.all.values()],
+            failed=[],
+        )
 
     async def overview(self, window: float) -> dict[str, object]:
         return {
