@@ -26,6 +26,14 @@ class Unfit(OperationError, BadInput):
     """It fits the protocol, but not this job (HTTP 422)."""
 
 
+class TooMany(OperationError):
+    """There is too much of it already; the caller may try again in `retry_after` seconds (HTTP 429)."""
+
+    def __init__(self, message: str, *, retry_after: float = 5.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Unavailable(OperationError):
     """Not now; the caller may try again in `retry_after` seconds (HTTP 503)."""
 

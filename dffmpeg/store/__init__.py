@@ -27,6 +27,8 @@ from dffmpeg.store.identities import IdentityRepository
 from dffmpeg.store.jobs import JobRepository
 from dffmpeg.store.messages import MessageRepository
 from dffmpeg.store.migrations import STEPS
+from dffmpeg.store.settings import SettingsRepository
+from dffmpeg.store.settings.sqlalchemy import SqlAlchemySettingsRepository
 from dffmpeg.store.streams import StreamRepository, StreamSlice
 from dffmpeg.store.upkeep import Upkeep
 from dffmpeg.store.workers import WorkerRepository
@@ -61,6 +63,7 @@ class Store:
     workers: WorkerRepository
     messages: MessageRepository
     streams: StreamRepository
+    settings: SettingsRepository
 
 
 @asynccontextmanager
@@ -87,6 +90,9 @@ async def open_store(settings: StoreSettings, *, upgrade: bool = True) -> AsyncI
                 database = kind.database_kind.open(options)
                 databases[key] = await stack.enter_async_context(database.opened(upgrade=upgrade))
             made[name] = kind(databases[key], keys) if name == "auth" else kind(databases[key])
+            if name == "jobs":
+                # What is about the jobs as a whole stands where they do.
+                made["settings"] = SqlAlchemySettingsRepository(databases[key])
         yield Store(identities=made.pop("auth"), **made)
 
 
@@ -124,6 +130,7 @@ __all__ = [
     "JobRepository",
     "MessageRepository",
     "SchemaMismatch",
+    "SettingsRepository",
     "Store",
     "StoreError",
     "StoreSettings",

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import trio
 
 from dffmpeg.store.errors import StoreError, StoreUnavailable, translated
+from dffmpeg.store.journal import Journal
 from dffmpeg.store.migrations import migrate, require_current, version
 from dffmpeg.store.writer import Writer
 
@@ -35,6 +36,11 @@ class Database:
         self._readers = trio.CapacityLimiter(READERS)
         self._open = False
         self.writer = Writer(writing.begin)
+
+    @property
+    def journal(self) -> Journal:
+        """What was committed, for whoever keeps a copy of it."""
+        return self.writer.journal
 
     async def read(self, query: Callable[[sa.Connection], T]) -> T:
         """Run a query in a reader's thread.

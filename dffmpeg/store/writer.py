@@ -18,6 +18,7 @@ import sqlalchemy as sa
 import trio
 
 from dffmpeg.store.errors import StoreUnavailable, translated
+from dffmpeg.store.journal import Change, Journal, noted
 
 T = TypeVar("T")
 
@@ -65,6 +66,8 @@ class Writer:
         self._token: trio.lowlevel.TrioToken | None = None
         self._operations = 0
         self._commits = 0
+        self._changes: list[Change] = []
+        self.journal = Journal()
 
     def statistics(self) -> WriterStatistics:
         return WriterStatistics(self._operations, self._commits, self._places.borrowed_tokens)
@@ -130,7 +133,8 @@ class Writer:
         try:
             while (group := self._next_group()) is not None:
                 self._carry_out(group)
-                token.run_sync_soon(self._announce, group)
+                changes, self._changes = self._changes, []
+                token.run_sync_soon(self._announce, group, changes)
         finally:
             token.run_sync_soon(ended.set)
 
@@ -163,10 +167,13 @@ class Writer:
         results: list[Any] = []
         try:
             with translated(), self._begin() as connection:
+                # What an earlier transaction noted and did not commit.
+                noted(connection)
                 for operation in group:
                     running = operation
                     results.append(operation.run(connection))
                 running = None
+                changes = noted(connection)
         except BaseException as error:  # noqa: BLE001 - it is raised in the task of the caller, or callers
             if len(group) == 1:
                 group[0].error = error
@@ -180,13 +187,16 @@ class Writer:
                 operation.error = StoreUnavailable(str(error))
             return True
         self._commits += 1
+        self._changes += changes
         for operation, result in zip(group, results, strict=True):
             operation.result = result
         return True
 
     # In trio's thread
 
-    def _announce(self, group: list[_Operation[Any]]) -> None:
+    def _announce(self, group: list[_Operation[Any]], changes: list[Change]) -> None:
+        # Before their callers go on: what they do next may be to look at who reads this.
+        self.journal.extend(changes)
         for operation in group:
             self._places.release_on_behalf_of(operation)
             operation.done.set()

@@ -11,7 +11,7 @@ from quart import Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from dffmpeg.actors import ActorError
-from dffmpeg.actors.operations import Conflict, Forbidden, NotFound, Unavailable
+from dffmpeg.actors.operations import Conflict, Forbidden, NotFound, TooMany, Unavailable
 from dffmpeg.errors import BadInput, MalformedInput
 from dffmpeg.store.errors import StoreUnavailable
 from dffmpeg.web.answers import json_answer
@@ -25,6 +25,9 @@ RETRY_AFTER = 1.0
 
 CLOSE_RESTART = 1012
 """RFC 6455's registry: service restart. The client connects again."""
+
+CLOSE_LATER = 1013
+"""The same registry: try again later."""
 
 CLOSE_INTERNAL_ERROR = 1011
 CLOSE_POLICY = 1008
@@ -41,6 +44,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (Conflict, 409),
     (MalformedInput, 400),
     (BadInput, 422),
+    (TooMany, 429),
     (Unavailable, 503),
     (ActorError, 503),
     (StoreUnavailable, 503),
@@ -62,6 +66,7 @@ _CLOSE_CODE = {
     403: CLOSE_FORBIDDEN,
     404: CLOSE_NOT_FOUND,
     409: CLOSE_CONFLICT,
+    429: CLOSE_LATER,
     503: CLOSE_INTERNAL_ERROR,
 }
 
@@ -98,13 +103,18 @@ def answer(error: BaseException, *, request: str) -> Response:
         return _http(error)
     status, detail = problem(error, request=request)
     reply = json_answer({"detail": detail}, status)
-    if status == 503:
-        wait = error.retry_after if isinstance(error, Unavailable) else RETRY_AFTER
-        reply.headers["Retry-After"] = str(math.ceil(wait))
+    if status in (429, 503):
+        reply.headers["Retry-After"] = str(math.ceil(retry_after(error)))
     if status == 401:
         # RFC 9110, section 11.6.1, wants the scheme named.
         reply.headers["WWW-Authenticate"] = "dffmpeg-hmac-sha256"
     return reply
+
+
+def retry_after(error: BaseException) -> float:
+    """Seconds that the caller should wait before it tries again."""
+    error = unwrap(error)
+    return error.retry_after if isinstance(error, TooMany | Unavailable) else RETRY_AFTER
 
 
 def problem(error: BaseException, *, request: str) -> tuple[int, str]:

@@ -122,7 +122,10 @@ class _Session:
             record = await self._operations.submit(self._who, request)
         except Exception as error:  # noqa: BLE001 - the boundary at which errors become answers
             status, detail = errors.problem(error, request=self._request)
-            await self._send({"error": {"status": status, "detail": detail}})
+            answer: dict[str, object] = {"status": status, "detail": detail}
+            if status in (429, 503):
+                answer["retry_after"] = errors.retry_after(error)
+            await self._send({"error": answer})
             return
         start = Position(owner=True)
         following = Following(self._operations, self._who, record.job_id, self._end, start, owner=True)

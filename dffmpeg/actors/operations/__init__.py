@@ -10,11 +10,30 @@ from dffmpeg.actors.operations.administration import AdministrationOperations
 from dffmpeg.actors.operations.attempts import AttemptOperations
 from dffmpeg.actors.operations.messages import MessageOperations
 from dffmpeg.actors.operations.requester import Ear, RequesterOperations
-from dffmpeg.actors.refusals import Conflict, Forbidden, NotFound, OperationError, Unavailable
+from dffmpeg.actors.operations.scheduling import SchedulingOperations
+from dffmpeg.actors.refusals import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    OperationError,
+    TooMany,
+    Unavailable,
+)
 
 
-class Operations(RequesterOperations, AttemptOperations, MessageOperations, AdministrationOperations):
+class Operations(
+    RequesterOperations, AttemptOperations, MessageOperations, AdministrationOperations, SchedulingOperations
+):
     """All of them."""
 
 
-__all__ = ["Conflict", "Ear", "Forbidden", "NotFound", "OperationError", "Operations", "Unavailable"]
+__all__ = [
+    "Conflict",
+    "Ear",
+    "Forbidden",
+    "NotFound",
+    "OperationError",
+    "Operations",
+    "TooMany",
+    "Unavailable",
+]

@@ -35,6 +35,7 @@ _RETRY = Backoff(minimum=0.2, maximum=3.0, jitter=0.5)
 class _Problem(msgspec.Struct):
     status: int
     detail: str = "refused"
+    retry_after: float | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -168,7 +169,8 @@ class Run:
             if isinstance(message, str):
                 answer = codec.decode(message, _Answer, what="answer to the submission")
                 if answer.error is not None:
-                    raise Refused(answer.error.status, answer.error.detail)
+                    error = answer.error
+                    raise Refused(error.status, error.detail, retry_after=error.retry_after)
                 if answer.job is not None:
                     return answer.job
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dffmpeg.model.jobs import Attempt, Job, JobState, Transition
+from dffmpeg.store.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,11 @@ class Outlook:
 
 class JobRepository(ABC):
     """What the rest knows of how jobs are stored. Times are Unix seconds."""
+
+    @property
+    @abstractmethod
+    def journal(self) -> Journal:
+        """Where each change that matters for scheduling is told after its commit."""
 
     @abstractmethod
     async def add(self, job: Job) -> None:

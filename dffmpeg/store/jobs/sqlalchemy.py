@@ -14,6 +14,7 @@ from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map, load_names, pack, unpack_list, unpack_map
 from dffmpeg.store.jobs import JobRepository, Outlook
+from dffmpeg.store.journal import JobChanged, Journal, note
 
 _j = schema.jobs.c
 _PENDING = _j.state == JobState.PENDING.value
@@ -56,8 +57,18 @@ class SqlAlchemyJobRepository(JobRepository):
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def journal(self) -> Journal:
+        return self._database.journal
+
     async def add(self, job: Job) -> None:
-        await self._database.execute(_ADD, _to_row(job))
+        row = _to_row(job)
+
+        def operation(connection: sa.Connection) -> None:
+            connection.execute(_ADD, row)
+            note(connection, job)
+
+        await self._database.write(operation)
 
     async def get(self, job_id: str) -> Job | None:
         found = await self._select(_GET, {"the_job": job_id})
@@ -126,7 +137,14 @@ class SqlAlchemyJobRepository(JobRepository):
             .where(_j.job_id == job_id, _PENDING, _j.priority == expected)
             .values(priority=priority, last_update=now)
         )
-        return await self._database.execute(change) == 1
+
+        def operation(connection: sa.Connection) -> bool:
+            if connection.execute(change).rowcount == 0:
+                return False
+            note(connection, JobChanged(job_id))
+            return True
+
+        return await self._database.write(operation)
 
     async def delete(self, job_id: str) -> bool:
         def operation(connection: sa.Connection) -> bool:
@@ -187,6 +205,7 @@ def _apply(connection: sa.Connection, transition: Transition) -> bool:
     if connection.execute(change, values).rowcount != 1:
         return False
     _record_attempt(connection, transition)
+    note(connection, transition)
     return True
 
 

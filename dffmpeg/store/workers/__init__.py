@@ -5,11 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 
-from dffmpeg.model.workers import Worker, WorkerState
+from dffmpeg.model.workers import Hold, Worker, WorkerState
+from dffmpeg.store.journal import Journal
 
 
 class WorkerRepository(ABC):
     """What the rest knows of how workers are stored. Times are Unix seconds."""
+
+    @property
+    @abstractmethod
+    def journal(self) -> Journal:
+        """Where each change is told after its commit."""
 
     @abstractmethod
     async def register(self, worker: Worker) -> None:
@@ -35,3 +41,14 @@ class WorkerRepository(ABC):
     @abstractmethod
     async def verify(self, worker_id: str, token: str, now: float) -> bool:
         """From registering to online (or draining, if it asked for that), if the token is the right one."""
+
+    @abstractmethod
+    async def set_hold(
+        self, worker_id: str, hold: Hold | None, *, reason: str | None, until: float | None, strikes: int
+    ) -> bool:
+        """Hold a worker back, or (with None) release it; returns whether there is such a worker.
+
+        Args:
+            until: Unix seconds after which whoever watches over it releases it; None is never.
+            strikes: its count from now on.
+        """

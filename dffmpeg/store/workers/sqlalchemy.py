@@ -12,6 +12,7 @@ from dffmpeg.model.workers import Hold, Worker, WorkerState
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map, load_names
+from dffmpeg.store.journal import Journal, WorkerChanged, note
 from dffmpeg.store.workers import WorkerRepository
 
 _w = schema.workers.c
@@ -26,6 +27,10 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def journal(self) -> Journal:
+        return self._database.journal
+
     async def register(self, worker: Worker) -> None:
         values = _to_row(worker)
         renewed = {name: value for name, value in values.items() if name not in _HELD}
@@ -33,6 +38,7 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
         def operation(connection: sa.Connection) -> None:
             if connection.execute(_RENEW, {**renewed, "the_worker": worker.worker_id}).rowcount == 0:
                 connection.execute(sa.insert(schema.workers), values)
+            note(connection, worker)
 
         await self._database.write(operation)
 
@@ -52,13 +58,13 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
             .where(_w.worker_id == worker_id, _w.state.in_(sorted(sources)))
             .values(state=target.value, last_seen=now)
         )
-        return await self._database.execute(change) == 1
+        return await self._change(worker_id, change)
 
     async def delete(self, worker_id: str) -> bool:
         change = sa.delete(schema.workers).where(
             _w.worker_id == worker_id, _w.state == WorkerState.OFFLINE.value
         )
-        return await self._database.execute(change) == 1
+        return await self._change(worker_id, change)
 
     async def verify(self, worker_id: str, token: str, now: float) -> bool:
         change = (
@@ -74,7 +80,31 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
                 last_seen=now,
             )
         )
-        return await self._database.execute(change) == 1
+        return await self._change(worker_id, change)
+
+    async def set_hold(
+        self, worker_id: str, hold: Hold | None, *, reason: str | None, until: float | None, strikes: int
+    ) -> bool:
+        change = (
+            sa.update(schema.workers)
+            .where(_w.worker_id == worker_id)
+            .values(
+                hold=None if hold is None else hold.value,
+                hold_reason=reason,
+                hold_until=until,
+                strikes=strikes,
+            )
+        )
+        return await self._change(worker_id, change)
+
+    async def _change(self, worker_id: str, change: sa.Update | sa.Delete) -> bool:
+        def operation(connection: sa.Connection) -> bool:
+            if connection.execute(change).rowcount == 0:
+                return False
+            note(connection, WorkerChanged(worker_id))
+            return True
+
+        return await self._database.write(operation)
 
     async def _select(self, query: sa.Select[Any]) -> builtins.list[Worker]:
         rows = await self._database.read(lambda c: c.execute(query).mappings().all())

@@ -1,0 +1,80 @@
+"""What was changed in a database, told after the commit to whoever keeps a copy in memory.
+
+Every operation that changes something the scheduler looks at (a job's state, priority, times, needs,
+predecessors; a worker) says so with `note` inside its transaction. A transaction that is rolled back
+says nothing, and a caller that is cancelled while it waits loses nothing: the journal is the writer's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from dffmpeg.model.jobs import Job, Transition
+from dffmpeg.model.workers import Worker
+
+LIMIT = 100_000
+"""Changes that wait to be read; with more of them the reader has to begin anew."""
+
+_KEY = "dffmpeg.changes"
+
+
+@dataclass(frozen=True, slots=True)
+class JobChanged:
+    """Look at the job's row."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerChanged:
+    """Look at the worker's row."""
+
+    worker_id: str
+
+
+Change = Job | Transition | JobChanged | Worker | WorkerChanged
+"""A new job, a transition that was made, a worker's registration (its hold and strikes aside), or where
+to look."""
+
+
+def note(connection: sa.Connection, change: Change) -> None:
+    """Say in a transaction of the writer what it changes."""
+    connection.info.setdefault(_KEY, []).append(change)
+
+
+def noted(connection: sa.Connection) -> list[Change]:
+    """What was noted in the connection's transaction so far; it is forgotten there."""
+    found: list[Change] = connection.info.pop(_KEY, [])
+    return found
+
+
+class Journal:
+    """Changes in the order of their commits, for one reader; kept only while there is one."""
+
+    def __init__(self) -> None:
+        self._changes: list[Change] | None = None
+        self._missed = False
+
+    def open(self) -> None:
+        """Begin: from now on changes are kept."""
+        self._changes, self._missed = [], False
+
+    def close(self) -> None:
+        self._changes = None
+
+    def extend(self, changes: list[Change]) -> None:
+        if self._changes is None:
+            return
+        if len(self._changes) + len(changes) > LIMIT:
+            self._changes, self._missed = [], True
+        else:
+            self._changes += changes
+
+    def read(self) -> list[Change] | None:
+        """What came since the last time; None if some of it is lost, and after that until `open`."""
+        if self._missed or self._changes is None:
+            return None
+        changes, self._changes = self._changes, []
+        return changes
