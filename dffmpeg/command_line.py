@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,18 +11,13 @@ from typing import Any, NoReturn
 
 from dffmpeg import standard_streams
 from dffmpeg.errors import BadInput, ConfigurationError, DffmpegError
+from dffmpeg.model import durations
 
 USAGE = 2
 """Exit status: what was asked for makes no sense."""
 FAILED = 1
 """Exit status: it did, and could not be done."""
 INTERRUPTED = 130
-
-MAX_DURATION = 31_536_000.0
-"""A year, in seconds."""
-
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(|s|min|h|d|w)", re.ASCII)
-_UNITS = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 class OutputFailed(DffmpegError):
@@ -43,18 +37,15 @@ class Parser(argparse.ArgumentParser):
 
 
 def duration(text: str) -> float:
-    """An option's length of time in seconds: `90`, `90s`, `15min`, `2h`, `1.5d`, `2w`.
+    """An option's length of time in seconds, as `dffmpeg.model.durations` reads it.
 
     Raises:
-        argparse.ArgumentTypeError: anything else, nothing, or more than a year.
+        argparse.ArgumentTypeError: it is none.
     """
-    found = _DURATION.fullmatch(text)
-    value = float(found[1]) * _UNITS[found[2]] if found else 0.0
-    if not 0 < value <= MAX_DURATION:
-        raise argparse.ArgumentTypeError(
-            f"expected a time such as 90s, 15min, 2h or 30d, above 0 and at most a year: {text!r}"
-        )
-    return value
+    try:
+        return durations.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def count(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from dffmpeg import tables
+from dffmpeg.model import durations
 from dffmpeg.wire import bytestring
 from dffmpeg.wire.jobs import JobRecord
 from dffmpeg.wire.workers import WorkerRecord
@@ -16,23 +17,24 @@ def job_fields(record: JobRecord) -> str:
     return tables.fields(
         [
             ("job", record.job_id),
-            ("name", record.name),
             ("status", job_state(record)),
             ("reason", record.reason),
             ("hindrance", record.hindrance),
+            ("name", record.name),
+            ("labels", ", ".join(record.labels) or None),
+            ("priority", record.priority or None),
             ("command", command_line(record)),
             ("directory", None if cwd is None else _shown(cwd)),
             ("requester", record.requester_id),
-            ("labels", ", ".join(record.labels) or None),
-            ("priority", record.priority or None),
-            ("after", ", ".join(record.after) or None),
             ("retry of", record.retry_of),
             ("worker", record.worker_id),
             ("attempt", f"{record.attempt} of {record.max_attempts}"),
-            ("created", tables.moment(record.created_at)),
+            ("after", _predecessors(record)),
             ("not before", tables.moment(record.not_before)),
-            ("changed", tables.moment(record.last_update)),
+            ("created", tables.moment(record.created_at)),
             ("ended", tables.moment(record.ended_at)),
+            ("changed", tables.moment(record.last_update)),
+            *_rules(record),
             ("worker seen", tables.moment(record.worker_last_seen)),
             ("client seen", tables.moment(record.client_last_seen)),
         ]
@@ -51,6 +53,34 @@ def job_state(record: JobRecord) -> str:
     if record.exit_code:
         return f"{record.status} (exit code {record.exit_code})"
     return record.status
+
+
+def _predecessors(record: JobRecord) -> str | None:
+    if not record.after:
+        return None
+    waits = f" ({record.blocked} of them not completed yet)" if record.blocked else ""
+    return ", ".join(record.after) + waits
+
+
+def _rules(record: JobRecord) -> list[tuple[str, object]]:
+    rules = record.rules
+    seconds = {
+        "pending timeout": record.pending_timeout,
+        "assignment timeout": rules.assignment_timeout,
+        "lease": rules.lease,
+        "run timeout": rules.run_timeout,
+        "stall timeout": rules.stall_timeout,
+        "retention": rules.retention,
+    }
+    codes = ", ".join(map(str, rules.retry_exit_codes))
+    return [
+        *((name, None if value is None else durations.show(value)) for name, value in seconds.items()),
+        ("run again on exit", codes or None),
+        ("run again on stderr", "  ".join(rules.retry_stderr) or None),
+        ("if impossible", "fails" if rules.impossible == "fail" else None),
+        ("hooks", ", ".join(rules.hooks) or None),
+        ("key", record.idempotency_key),
+    ]
 
 
 def worker_fields(record: WorkerRecord) -> str:

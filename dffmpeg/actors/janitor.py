@@ -1,4 +1,4 @@
-"""Janitor: sweeps what no living actor owns.
+"""Janitor: sweeps what no living actor owns, and removes what was kept for long enough.
 
 After a start of the coordinator that is everything: the first sweep, before the
 coordinator serves, adopts the live jobs and the workers that the database knows.
@@ -8,28 +8,32 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import trio
+from ulid import ULID
 
 from dffmpeg.actors.runtime import Actor, Request
 from dffmpeg.actors.services import Services
-from dffmpeg.model import jobs
-from dffmpeg.model.jobs import Job, JobState
-from dffmpeg.model.workers import WorkerState
+from dffmpeg.actors.sweeps import Sweeps
+from dffmpeg.model.janitor import PERIODIC, Action, JanitorRun
 
 log = logging.getLogger(__name__)
 
-Action = Literal["run_all", "clean_workers", "clean_jobs"]
-ACTIONS: tuple[str, ...] = get_args(Action)
+FIRST: Sequence[Action] = ("clean_workers", "clean_jobs", "successors")
+"""What has to be done before the coordinator serves."""
+
+OFTEN: Sequence[Action] = (*FIRST, "messages", "retention")
+"""At each interval; `vacuum` has one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep(Request[None]):
-    """Ask for a sweep now."""
+class Sweep(Request[JanitorRun]):
+    """Ask for a sweep now; answered with the run as it was recorded."""
 
-    action: str
+    action: Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,56 +48,45 @@ class Janitor(Actor[Sweep | _Tick]):
         self._services = services
 
     async def start(self) -> None:
-        self._began = trio.current_time()
-        await self._sweep("run_all")
+        self._sweeps = Sweeps(self._services)
+        self._vacuum_due = trio.current_time() + self._services.config.janitor.vacuum_interval
+        await self._run(PERIODIC, FIRST, thorough=False)
         self._rearm()
 
     def _rearm(self) -> None:
         self.context.tell_after(self._services.config.janitor.interval, _Tick())
 
-    async def handle(self, message: Sweep | _Tick) -> None:
+    async def handle(self, message: Sweep | _Tick) -> JanitorRun | None:
         match message:
-            case Sweep():
-                await self._sweep(message.action)
+            case Sweep(action=action):
+                steps = [*OFTEN, "vacuum"] if action == "run_all" else [action]
+                return await self._run(action, steps, thorough=True)
             case _Tick():
-                await self._sweep("run_all")
+                await self._run(PERIODIC, self._due(), thorough=False)
                 self._rearm()
+        return None
 
-    async def _sweep(self, action: str) -> None:
-        if action != "clean_jobs":
-            await self._adopt_workers()
-        if action != "clean_workers":
-            await self._adopt_jobs()
-            await self._drop_abandoned()
-        if action == "run_all":
-            retention = self._services.config.janitor.message_retention
-            await self._services.store.messages.prune(time.time() - retention)
+    def _due(self) -> Sequence[Action]:
+        if trio.current_time() < self._vacuum_due:
+            return OFTEN
+        self._vacuum_due = trio.current_time() + self._services.config.janitor.vacuum_interval
+        return [*OFTEN, "vacuum"]
 
-    async def _adopt_workers(self) -> None:
-        for worker in await self._services.store.workers.list(None):
-            if worker.state is not WorkerState.OFFLINE:
-                await self._services.workers.ensure(worker.worker_id)
+    async def _run(self, action: str, steps: Sequence[Action], *, thorough: bool) -> JanitorRun:
+        """Take some steps, recorded.
 
-    async def _adopt_jobs(self) -> None:
-        for job in await self._services.store.jobs.live():
-            if self._services.jobs.find(job.job_id) is None:
-                await self._services.jobs.ensure(job.job_id)
-
-    async def _drop_abandoned(self) -> None:
-        """Cancel pending jobs whose client has gone; a live job's own actor watches its client."""
-        now = time.time()
-        # A client that could not reach a coordinator that was away has a whole lease to come back.
-        up = trio.current_time() - self._began
-        for job in await self._services.store.jobs.list(
-            requester_id=None, since=None, states={JobState.PENDING}, limit=1000, before_id=None
-        ):
-            lease = job.heartbeat_interval * self._services.config.leases.client_factor
-            if job.monitor and min(up, now - _last_word(job)) > lease:
-                dropped = jobs.request_cancel(job, now, jobs.CLIENT_GONE)
-                if await self._services.store.jobs.apply(dropped):
-                    log.info("job %s canceled: %s", job.job_id, jobs.CLIENT_GONE)
-                    await self._services.announce(dropped.made(job))
-
-
-def _last_word(job: Job) -> float:
-    return job.created_at if job.client_last_seen is None else job.client_last_seen
+        Args:
+            thorough: whether all that is found is done, and not only as much as fits between two sweeps.
+        """
+        records = self._services.store.janitor
+        run = JanitorRun(run_id=str(ULID()), action=action, started_at=time.time())
+        await records.record(run)
+        counts: Counter[str] = Counter()
+        for step in steps:
+            counts.update(await self._sweeps.take(step, thorough=thorough))
+        run = replace(run, ended_at=time.time(), result=dict(counts))
+        await records.record(run)
+        done = ", ".join(f"{name} {number}" for name, number in counts.items() if number)
+        if done:
+            log.info("janitor, %s: %s", action, done)
+        return run

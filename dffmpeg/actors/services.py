@@ -7,24 +7,27 @@ for rows, directories and references for actors that may be restarted.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import trio
 
 from dffmpeg.actors.runtime import Actor, ActorRef, MailboxFull
+from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.store import Store, StoreSettings, StoreUnavailable, open_store
 from dffmpeg.transports.bell import Bell
 from dffmpeg.wire.records import downlink_message, job_status
 
 if TYPE_CHECKING:
     from dffmpeg.actors.directory import Directory
+    from dffmpeg.actors.hooks import Call
     from dffmpeg.actors.janitor import Sweep
     from dffmpeg.actors.job_messages import JobMessage
     from dffmpeg.actors.scheduler import Wake
+    from dffmpeg.actors.successors import Look
     from dffmpeg.actors.worker import WorkerMessage
     from dffmpeg.configuration.coordinator import CoordinatorConfig
-    from dffmpeg.model.jobs import Job
     from dffmpeg.transports.downlink import Downlinks
 
 
@@ -76,6 +79,8 @@ class Services:
     jobs: Directory[JobMessage]
     workers: Directory[WorkerMessage]
     scheduler: ActorRef[Wake]
+    successors: ActorRef[Look]
+    hooks: ActorRef[Call]
     janitor: ActorRef[Sweep]
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
@@ -88,6 +93,7 @@ class Services:
     async def announce(self, job: Job) -> None:
         """Tell whoever waits for the job that its state has changed."""
         self.changed.ring(job.job_id)
+        self.follow_up(job)
         downlink = self.downlinks.get(job.transport)
         # Where there are connections, a follower has one of its own and asks for itself.
         if downlink is None or downlink.connected(job.requester_id) is not None:
@@ -95,6 +101,13 @@ class Services:
         await downlink.send(
             downlink_message(job.requester_id, "job_status", job_status(job), time.time(), job_id=job.job_id)
         )
+
+    def follow_up(self, job: Job) -> None:
+        """The job came into its state: have done what follows, which stands in rows already."""
+        if job.rules.hooks:
+            self.call_hooks()
+        if job.state in (JobState.FAILED, JobState.CANCELED):
+            self.look_at_successors()
 
     def wake_scheduler(self) -> None:
         """A job or a slot may be there. Its mailbox holds one such message: more would say the same."""
@@ -104,6 +117,20 @@ class Services:
             self.scheduler.tell_nowait(Wake())
         except MailboxFull:
             return
+
+    def look_at_successors(self) -> None:
+        """A job has failed, or was canceled. One such message waits at most, as for the scheduler."""
+        from dffmpeg.actors.successors import Look
+
+        with suppress(MailboxFull):
+            self.successors.tell_nowait(Look())
+
+    def call_hooks(self) -> None:
+        """A call may be due. One such message waits at most, as for the scheduler."""
+        from dffmpeg.actors.hooks import Call
+
+        with suppress(MailboxFull):
+            self.hooks.tell_nowait(Call())
 
 
 async def wait_at_most(event: trio.Event, seconds: float) -> bool:

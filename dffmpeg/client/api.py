@@ -25,11 +25,19 @@ from dffmpeg.client import unmapped
 from dffmpeg.client.events import STDERR, STDOUT, Event, Gap, Output, Status
 from dffmpeg.client.following import Follower
 from dffmpeg.client.handing import Handing
+from dffmpeg.client.options import NO_OPTIONS, JobOptions
 from dffmpeg.client.outcome import Outcome
 from dffmpeg.client.requests import identifier, submission
 from dffmpeg.configuration import load
 from dffmpeg.configuration.client import ClientConfig
-from dffmpeg.errors import ConfigurationError, DffmpegError, NotConnected, Refused, single_error
+from dffmpeg.errors import (
+    ConfigurationError,
+    DffmpegError,
+    NotConnected,
+    Refused,
+    Unreachable,
+    single_error,
+)
 from dffmpeg.model import paths
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.wire import signature
@@ -102,8 +110,7 @@ class Client:
         *,
         cwd: Argument | None = None,
         monitor: bool = False,
-        pending_timeout: float | None = None,
-        max_attempts: int | None = None,
+        job: JobOptions = NO_OPTIONS,
     ) -> SubmitRequest:
         """What `submit` sends: the arguments with mapped directories as variables.
 
@@ -120,8 +127,7 @@ class Client:
             encoded,
             cwd=here,
             monitor=monitor,
-            pending_timeout=pending_timeout,
-            max_attempts=max_attempts,
+            options=job,
         )
 
     async def submit(
@@ -131,21 +137,19 @@ class Client:
         *,
         cwd: Argument | None = None,
         monitor: bool = False,
-        pending_timeout: float | None = None,
-        max_attempts: int | None = None,
+        job: JobOptions = NO_OPTIONS,
     ) -> JobRecord:
         """Put a job into the queue.
 
-        A coordinator that cannot be connected to is tried again for the configuration's `connect_timeout`.
+        A coordinator that cannot be connected to is tried again for the configuration's `connect_timeout`;
+        with an idempotency key, also one whose answer was lost.
 
         Args:
             binary: the program's name, such as `ffmpeg`.
             arguments: its arguments, without its name. Text is encoded as file names are.
             cwd: the working directory; None is the current one. Sent where it is inside a mapped directory.
             monitor: whether the caller follows the job as its owner: it is canceled when the caller is gone.
-            pending_timeout: seconds after which a job that no worker took fails; None is the
-                configuration's, which may be never.
-            max_attempts: how often it may be run when workers are lost; None is the coordinator's.
+            job: how it is to be treated.
 
         Returns:
             The job's record; it is durable.
@@ -159,16 +163,17 @@ class Client:
             arguments,
             cwd=cwd,
             monitor=monitor,
-            pending_timeout=pending_timeout,
-            max_attempts=max_attempts,
+            job=job,
         )
         deadline = trio.current_time() + self.config.connect_timeout
         failures = 0
         while True:
             try:
                 return await self._http.call("POST", "/jobs/submit", JobRecord, json=request)
-            # Only what was certainly not acted upon is sent again: a job must not run twice.
-            except NotConnected as error:
+            # A job must not run twice: without a key, only what was certainly not acted upon is sent again.
+            except Unreachable as error:
+                if job.idempotency_key is None and not isinstance(error, NotConnected):
+                    raise
                 reason: DffmpegError = error
                 wait = 0.0
             except Refused as error:
@@ -187,10 +192,31 @@ class Client:
         return await self._http.call("GET", f"/jobs/{identifier('job', job_id)}/status", JobRecord)
 
     async def jobs(
-        self, window: float | None = None, limit: int | None = None, *, since_id: str | None = None
+        self,
+        window: float | None = None,
+        limit: int | None = None,
+        *,
+        since_id: str | None = None,
+        states: Sequence[str] = (),
+        labels: Sequence[str] = (),
+        name: str | None = None,
     ) -> list[JobRecord]:
-        """One's own jobs that are active, or finished within `window` seconds; at most `limit`."""
-        query = _query(window=window, limit=limit, since_id=since_id)
+        """One's own jobs that are active, or finished within `window` seconds; at most `limit`, newest first.
+
+        Args:
+            since_id: only those behind this one.
+            states: only those in one of these.
+            labels: only those that have each of them.
+            name: only those of this name, in which a `*` stands for anything.
+        """
+        query = _query(
+            window=window,
+            limit=limit,
+            since_id=since_id,
+            status=",".join(states) or None,
+            label=",".join(labels) or None,
+            name=name,
+        )
         return await self._http.call("GET", "/jobs", list[JobRecord], query=query)
 
     async def cancel(self, job_id: str) -> StatusReply:
@@ -303,28 +329,20 @@ class Client:
         stdout: Sink,
         stderr: Sink,
         cwd: Argument | None = None,
-        pending_timeout: float | None = None,
-        max_attempts: int | None = None,
+        job: JobOptions = NO_OPTIONS,
     ) -> Outcome:
         """Run a program as if it ran here: `submit`, then `deliver` as the owner. Arguments as there.
 
         If this is cancelled, or a sink fails, the job is canceled too.
         """
-        job = await self.submit(
-            binary,
-            arguments,
-            cwd=cwd,
-            monitor=True,
-            pending_timeout=pending_timeout,
-            max_attempts=max_attempts,
-        )
+        record = await self.submit(binary, arguments, cwd=cwd, monitor=True, job=job)
         finished = False
         try:
-            outcome = await self.deliver(job.job_id, stdout=stdout, stderr=stderr, owner=True)
+            outcome = await self.deliver(record.job_id, stdout=stdout, stderr=stderr, owner=True)
             finished = True
         finally:
             if not finished:
-                await self.abandon(job.job_id)
+                await self.abandon(record.job_id)
         return outcome
 
     async def abandon(self, job_id: str, *, timeout: float = 3.0) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 
-from dffmpeg.client import endings
+from dffmpeg.client import endings, submit_flags
 from dffmpeg.client.command import LocalCommand
 from dffmpeg.client.endings import Ending
 from dffmpeg.client.outcome import Outcome
@@ -14,17 +14,14 @@ from dffmpeg.configuration import load, locate
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.shim import main as shim
 from dffmpeg.shim.call import Call
+from dffmpeg.wire import codec
 
 
 def _run(options: argparse.Namespace, program_arguments: list[bytes]) -> Ending:
     file = locate("client", options.config)
     # What is wrong with it, and who else may read it, is said before anything else.
     load(ClientConfig, "client", file)
-    fields = []
-    if options.pending_timeout is not None:
-        fields.append((b"P", repr(options.pending_timeout).encode()))
-    if options.max_attempts is not None:
-        fields.append((b"M", b"%d" % options.max_attempts))
+    fields = [(b"O", codec.encode(submit_flags.read(options)))]
     if options.verbose:
         fields.append((b"V", b""))
     program = identifier("program", options.binary)

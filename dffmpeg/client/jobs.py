@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import trio
 
 from dffmpeg import summaries, tables
-from dffmpeg.client import endings
+from dffmpeg.client import endings, submit_flags
 from dffmpeg.client.api import Client
 from dffmpeg.client.command import Invocation
 from dffmpeg.client.endings import Ending
@@ -19,6 +19,8 @@ from dffmpeg.client.sinks import StdoutClosed, standard_error, standard_output
 from dffmpeg.errors import DffmpegError, single_error
 from dffmpeg.wire.jobs import JobRecord
 
+NAME_WIDTH = 24
+
 
 async def submit(call: Invocation) -> Ending:
     """Put a program into the queue."""
@@ -26,8 +28,7 @@ async def submit(call: Invocation) -> Ending:
     record = await call.client.submit(
         options.binary,
         call.program_arguments,
-        pending_timeout=options.pending_timeout,
-        max_attempts=options.max_attempts,
+        job=submit_flags.read(options),
     )
     call.print(record, lambda: record.job_id)
     return Ending()
@@ -35,7 +36,14 @@ async def submit(call: Invocation) -> Ending:
 
 async def show_all(call: Invocation) -> Ending:
     """List the identity's own jobs."""
-    records = await call.client.jobs(call.options.window, call.options.limit)
+    options = call.options
+    records = await call.client.jobs(
+        options.window,
+        options.limit,
+        states=options.state or (),
+        labels=options.label or (),
+        name=options.name,
+    )
     call.print(records, lambda: job_table(records))
     return Ending()
 
@@ -106,17 +114,26 @@ async def _deliver(client: Client, job_id: str) -> Ending:
 def job_table(records: list[JobRecord]) -> str:
     """Jobs as a table for people."""
     now = time.time()
+    header = ("JOB", "STATUS", "AGE", "WORKER", "NAME", "COMMAND")
+    rows = [
+        (
+            record.job_id,
+            summaries.job_state(record),
+            tables.age(record.created_at, now),
+            record.worker_id,
+            None if record.name is None else tables.shortened(record.name, NAME_WIDTH),
+            tables.shortened(summaries.command_line(record)),
+        )
+        for record in records
+    ]
+    # Most people give no names.
+    shown = [
+        column
+        for column in range(len(header))
+        if header[column] != "NAME" or any(row[column] for row in rows)
+    ]
     return tables.table(
-        ("JOB", "STATUS", "AGE", "WORKER", "COMMAND"),
-        [
-            (
-                record.job_id,
-                summaries.job_state(record),
-                tables.age(record.created_at, now),
-                record.worker_id,
-                tables.shortened(summaries.command_line(record)),
-            )
-            for record in records
-        ],
+        [header[column] for column in shown],
+        [[row[column] for column in shown] for row in rows],
         empty="no jobs",
     )

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dffmpeg import __version__
-from dffmpeg.client import agents, endings, foreground, jobs, stand_ins, workers
+from dffmpeg.client import agents, endings, foreground, jobs, stand_ins, submit_flags, workers
 from dffmpeg.client.command import Command, LocalCommand
 from dffmpeg.client.endings import Ending
+from dffmpeg.command_line import count, duration
+from dffmpeg.model.jobs import JobState
+
+STATES = tuple(JobState)
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -34,6 +38,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         parser.error("only submit takes arguments behind --")
     if submits and options.json and not options.detach:
         parser.error("submit --json needs --detach: without it, standard output is the program's")
+    if submits and options.idempotency_key is not None and not options.detach:
+        parser.error("--idempotency-key needs --detach: a job's output has one caller")
     if submits and not options.detach:
         options.command = foreground.submit
     return options, behind or []
@@ -58,15 +64,10 @@ def _parser() -> ArgumentParser:
     submit.usage = "dffmpeg-client submit [options] -b PROGRAM -- [ARGUMENT ...]"
     submit.add_argument("-b", "--binary", required=True, metavar="PROGRAM", help="such as ffmpeg or ffprobe")
     submit.add_argument("--detach", action="store_true", help="only queue it, and print the job's id")
-    submit.add_argument(
-        "--pending-timeout", type=seconds, metavar="S", help="fail if no worker took it within S seconds"
-    )
-    submit.add_argument(
-        "--max-attempts", type=count, metavar="N", help="run it at most N times if workers die"
-    )
+    submit_flags.add(submit)
 
     agent = _command(groups, "agent", agents.run, "keep the stand-ins' connection to the coordinator warm")
-    agent.add_argument("--idle", type=seconds, metavar="S", help="end after S seconds without a call")
+    agent.add_argument("--idle", type=duration, metavar="T", help="end after T without a call")
     agent.add_argument("--status", action="store_true", help="only show which agents run")
 
     stand_in = _command(groups, "stand-in", stand_ins.write, "write programs that stand in for ffmpeg, …")
@@ -78,7 +79,14 @@ def _parser() -> ArgumentParser:
 
     job = groups.add_parser("job", help="your jobs").add_subparsers(required=True, metavar="COMMAND")
     listed = _command(job, "list", jobs.show_all, "active and lately finished jobs")
-    listed.add_argument("--window", type=seconds, metavar="S", help="finished within the last S seconds")
+    listed.add_argument("--window", type=duration, metavar="T", help="finished within the last T")
+    listed.add_argument(
+        "--state", action="append", choices=STATES, help="only in this state; may be repeated"
+    )
+    listed.add_argument(
+        "--label", action="append", metavar="LABEL", help="only with this label; with each, if repeated"
+    )
+    listed.add_argument("--name", metavar="NAME", help="only of this name; a * stands for anything")
     listed.add_argument("--limit", type=count, metavar="N", help="at most N jobs")
     _command(job, "show", jobs.show, "everything about a job").add_argument("job", metavar="JOB")
     _command(job, "cancel", jobs.cancel, "cancel a job").add_argument("job", metavar="JOB")
@@ -90,7 +98,7 @@ def _parser() -> ArgumentParser:
 
     worker = groups.add_parser("worker", help="the workers").add_subparsers(required=True, metavar="COMMAND")
     seen = _command(worker, "list", workers.show_all, "all workers")
-    seen.add_argument("--window", type=seconds, metavar="S", help="seen within the last S seconds")
+    seen.add_argument("--window", type=duration, metavar="T", help="seen within the last T")
     _command(worker, "show", workers.show, "everything about a worker").add_argument(
         "worker", metavar="WORKER"
     )
@@ -112,29 +120,3 @@ def _common(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", default=absent, help="print JSON")
     parser.add_argument("-v", "--verbose", action="store_true", default=absent, help="tell about reconnects")
-
-
-def seconds(text: str) -> float:
-    """A positive number of seconds.
-
-    Raises:
-        argparse.ArgumentTypeError: anything else.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 31_536_000:
-        raise argparse.ArgumentTypeError(f"expected seconds, above 0 and at most a year: {text!r}")
-    return value
-
-
-def count(text: str) -> int:
-    """A positive whole number.
-
-    Raises:
-        argparse.ArgumentTypeError: anything else.
-    """
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 1_000_000):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0: {text!r}")
-    return int(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from dffmpeg.client.options import JobOptions, apply
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import BadInput
 from dffmpeg.model import paths
@@ -33,8 +34,7 @@ def submission(
     *,
     cwd: bytes | None,
     monitor: bool,
-    pending_timeout: float | None = None,
-    max_attempts: int | None = None,
+    options: JobOptions,
 ) -> SubmitRequest:
     """What is sent to the coordinator: the arguments with mapped directories as variables.
 
@@ -52,7 +52,7 @@ def submission(
         mapped, names = paths.path_to_variable(cwd, directories)
         used |= names
         directory = mapped if names else None
-    return SubmitRequest(
+    request = SubmitRequest(
         binary_name=identifier("program", program),
         arguments=bytestring.list_to_wire(variables),
         working_directory=None if directory is None else bytestring.to_wire(directory),
@@ -61,6 +61,5 @@ def submission(
         supported_transports=config.transports,
         monitor=monitor,
         heartbeat_interval=config.heartbeat_interval,
-        pending_timeout=pending_timeout if pending_timeout is not None else config.pending_timeout,
-        max_attempts=max_attempts,
     )
+    return apply(config, options, request)

@@ -14,15 +14,18 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.configuration.client import ClientConfig, JobDefaults
 from dffmpeg.configuration.common import Connection, Section
-from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Repository
+from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Hooks, Repository
 from dffmpeg.configuration.worker import WorkerConfig
+from dffmpeg.model import hooks
 from dffmpeg.wire.signature import decode_key
 
 T = TypeVar("T", bound=Section)
 
 REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
+
+MIN_SECRET = 32
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -49,6 +52,8 @@ def check(config: T, folder: Path) -> T:
             check_variable(f"paths.{_shown(name)}", name): check_directory(f"paths.{_shown(name)}", directory)
             for name, directory in config.paths.items()
         }
+    if isinstance(config, ClientConfig):
+        _check_job(config.job)
     if isinstance(config, WorkerConfig):
         changes["binaries"] = {
             check_name(f"binaries.{_shown(name)}", name): _program(
@@ -133,6 +138,30 @@ def _check_transports(key: str, names: Collection[str]) -> None:
         raise ValueError(f"{key}: expected at least one name")
 
 
+def _check_job(job: JobDefaults) -> None:
+    if isinstance(job.priority, str):
+        check_name("job.priority", job.priority)
+    for index, label in enumerate(job.labels):
+        check_name(f"job.labels[{index}]", label)
+    for index, code in enumerate(job.retry_exit_codes):
+        if not 0 <= code <= 255:
+            raise ValueError(f"job.retry_exit_codes[{index}]: expected a number from 0 to 255, got {code}")
+    for index, pattern in enumerate(job.retry_stderr):
+        try:
+            re.compile(pattern.encode())
+        except (re.error, ValueError) as error:
+            raise ValueError(f"job.retry_stderr[{index}]: expected a regular expression: {error}") from None
+    for index, url in enumerate(job.hooks):
+        check_hook(f"job.hooks[{index}]", url)
+
+
+def check_hook(key: str, url: str) -> str:
+    """A URL that a coordinator may be asked to call."""
+    if not hooks.usable(url):
+        raise ValueError(f"{key}: expected a URL such as https://media.example/hooks/, got {url!r}")
+    return url
+
+
 def _check_connection(config: Connection) -> None:
     check_url("coordinator_url", config.coordinator_url)
     check_name("client_id", config.client_id)
@@ -152,6 +181,18 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
     _check_networks("security.trusted_proxies", config.security.trusted_proxies)
     if config.retries.backoff_minimum > config.retries.backoff_maximum:
         raise ValueError("retries.backoff_minimum: expected at most retries.backoff_maximum")
+    _check_hooks(config.hooks)
+
+
+def _check_hooks(config: Hooks) -> None:
+    for index, url in enumerate(config.allowed):
+        check_hook(f"hooks.allowed[{index}]", url)
+    if config.allowed and config.secret is None:
+        raise ValueError("hooks.secret: missing, expected what calls are to be signed with")
+    if config.secret is not None and len(config.secret) < MIN_SECRET:
+        raise ValueError(f"hooks.secret: expected at least {MIN_SECRET} characters")
+    if config.backoff_minimum > config.backoff_maximum:
+        raise ValueError("hooks.backoff_minimum: expected at most hooks.backoff_maximum")
 
 
 def _check_networks(key: str, networks: Iterable[str]) -> None:

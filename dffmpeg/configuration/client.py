@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
+import msgspec
 from msgspec import field
 
 from dffmpeg.configuration.common import Connection, Seconds, Section
@@ -16,6 +17,25 @@ class Fallback(Section, frozen=True):
     after: Seconds = 10.0
     binaries: dict[str, str] = {}
     """Program to its path on this machine; a program that is not named is looked up on the PATH."""
+
+
+class JobDefaults(Section, frozen=True):
+    """What is said of every job, the stand-ins' too; a flag of `submit` goes before it."""
+
+    priority: Annotated[int, msgspec.Meta(ge=-100, le=100)] | str | None = None
+    """A number, or the name of one of the coordinator's classes."""
+    labels: list[str] = []
+    require: list[str] = []
+    max_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] | None = None
+    assignment_timeout: Seconds | None = None
+    lease: Seconds | None = None
+    run_timeout: Seconds | None = None
+    stall_timeout: Seconds | None = None
+    retry_exit_codes: list[int] = []
+    retry_stderr: list[str] = []
+    impossible: Literal["wait", "fail"] = "wait"
+    retention: Seconds | None = None
+    hooks: list[str] = []
 
 
 class ClientConfig(Connection, frozen=True):
@@ -36,4 +56,5 @@ class ClientConfig(Connection, frozen=True):
     """Whether the stand-ins start an agent that the calls to come share."""
     agent_idle: Seconds = 600.0
     """How long an agent without calls stays."""
+    job: JobDefaults = JobDefaults()
     fallback: Fallback = field(default_factory=Fallback)

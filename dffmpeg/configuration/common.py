@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
+Keep = Seconds | Literal["forever"]
+"""How long something is kept."""
 Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 Window = Annotated[int, msgspec.Meta(ge=64 * 1024, le=1 << 32)]
 """Bytes under way: with none, nothing would ever move."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import field
 
-from dffmpeg.configuration.common import Count, LogLevel, Port, Seconds, Section, Size, Window
+from dffmpeg.configuration.common import Count, Keep, LogLevel, Port, Seconds, Section, Size, Window
 
 
 class Repository(Section, frozen=True):
@@ -38,6 +38,17 @@ class Janitor(Section, frozen=True):
     interval: Seconds = 10.0
     job_assignment_timeout: Seconds = 30.0
     message_retention: Seconds = 3600.0
+    vacuum_interval: Seconds = 3600.0
+
+
+class Retention(Section, frozen=True):
+    """How long what is over is kept, from its end on."""
+
+    jobs: Keep = 7 * 86_400.0
+    """Finished jobs, with their attempts; a job's own `retention` goes before this and before `output`."""
+    output: Keep = 3 * 86_400.0
+    runs: Seconds = 86_400.0
+    """The janitor's own runs."""
 
 
 class Leases(Section, frozen=True):
@@ -77,6 +88,25 @@ class Retries(Section, frozen=True):
     backoff_maximum: Seconds = 30.0
 
 
+class Hooks(Section, frozen=True):
+    """Calls of the URLs that jobs name."""
+
+    allowed: list[str] = []
+    """URLs at and below which jobs may have calls made; none: hooks are refused."""
+    secret: str | None = None
+    """Calls are signed with it."""
+    timeout: Seconds = 10.0
+    """For a whole call."""
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
+    max_tries: Count = 15
+    max_age: Seconds = 86_400.0
+    backoff_minimum: Seconds = 1.0
+    backoff_maximum: Seconds = 3600.0
+
+    def __repr__(self) -> str:
+        return f"Hooks(allowed={self.allowed!r})"
+
+
 class Security(Section, frozen=True):
     clock_drift: Seconds = 30.0
     trusted_proxies: list[str] = []
@@ -100,9 +130,11 @@ class CoordinatorConfig(Section, frozen=True):
     database: Database = Database()
     transports: Transports = Transports()
     janitor: Janitor = Janitor()
+    retention: Retention = Retention()
     leases: Leases = Leases()
     streams: Streams = Streams()
     limits: Limits = Limits()
     retries: Retries = Retries()
+    hooks: Hooks = Hooks()
     security: Security = Security()
     debug: Debug = Debug()

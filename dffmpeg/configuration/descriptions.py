@@ -7,15 +7,17 @@ every file.
 
 from __future__ import annotations
 
-from dffmpeg.configuration.client import ClientConfig, Fallback
+from dffmpeg.configuration.client import ClientConfig, Fallback, JobDefaults
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import (
     CoordinatorConfig,
     Database,
     Debug,
+    Hooks,
     Janitor,
     Leases,
     Limits,
+    Retention,
     Retries,
     Security,
     Streams,
@@ -47,10 +49,12 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "database": "The database is the cluster's memory. SQLite needs nothing else.",
         "transports": "How messages reach workers and clients.",
         "janitor": "Sweeps up what nobody owns any more.",
+        "retention": 'How long what is over is kept, in seconds from its end on, or "forever".',
         "leases": "How long silence is borne before the coordinator acts on it, in seconds.",
         "streams": "How much of a job's output is kept, in bytes.",
         "limits": "What is refused because it is too much. Sizes are bytes.",
         "retries": "What happens to a job whose worker was lost.",
+        "hooks": "Signed calls of the URLs that jobs name, at each change of their state.",
         "security": "Who is trusted, and how far.",
         "debug": "Never on a real cluster.",
     },
@@ -67,6 +71,12 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "interval": "Seconds between two sweeps.",
         "job_assignment_timeout": "Seconds in which a worker must accept a job before another one gets it.",
         "message_retention": "Seconds for which messages are kept for pollers.",
+        "vacuum_interval": "Seconds between two times that space which became free is given back.",
+    },
+    Retention: {
+        "jobs": "Finished jobs and their attempts; a job may say otherwise, for itself and its output.",
+        "output": "What finished jobs wrote, as far as it is kept at all.",
+        "runs": "The janitor's own runs.",
     },
     Leases: {
         "worker": "A worker that did not renew for so long is lost, and its jobs move.",
@@ -91,6 +101,16 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "max_attempts": "How often a job is tried where the client does not say.",
         "backoff_minimum": "Seconds before the second attempt; it doubles with each, with jitter.",
         "backoff_maximum": "The most seconds between two attempts.",
+    },
+    Hooks: {
+        "allowed": "URLs at and below which jobs may have calls made. None: jobs with hooks are refused.",
+        "secret": "What calls are signed with, at least 32 characters. Keep this file at mode 0600.",
+        "timeout": "Seconds for a whole call.",
+        "concurrency": "Calls at once.",
+        "max_tries": "How often a call is made until its receiver takes it.",
+        "max_age": "Seconds after which it is not tried any more.",
+        "backoff_minimum": "Seconds before the second try; it doubles with each, with jitter.",
+        "backoff_maximum": "The most seconds between two tries.",
     },
     Security: {
         "clock_drift": "Seconds that a request's time may be off.",
@@ -137,7 +157,23 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "environment": "Variables that a job takes along from its caller; a * at the end is any rest.",
         "agent": "Whether stand-ins start an agent, which keeps the connection warm for the calls to come.",
         "agent_idle": "Seconds without a call after which an agent ends.",
+        "job": "What is said of every job, the stand-ins' too; a flag of `submit` goes before it.",
         "fallback": "Running the local program instead.",
+    },
+    JobDefaults: {
+        "priority": "From -100 to 100, or the name of a class of the coordinator's; a higher one goes first.",
+        "labels": "Words to find jobs by.",
+        "require": "What the worker must have, beyond what the arguments say, such as label=gpu.",
+        "max_attempts": "How often a job may be run when workers are lost.",
+        "assignment_timeout": "Seconds in which a worker must accept it before another one gets it.",
+        "lease": "Seconds of silence after which its worker has lost it.",
+        "run_timeout": "Seconds after which an attempt that still runs ends as a failure.",
+        "stall_timeout": "Seconds without output and without use of a processor after which it is run again.",
+        "retry_exit_codes": "The program's exit codes on which it is run again.",
+        "retry_stderr": "Regular expressions: it is run again if it fails and the end of stderr matches one.",
+        "impossible": "What becomes of a job that no known worker could ever run.",
+        "retention": "Seconds for which the finished job and its output are kept.",
+        "hooks": "URLs that are told of each change of its state.",
     },
     Fallback: {
         "when": "never; unreachable: there is no coordinator; busy: also where no worker takes the job.",
@@ -150,10 +186,19 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (CoordinatorConfig, "default_pending_timeout"): "default_pending_timeout = 600.0",
     (Database, "repositories"): '[database.repositories.auth]\nencryption_keys_file = "auth.keys"',
     (Transports, "transport_settings"): "[transports.transport_settings.websocket]",
+    (Hooks, "allowed"): 'allowed = ["https://media.example/hooks/"]',
+    (Hooks, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',
     (Fallback, "binaries"): 'ffmpeg = "/usr/bin/ffmpeg"',
+    (JobDefaults, "priority"): "priority = 10",
+    (JobDefaults, "max_attempts"): "max_attempts = 3",
+    (JobDefaults, "assignment_timeout"): "assignment_timeout = 30.0",
+    (JobDefaults, "lease"): "lease = 60.0",
+    (JobDefaults, "run_timeout"): "run_timeout = 36000.0",
+    (JobDefaults, "stall_timeout"): "stall_timeout = 300.0",
+    (JobDefaults, "retention"): "retention = 86400.0",
     (ClientConfig, "pending_timeout"): "pending_timeout = 600.0",
 }
 """How a key without a default, or with an empty one, is written."""

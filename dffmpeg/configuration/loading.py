@@ -122,9 +122,10 @@ def read(file: Path) -> bytes:
 def _holds_key(config: Section) -> bool:
     if isinstance(config, Connection):
         return True
-    return isinstance(config, CoordinatorConfig) and any(
-        repository.encryption_keys for repository in config.database.repositories.values()
-    )
+    if not isinstance(config, CoordinatorConfig):
+        return False
+    keys = any(repository.encryption_keys for repository in config.database.repositories.values())
+    return keys or config.hooks.secret is not None
 
 
 def _warn_if_exposed(file: Path) -> None:

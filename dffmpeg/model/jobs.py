@@ -83,7 +83,10 @@ class Job:
         idempotency_key: of the requester's making: a second submission with it is the same job.
         losses: attempts that were lost through no fault of the command, or failed and are tried again:
             what counts against `max_attempts`.
+        ready_at: since when it waits for nothing but a worker: its submission, its start that was asked
+            for, or the end of its last predecessor; None while it waits for one.
         ended_at: when it came to its end.
+        expires_at: when the finished job is removed, if its own rules say.
         size: how much work it is, in pixels of input; None where nobody knows.
         resources: slots by resource that the current attempt takes on its worker, besides one of its own.
         hindrance: why no known worker could ever run it.
@@ -126,7 +129,9 @@ class Job:
     blocked: int = 0
     idempotency_key: str | None = None
     losses: int = 0
+    ready_at: float | None = None
     ended_at: float | None = None
+    expires_at: float | None = None
     size: float | None = None
     resources: Mapping[str, int] = field(default_factory=dict)
     hindrance: str | None = None

@@ -23,7 +23,9 @@ from dffmpeg.store.errors import (
     StoreUnavailable,
     Unstorable,
 )
+from dffmpeg.store.hooks import HookRepository
 from dffmpeg.store.identities import IdentityRepository
+from dffmpeg.store.janitor import JanitorRepository
 from dffmpeg.store.jobs import JobRepository
 from dffmpeg.store.messages import MessageRepository
 from dffmpeg.store.migrations import STEPS
@@ -56,7 +58,7 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The open repositories."""
+    """The open repositories; those that share transactions with the jobs come from theirs."""
 
     identities: IdentityRepository
     jobs: JobRepository
@@ -64,6 +66,14 @@ class Store:
     messages: MessageRepository
     streams: StreamRepository
     settings: SettingsRepository
+
+    @property
+    def hooks(self) -> HookRepository:
+        return self.jobs.hooks
+
+    @property
+    def janitor(self) -> JanitorRepository:
+        return self.jobs.janitor
 
 
 @asynccontextmanager
@@ -125,8 +135,10 @@ __all__ = [
     "REPOSITORIES",
     "SCHEMA_VERSION",
     "Duplicate",
+    "HookRepository",
     "IdentityRepository",
     "InUse",
+    "JanitorRepository",
     "JobRepository",
     "MessageRepository",
     "SchemaMismatch",

@@ -72,6 +72,17 @@ class Database:
         """Run an operation in the writer; see `Writer.write`."""
         return await self.writer.write(operation)
 
+    async def vacuum(self, pages: int) -> int:
+        """Give unused pages back to the file system, at most so many; returns how many.
+
+        For engines that do not do this by themselves.
+        """
+        del pages
+        return 0
+
+    async def optimize(self) -> None:
+        """Let the engine look at its indexes anew, within a bounded time, if it does not by itself."""
+
     @asynccontextmanager
     async def opened(self, *, upgrade: bool = True) -> AsyncIterator[Self]:
         """Migrate, then serve inside the block, whose own exception leaves it as it is.

@@ -32,3 +32,7 @@ def load_names(text: str) -> tuple[str, ...]:
 
 def load_map(text: str) -> dict[str, Any]:
     return msgspec.json.decode(text, type=dict[str, Any])
+
+
+def load_counts(text: str) -> dict[str, int]:
+    return msgspec.json.decode(text, type=dict[str, int])

@@ -79,7 +79,9 @@ jobs = sa.Table(
     sa.Column("blocked", sa.Integer, nullable=False),
     sa.Column("idempotency_key", ID),
     sa.Column("losses", sa.Integer, nullable=False),
+    sa.Column("ready_at", sa.Double),
     sa.Column("ended_at", sa.Double),
+    sa.Column("expires_at", sa.Double),
     sa.Column("size", sa.Double),
     sa.Column("resources", COUNTS, nullable=False),
     sa.Column("hindrance", sa.Text),
@@ -90,7 +92,20 @@ jobs = sa.Table(
     sa.Index("jobs_by_requester", "requester_id", "created_at"),
     sa.Index("jobs_by_update", "last_update"),
     sa.Index("jobs_by_end", "ended_at"),
+    sa.Index("jobs_by_expiry", "expires_at"),
     sa.Index("jobs_by_idempotency_key", "requester_id", "idempotency_key", unique=True),
+)
+
+# What a job still waits for: a row goes when its predecessor completes, or when the job itself ends.
+job_predecessors = sa.Table(
+    "job_predecessors",
+    metadata,
+    sa.Column("job_id", ID, primary_key=True),
+    sa.Column("predecessor_id", ID, primary_key=True),
+    # How the predecessor ended, where that is why the job cannot start any more.
+    sa.Column("outcome", sa.String(16)),
+    sa.Index("job_predecessors_by_predecessor", "predecessor_id"),
+    sa.Index("job_predecessors_by_outcome", "outcome"),
 )
 
 attempts = sa.Table(
@@ -196,7 +211,11 @@ janitor_runs = sa.Table(
 hook_calls = sa.Table(
     "hook_calls",
     metadata,
-    sa.Column("call_id", ID, primary_key=True),
+    # The order in which a job's calls are made.
+    sa.Column(
+        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
+    ),
+    sa.Column("call_id", ID, nullable=False),
     sa.Column("job_id", ID, nullable=False),
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("body", sa.LargeBinary(1 << 24), nullable=False),
@@ -207,5 +226,6 @@ hook_calls = sa.Table(
     sa.Column("delivered_at", sa.Double),
     sa.Column("last_error", sa.Text),
     sa.Index("hook_calls_by_due", "due_at"),
-    sa.Index("hook_calls_by_job", "job_id", "created_at"),
+    sa.Index("hook_calls_by_job", "job_id", "seq"),
+    sqlite_autoincrement=True,
 )

@@ -30,6 +30,12 @@ class SqliteDatabase(Database):
         _make_private(path)
         super().__init__(str(path), _engine(path, writing=False), _engine(path, writing=True))
 
+    async def vacuum(self, pages: int) -> int:
+        return await self.write(lambda connection: _vacuum(connection, pages))
+
+    async def optimize(self) -> None:
+        await self.write(_optimize)
+
     @classmethod
     def identity(cls, settings: Mapping[str, Any]) -> str:
         return str(_path(settings))
@@ -41,6 +47,23 @@ class SqliteDatabase(Database):
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Database:
         return cls(_path(settings))
+
+
+def _free(connection: sa.Connection) -> int:
+    return int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+
+
+def _vacuum(connection: sa.Connection, pages: int) -> int:
+    before = _free(connection)
+    # A page is given back for each row that is fetched, of which each is empty.
+    connection.exec_driver_sql(f"PRAGMA incremental_vacuum({pages})").fetchall()
+    return before - _free(connection)
+
+
+def _optimize(connection: sa.Connection) -> None:
+    # Bounded: without a limit a whole index is read.
+    connection.exec_driver_sql("PRAGMA analysis_limit=400")
+    connection.exec_driver_sql("PRAGMA optimize").fetchall()
 
 
 def _path(settings: Mapping[str, Any]) -> Path:
@@ -79,6 +102,9 @@ def _engine(path: Path, *, writing: bool) -> sa.Engine:
         del record
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        if writing:
+            # Before anything else is written: a file that was made without it stays as it is.
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")

@@ -7,12 +7,14 @@ from typing import Any
 
 from dffmpeg.actors.directory import Directory
 from dffmpeg.actors.downlinks import DownlinkActor
+from dffmpeg.actors.hooks import Call, Hooks
 from dffmpeg.actors.janitor import Janitor, Sweep
 from dffmpeg.actors.job import JobActor
 from dffmpeg.actors.job_messages import JobMessage
 from dffmpeg.actors.runtime import Actor, ActorRef
 from dffmpeg.actors.scheduler import Scheduler, Wake
 from dffmpeg.actors.services import OpenStore, Services, StoreActor
+from dffmpeg.actors.successors import Look, Successors
 from dffmpeg.actors.worker import WorkerActor, WorkerMessage
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.store import StoreSettings
@@ -56,6 +58,8 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
             ChildSpec("workers", live(limits.workers), ref=services.workers.supervisor),
             ChildSpec("jobs", live(limits.live_jobs), ref=services.jobs.supervisor),
             ChildSpec("scheduler", lambda: Scheduler(services), ref=services.scheduler, backoff=HEALING),
+            ChildSpec("successors", lambda: Successors(services), ref=services.successors, backoff=HEALING),
+            ChildSpec("hooks", lambda: Hooks(services), ref=services.hooks, backoff=HEALING),
             ChildSpec("janitor", lambda: Janitor(services), ref=services.janitor, backoff=HEALING),
             ChildSpec("web", web, shutdown=15.0, backoff=HEALING),
         ],
@@ -92,6 +96,8 @@ def coordinator_services(
         jobs=Directory[JobMessage](SupervisorRef.unbound("jobs"), job),
         workers=Directory[WorkerMessage](SupervisorRef.unbound("workers"), worker),
         scheduler=ActorRef[Wake].unbound("scheduler", Scheduler.mailbox_size),
+        successors=ActorRef[Look].unbound("successors", Successors.mailbox_size),
+        hooks=ActorRef[Call].unbound("hooks", Hooks.mailbox_size),
         janitor=ActorRef[Sweep].unbound("janitor"),
     )
     made.append(services)

@@ -44,7 +44,7 @@ class SignedHttp(SignedAddress):
             # Reading the trusted certificates takes longer than a short request; without TLS,
             # and with redirects off, nothing is there to be verified.
             verify=not self.url.startswith("http://"),
-            event_hooks={"request": [_send_plainly]},
+            event_hooks={"request": [send_plainly]},
         )
 
     async def __aenter__(self) -> Self:
@@ -124,7 +124,7 @@ class _Body(httpx.AsyncByteStream):
         raise StopAsyncIteration
 
 
-async def _send_plainly(request: httpx.Request) -> None:
+async def send_plainly(request: httpx.Request) -> None:
     request.stream = _Body(request.content)
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 from quart import Blueprint, Response
 
 from dffmpeg.actors.operations import NotFound, Operations
-from dffmpeg.errors import BadInput
+from dffmpeg.model.janitor import Action
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.jobs import MAX_WINDOW
 from dffmpeg.web.requests import caller
 from dffmpeg.wire.administration import PriorityRequest, RetryRequest
-from dffmpeg.wire.jobs import StatusReply
 
 if TYPE_CHECKING:
     from dffmpeg.supervisors import TreeNode
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 class JanitorRequest(msgspec.Struct, kw_only=True):
     """POST /admin/janitor."""
 
-    action: Literal["run_all", "clean_workers", "clean_jobs"]
+    action: Action
 
 
 def blueprint(operations: Operations, tree: Callable[[], TreeNode] | None) -> Blueprint:
@@ -44,8 +43,7 @@ def blueprint(operations: Operations, tree: Callable[[], TreeNode] | None) -> Bl
 
     @routes.post("/admin/janitor")
     async def janitor() -> Response:
-        await operations.run_janitor(caller(), requests.body(JanitorRequest).action)
-        return json_answer(StatusReply(), 202)
+        return json_answer(await operations.run_janitor(caller(), requests.body(JanitorRequest).action))
 
     _add_jobs(routes, operations)
     _add_workers(routes, operations)
@@ -61,8 +59,6 @@ def _add_jobs(routes: Blueprint, operations: Operations) -> None:
     @routes.post("/jobs/<job_id>/priority")
     async def priority(job_id: str) -> Response:
         wanted = requests.body(PriorityRequest).priority
-        if isinstance(wanted, str):
-            raise BadInput(f"priority: there is no class {wanted!r}")
         return json_answer(await operations.set_priority(caller(), job_id, wanted))
 
     @routes.delete("/jobs/<job_id>")

@@ -54,6 +54,8 @@ def _add_client_routes(routes: Blueprint, operations: Operations) -> None:
             limit=requests.whole_number("limit", 1000, maximum=MAX_LIST),
             states=_states(requests.text("status")),
             requester=requests.text("requester"),
+            labels=requests.names("label"),
+            name=requests.text("name"),
         )
         return json_answer(records)
 

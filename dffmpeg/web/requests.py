@@ -90,6 +90,14 @@ def text(name: str) -> str | None:
     return value
 
 
+def names(name: str) -> list[str]:
+    """Names behind commas in the query string; none if it is missing or empty."""
+    value = request.args.get(name, "")
+    if len(value) > 4096:
+        raise BadInput(f"{name}: at most 4096 characters")
+    return [part for part in value.split(",") if part]
+
+
 def flag(name: str, default: bool | None = None) -> bool | None:
     """A truth value from the query string; raises BadInput if it is none."""
     value = request.args.get(name)

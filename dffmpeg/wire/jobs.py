@@ -159,6 +159,7 @@ class JobRecord(msgspec.Struct, kw_only=True):
     needs: Needs = Needs()
     rules: Rules = Rules()
     after: list[str] = []
+    blocked: int = 0
     idempotency_key: str | None = None
     losses: int = 0
     not_before: str | None = None

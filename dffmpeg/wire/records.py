@@ -7,11 +7,13 @@ from typing import Any
 
 from ulid import ULID
 
+from dffmpeg.model.janitor import JanitorRun
 from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState
 from dffmpeg.model.workers import Worker
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.bytestring import list_to_wire, to_wire
 from dffmpeg.wire.frames import Frame, Kind
+from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import JobRecord, Launch
 from dffmpeg.wire.workers import DownlinkMessage, JobRequest, MessageType, WorkerRecord
 
@@ -48,6 +50,7 @@ def job_record(job: Job) -> JobRecord:
         needs=job.needs,
         rules=job.rules,
         after=list(job.predecessors),
+        blocked=job.blocked,
         idempotency_key=job.idempotency_key,
         losses=job.losses,
         not_before=_time(job.not_before),
@@ -160,6 +163,17 @@ def worker_record(worker: Worker, used_slots: int) -> WorkerRecord:
         hold_reason=worker.hold_reason,
         hold_until=_time(worker.hold_until),
         strikes=worker.strikes,
+    )
+
+
+def janitor_record(run: JanitorRun) -> JanitorRecord:
+    """A run of the janitor as answers show it."""
+    return JanitorRecord(
+        run_id=run.run_id,
+        action=run.action,
+        started_at=times.to_wire(run.started_at),
+        ended_at=_time(run.ended_at),
+        result=dict(run.result),
     )
 
 

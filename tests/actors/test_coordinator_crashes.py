@@ -31,6 +31,8 @@ async def test_any_actor_may_crash_and_the_jobs_finish(tmp_path: Path) -> None:
         "workers",
         "jobs",
         "scheduler",
+        "successors",
+        "hooks",
         "janitor",
         "web",
     }

@@ -9,6 +9,7 @@ import trio
 
 from dffmpeg.client.api import Client
 from dffmpeg.client.events import Event, Gap, Output, Status
+from dffmpeg.client.options import JobOptions
 from dffmpeg.client.progress import OutputDiffers, OutputLost
 from dffmpeg.errors import BadInput, ConfigurationError, NotConnected, Refused
 from dffmpeg.transports.follow_websocket import WebSocketUnavailable
@@ -412,7 +413,10 @@ async def test_paths_become_variables(coordinator: Coordinator) -> None:
     )
     async with Client(config) as client:
         await client.submit(
-            "ffmpeg", ["-i", "/mnt/movies/a.mkv", b"/mnt/\xff", "$HOME"], cwd="/mnt/tv/x", max_attempts=2
+            "ffmpeg",
+            ["-i", "/mnt/movies/a.mkv", b"/mnt/\xff", "$HOME"],
+            cwd="/mnt/tv/x",
+            job=JobOptions(max_attempts=2),
         )
     sent = coordinator.submitted[0]
     assert sent.arguments[:2] == ["-i", "$Movies/a.mkv"]

@@ -172,7 +172,7 @@ async def test_interrupting_attach_only_detaches(coordinator: Coordinator, progr
         (("job",), 120, "COMMAND"),
         ((), 120, "COMMAND"),
         (("job", "list", "--limit", "0"), 120, "whole number above 0"),
-        (("submit", "-b", "ffmpeg", "--pending-timeout", "nan"), 120, "expected seconds"),
+        (("submit", "-b", "ffmpeg", "--pending-timeout", "nan"), 120, "expected a duration"),
         (("submit",), 120, "-b"),
         (("submit", "-b", b"\xff"), 120, "not the name of a program"),
         (("submit", "-b", "ffmpeg", "--json"), 120, "needs --detach"),

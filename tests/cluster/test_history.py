@@ -16,6 +16,7 @@ import trio
 
 from dffmpeg.client.api import Client
 from dffmpeg.client.events import STDOUT, Output
+from dffmpeg.client.options import JobOptions
 from dffmpeg.errors import Unreachable
 from dffmpeg.wire.jobs import JobRecord
 from tests.cluster.kit import GUARD, Cluster, program
@@ -124,7 +125,9 @@ class Drama:
             key = f"{name}.{attempt}"
             attempt += 1
             try:
-                record = await client.submit("ffmpeg", [key], monitor=attached, max_attempts=100)
+                record = await client.submit(
+                    "ffmpeg", [key], monitor=attached, job=JobOptions(max_attempts=100)
+                )
             except Unreachable:
                 continue
             self.history.accepted[key] = record.job_id

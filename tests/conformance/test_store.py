@@ -322,7 +322,7 @@ async def test_messages_about_one_job_and_pruning(store: Store) -> None:
     await store.messages.add(message("b", job_id="K"))
     found = await store.messages.after("w", job_id="J", last_message_id=None, limit=9)
     assert found == [message("a", job_id="J", timestamp=50.0)]
-    assert await store.messages.prune(75.0) == 1
+    assert await store.messages.prune(75.0, 10) == 1
     assert not await store.messages.after("w", job_id="J", last_message_id=None, limit=9)
 
 

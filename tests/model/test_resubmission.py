@@ -48,11 +48,19 @@ FATE = {
     "idempotency_key": "k",
     "losses": 2,
     "ended_at": 8.0,
+    "expires_at": 9.0,
     "resources": {"nvenc": 1},
     "hindrance": "nobody can",
     "progress": Progress(frame=3),
 }
-CHANGED = {"job_id": "J", "launch": b"{}", "created_at": 1.0, "last_update": 8.0, "retry_of": "H"}
+CHANGED = {
+    "job_id": "J",
+    "launch": b"{}",
+    "created_at": 1.0,
+    "last_update": 8.0,
+    "ready_at": 1.0,
+    "retry_of": "H",
+}
 
 
 def ended(state: JobState = JobState.FAILED) -> Job:
@@ -73,6 +81,7 @@ def test_the_request_is_the_same_and_the_fate_is_open(state: JobState) -> None:
         retry_of="J",
         created_at=100.0,
         last_update=100.0,
+        ready_at=100.0,
         launch=b"detached",
     )
     assert again == fresh

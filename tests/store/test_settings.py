@@ -44,7 +44,7 @@ async def test_every_name_is_a_file_s(name: str, tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     settings = StoreSettings(engine_defaults={"sqlite": {"path": name}})
     async with open_store(settings) as store:
-        await store.messages.prune(0.0)
+        await store.messages.prune(0.0, 1)
     assert (tmp_path / name).stat().st_size > 0
 
 

@@ -18,6 +18,7 @@ from dffmpeg.model.jobs import JobState
 from dffmpeg.wire import bytestring, codec, times
 from dffmpeg.wire.administration import Overview, RetryRequest
 from dffmpeg.wire.frames import Frame, Kind
+from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import (
     AttemptReport,
     FinishReport,
@@ -200,6 +201,8 @@ class MemoryOperations(Operations):
         limit: int,
         states: Collection[JobState] | None = None,
         requester: str | None = None,
+        labels: Collection[str] = (),
+        name: str | None = None,
     ) -> list[JobRecord]:
         mine = (job.record for job in self.all.values() if job.record.requester_id == who.client_id)
         return [record for record in mine if since_id is None or record.job_id > since_id][:limit]
@@ -384,15 +387,18 @@ class MemoryOperations(Operations):
 
     # The rest
 
-    async def run_janitor(self, who: Identity, action: str) -> None:
+    async def run_janitor(self, who: Identity, action: str) -> JanitorRecord:
         self.swept.append(action)
+        now = times.to_wire(time.time())
+        return JanitorRecord(run_id="1", action=action, started_at=now, ended_at=now, result={})
 
     async def retry(self, who: Identity, job_id: str, request: RetryRequest) -> JobRecord:
         return (await self._job(who, job_id)).record
 
-    async def set_priority(self, who: Identity, job_id: str, priority: int) -> JobRecord:
+    async def set_priority(self, who: Identity, job_id: str, wanted: int | str) -> JobRecord:
         record = (await self._job(who, job_id)).record
-        record.priority = priority
+        assert isinstance(wanted, int)
+        record.priority = wanted
         return record
 
     async def purge(self, who: Identity, job_id: str) -> StatusReply:

@@ -12,7 +12,7 @@ from dffmpeg.actors.operations.base import TRIES, require
 from dffmpeg.actors.operations.overview import OverviewOperations
 from dffmpeg.actors.operations.submission import SubmissionOperations
 from dffmpeg.actors.refusals import Conflict, Forbidden, NotFound, Unavailable
-from dffmpeg.model import access, jobs
+from dffmpeg.model import access, jobs, priorities
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.resubmission import resubmitted
@@ -43,17 +43,26 @@ class AdministrationOperations(SubmissionOperations, OverviewOperations):
             raise Conflict(f"job {job_id} is {job.state}; only one that has ended can be retried")
         again = resubmitted(job, request.job_id or str(ULID()), time.time(), launch=_detached(job))
         try:
-            await self._services.store.jobs.add(again)
+            stored = await self._services.store.jobs.add(again)
         except Duplicate:
             known = await self._row(again.job_id)
             if known.retry_of != job_id:
                 raise Conflict(f"there is another job {again.job_id}") from None
             return job_record(known)
+        self._services.follow_up(stored)
         self._services.wake_scheduler()
-        return job_record(again)
+        return job_record(stored)
 
-    async def set_priority(self, who: Identity, job_id: str, priority: int) -> JobRecord:
-        """Change a pending job's priority; only administrators may raise one."""
+    async def set_priority(self, who: Identity, job_id: str, wanted: int | str) -> JobRecord:
+        """Change a pending job's priority; only administrators may raise one.
+
+        Args:
+            wanted: a number, or the name of a class of them.
+
+        Raises:
+            BadInput: there is no such class.
+        """
+        priority = priorities.resolve(wanted, self._priority_classes)
         for _ in range(TRIES):
             job = await self._commanded(who, job_id)
             if job.state is not JobState.PENDING:

@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
 from dffmpeg import __version__
 from dffmpeg.actors import lookups
-from dffmpeg.actors.janitor import ACTIONS, Sweep
+from dffmpeg.actors.janitor import Sweep
 from dffmpeg.actors.operations.base import require
 from dffmpeg.actors.operations.workers import WorkerOperations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
+from dffmpeg.model.janitor import ACTIONS, Action
 from dffmpeg.store import StoreError
 from dffmpeg.wire import codec
-from dffmpeg.wire.records import job_record
+from dffmpeg.wire.janitor import JanitorRecord
+from dffmpeg.wire.records import janitor_record, job_record
 
 SHOWN = 200
 """Jobs that the overview shows at most, newest first."""
 
-SWEEP_PATIENCE = 60.0
+SWEEP_PATIENCE = 600.0
 
 
 class OverviewOperations(WorkerOperations):
     """Reads; only the sweep changes anything."""
 
-    async def run_janitor(self, who: Identity, action: str) -> None:
-        """Ask for a sweep and wait for its end: `run_all`, `clean_workers` or `clean_jobs`."""
+    async def run_janitor(self, who: Identity, action: str) -> JanitorRecord:
+        """Ask for a sweep and wait for its end.
+
+        Args:
+            action: one of `dffmpeg.model.janitor.ACTIONS`.
+
+        Returns:
+            What it did, as it was recorded.
+        """
         require(who, Role.ADMIN)
         if action not in ACTIONS:
             raise BadInput(f"action: expected one of {', '.join(ACTIONS)}, got {action!r}")
-        await self._services.janitor.ask(Sweep(action), timeout=SWEEP_PATIENCE)
+        request = Sweep(cast("Action", action))
+        return janitor_record(await self._services.janitor.ask(request, timeout=SWEEP_PATIENCE))
+
+    async def janitor_runs(self, who: Identity, *, limit: int) -> list[JanitorRecord]:
+        """The janitor's latest runs, newest first."""
+        require(who, Role.ADMIN)
+        return [janitor_record(run) for run in await self._services.store.janitor.runs(limit)]
 
     async def overview(self, window: float) -> dict[str, Any]:
         """Workers, how loaded they are, the jobs of the window, and how many there are by state."""

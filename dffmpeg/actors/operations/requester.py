@@ -56,6 +56,8 @@ class RequesterOperations(SubmissionOperations):
         limit: int,
         states: Collection[JobState] | None = None,
         requester: str | None = None,
+        labels: Collection[str] = (),
+        name: str | None = None,
     ) -> list[JobRecord]:
         """The caller's jobs (an administrator's: everybody's), newest first.
 
@@ -63,6 +65,8 @@ class RequesterOperations(SubmissionOperations):
             window: those that have not ended, or ended within so many seconds.
             states: only those in one of these.
             requester: only this one's.
+            labels: only those that have each of them.
+            name: only those of this name, in which a `*` stands for anything.
             since_id: only those behind this one in the list: older ones.
         """
         require(who, Role.CLIENT, Role.ADMIN)
@@ -74,6 +78,8 @@ class RequesterOperations(SubmissionOperations):
             states=states,
             limit=limit,
             before_id=since_id,
+            labels=labels,
+            name=name,
         )
         return [job_record(row) for row in rows]
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from ulid import ULID
 
 from dffmpeg.actors.operations.base import Base, require
-from dffmpeg.actors.refusals import Conflict
+from dffmpeg.actors.refusals import Conflict, Forbidden
 from dffmpeg.errors import BadInput
+from dffmpeg.model import access, hooks, idempotency, priorities
 from dffmpeg.model.identities import Identity, Role
-from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.jobs import Job
+from dffmpeg.model.rules import Rules
 from dffmpeg.store.errors import Duplicate
 from dffmpeg.transports.downlink import Downlink
 from dffmpeg.wire import codec, descriptors
@@ -30,10 +33,11 @@ class SubmissionOperations(Base):
     async def submit(self, who: Identity, request: SubmitRequest) -> JobRecord:
         """Queue a job; it is durable when this returns.
 
-        Repeating a submission with the same `job_id` changes nothing.
+        Repeating a submission with the same `job_id`, or with the same `idempotency_key`, changes
+        nothing, and is answered with the job as it is by now.
 
         Raises:
-            Conflict: another requester's job has this id.
+            Conflict: another requester's job has this id; or a job with this key is different work.
         """
         require(who, Role.CLIENT, Role.ADMIN)
         downlink = self._services.downlinks.choose(request.supported_transports)
@@ -43,17 +47,20 @@ class SubmissionOperations(Base):
                 f" enabled: {self._services.downlinks.names}"
             )
         job = self._new_job(who, request, downlink)
-        record = job_record(job)
-        if len(codec.encode(record)) > MAX_RECORD:
+        if len(codec.encode(job_record(job))) > MAX_RECORD:
             raise BadInput(f"arguments: too much altogether: the job's record may have {MAX_RECORD} bytes")
+        await self._check_predecessors(who, job.predecessors)
         try:
-            await self._services.store.jobs.add(job)
+            stored = await self._services.store.jobs.add(job)
         except Duplicate:
             if request.job_id is None:
                 raise
             return await self._submitted_before(who, request.job_id)
+        if stored.job_id != job.job_id:
+            return _same_key(stored, job)
+        self._services.follow_up(stored)
         self._services.wake_scheduler()
-        return record
+        return job_record(stored)
 
     async def _submitted_before(self, who: Identity, job_id: str) -> JobRecord:
         job = await self._row(job_id)
@@ -61,7 +68,59 @@ class SubmissionOperations(Base):
             raise Conflict(f"there is another job {job_id}")
         return job_record(job)
 
+    async def _check_predecessors(self, who: Identity, job_ids: Iterable[str]) -> None:
+        for job_id in job_ids:
+            predecessor = await self._services.store.jobs.get(job_id)
+            if predecessor is None:
+                raise BadInput(f"after: there is no job {job_id}")
+            if not access.may_command(who, predecessor):
+                raise Forbidden(f"after: job {job_id} is not yours")
+
     def _new_job(self, who: Identity, request: SubmitRequest, downlink: Downlink) -> Job:
+        config = self._services.config
+        self._check(request)
+        now = time.time()
+        job_id = request.job_id or str(ULID())
+        directory = request.working_directory
+        starts = request.start_at if request.start_at is not None and request.start_at > now else None
+        return Job(
+            job_id=job_id,
+            requester_id=who.client_id,
+            binary_name=request.binary_name,
+            arguments=list_from_wire(request.arguments, "arguments"),
+            paths=tuple(dict.fromkeys(request.paths)),
+            working_directory=None if directory is None else from_wire(directory, "working_directory"),
+            client_paths={
+                name: from_wire(path, f"client_paths.{name}") for name, path in request.client_paths.items()
+            },
+            monitor=request.monitor,
+            heartbeat_interval=request.heartbeat_interval or config.default_job_heartbeat_interval,
+            transport=downlink.name,
+            transport_metadata=downlink.job_metadata(who.client_id, job_id),
+            supported_transports=tuple(request.supported_transports),
+            pending_timeout=request.pending_timeout or config.default_pending_timeout,
+            max_attempts=request.max_attempts or config.retries.max_attempts,
+            not_before=starts,
+            ready_at=starts or now,
+            created_at=now,
+            last_update=now,
+            client_last_seen=now if request.monitor else None,
+            launch=None if request.launch is None else codec.encode(request.launch),
+            name=request.name,
+            labels=tuple(dict.fromkeys(request.labels)),
+            priority=priorities.resolve(request.priority, self._priority_classes),
+            rules=_rules(request),
+            predecessors=tuple(dict.fromkeys(request.after)),
+            idempotency_key=request.idempotency_key,
+            size=request.size,
+        )
+
+    @property
+    def _priority_classes(self) -> dict[str, int]:
+        return {}
+
+    def _check(self, request: SubmitRequest) -> None:
+        """Refuse what the protocol allows and this coordinator does not."""
         config = self._services.config
         if request.binary_name not in config.allowed_binaries:
             raise BadInput(
@@ -74,37 +133,40 @@ class SubmissionOperations(Base):
             )
         if request.launch is not None:
             descriptors.check(request.launch)
-        now = time.time()
-        job_id = request.job_id or str(ULID())
-        directory = request.working_directory
-        return Job(
-            job_id=job_id,
-            requester_id=who.client_id,
-            binary_name=request.binary_name,
-            arguments=list_from_wire(request.arguments, "arguments"),
-            paths=tuple(dict.fromkeys(request.paths)),
-            working_directory=None if directory is None else from_wire(directory, "working_directory"),
-            client_paths={
-                name: from_wire(path, f"client_paths.{name}") for name, path in request.client_paths.items()
-            },
-            state=JobState.PENDING,
-            attempt=0,
-            worker_id=None,
-            exit_code=None,
-            signal=None,
-            reason=None,
-            monitor=request.monitor,
-            heartbeat_interval=request.heartbeat_interval or config.default_job_heartbeat_interval,
-            transport=downlink.name,
-            transport_metadata=downlink.job_metadata(who.client_id, job_id),
-            supported_transports=tuple(request.supported_transports),
-            pending_timeout=request.pending_timeout or config.default_pending_timeout,
-            max_attempts=request.max_attempts or config.retries.max_attempts,
-            not_before=None,
-            created_at=now,
-            last_update=now,
-            worker_last_seen=None,
-            client_last_seen=now if request.monitor else None,
-            excluded_worker=None,
-            launch=None if request.launch is None else codec.encode(request.launch),
+        if request.job_id is not None and request.job_id in request.after:
+            raise BadInput("after: a job cannot come after itself")
+        for url in request.hooks:
+            refusal = hooks.problem(url, config.hooks.allowed)
+            if refusal is not None:
+                raise BadInput(f"hooks: {refusal}")
+
+
+def _rules(request: SubmitRequest) -> Rules:
+    return Rules(
+        assignment_timeout=request.assignment_timeout,
+        lease=request.lease,
+        run_timeout=request.run_timeout,
+        stall_timeout=request.stall_timeout,
+        retry_exit_codes=tuple(dict.fromkeys(request.retry_exit_codes)),
+        retry_stderr=tuple(dict.fromkeys(request.retry_stderr)),
+        impossible=request.impossible,
+        retention=request.retention,
+        hooks=tuple(dict.fromkeys(request.hooks)),
+    )
+
+
+def _same_key(earlier: Job, later: Job) -> JobRecord:
+    field = idempotency.difference(earlier, later)
+    key = later.idempotency_key
+    if field is not None:
+        raise Conflict(
+            f"idempotency_key: job {earlier.job_id} was submitted with {key!r} and differs in {field};"
+            " use another key for other work"
         )
+    if later.monitor:
+        # Two owners would each take half of the output.
+        raise Conflict(
+            f"idempotency_key: job {earlier.job_id} was submitted with {key!r} before, and has its caller;"
+            f" attach to it instead"
+        )
+    return job_record(earlier)

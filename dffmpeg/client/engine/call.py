@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from dffmpeg.client.options import NO_OPTIONS, JobOptions
 from dffmpeg.client.requests import submission
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import BadInput
@@ -25,6 +26,7 @@ class Call:
 
     Attributes:
         identity: of the agent that the shim wants; None for any.
+        options: how the job is to be treated.
         verbose: whether the caller wants to know about reconnects.
         status: the job's last known state; None where it may not have been submitted yet.
         appended: the control stream as far as it is known.
@@ -45,8 +47,7 @@ class Call:
     descriptors: list[Descriptor] = field(default_factory=list)
     terminal: Terminal | None = None
     verbose: bool = False
-    pending_timeout: float | None = None
-    max_attempts: int | None = None
+    options: JobOptions = NO_OPTIONS
     status: str | None = None
     attempt: int = 0
     appended: bytes = b""
@@ -109,10 +110,8 @@ def _take(call: Call, tag: bytes, value: bytes) -> None:  # noqa: C901 - a table
             call.terminal = Terminal(rows=int(rows), columns=int(columns))
         case b"V":
             call.verbose = True
-        case b"P":
-            call.pending_timeout = float(value)
-        case b"M":
-            call.max_attempts = int(value)
+        case b"O":
+            call.options = msgspec.json.decode(value, type=JobOptions)
         case _:
             _take_state(call, tag, value)
 
@@ -159,8 +158,7 @@ def request(config: ClientConfig, directories: Mapping[str, bytes], call: Call) 
         call.arguments,
         cwd=call.cwd,
         monitor=True,
-        pending_timeout=call.pending_timeout,
-        max_attempts=call.max_attempts,
+        options=call.options,
     )
     used = set(made.paths)
     launch = _launch(config, directories, call, used)

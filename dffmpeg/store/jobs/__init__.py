@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dffmpeg.model.jobs import Attempt, Job, JobState, Transition
+from dffmpeg.store.hooks import HookRepository
+from dffmpeg.store.janitor import JanitorRepository
 from dffmpeg.store.journal import Journal
 
 
@@ -25,6 +27,20 @@ class Outlook:
     next_moment: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A pending job that will never begin.
+
+    Attributes:
+        predecessor_id: why: it ended, and did not complete.
+        outcome: how it ended.
+    """
+
+    job: Job
+    predecessor_id: str
+    outcome: JobState
+
+
 class JobRepository(ABC):
     """What the rest knows of how jobs are stored. Times are Unix seconds."""
 
@@ -33,9 +49,29 @@ class JobRepository(ABC):
     def journal(self) -> Journal:
         """Where each change that matters for scheduling is told after its commit."""
 
+    @property
     @abstractmethod
-    async def add(self, job: Job) -> None:
-        """Store a new job; it is durable afterwards. Raises `Duplicate`."""
+    def janitor(self) -> JanitorRepository: ...
+
+    @property
+    @abstractmethod
+    def hooks(self) -> HookRepository: ...
+
+    @abstractmethod
+    async def add(self, job: Job) -> Job:
+        """Store a new job; it is durable afterwards.
+
+        Its predecessors' states are looked at in the same transaction, and its hooks' first call is
+        stored with it.
+
+        Returns:
+            The job as it was stored: blocked, or failed at once, where its predecessors are so; or
+            the requester's earlier job with its idempotency key, and then nothing was changed.
+
+        Raises:
+            Duplicate: there is a job with this id.
+            Unstorable: there is no such predecessor.
+        """
 
     @abstractmethod
     async def get(self, job_id: str) -> Job | None: ...
@@ -49,6 +85,8 @@ class JobRepository(ABC):
         states: Collection[JobState] | None,
         limit: int,
         before_id: str | None,
+        labels: Collection[str] = (),
+        name: str | None = None,
     ) -> Sequence[Job]:
         """Newest first.
 
@@ -57,6 +95,9 @@ class JobRepository(ABC):
             since: only those that have not ended, or changed since then.
             states: only those in one of these.
             before_id: only those behind this one in the list.
+            labels: only those that have each of them.
+            name: only those of this name, in which a `*` stands for anything. Case does not matter,
+                here as with labels.
         """
 
     @abstractmethod
@@ -86,7 +127,35 @@ class JobRepository(ABC):
 
     @abstractmethod
     async def apply(self, transition: Transition) -> bool:
-        """Make a change, if the row still fits: one compare-and-set. Durable when True."""
+        """Make a change, if the row still fits: one compare-and-set. Durable when True.
+
+        In the same transaction the calls of the job's hooks are stored, and at the job's end its
+        successors are counted down, or become `doomed`.
+        """
+
+    @abstractmethod
+    async def doomed(self, limit: int) -> Sequence[Doomed]:
+        """Pending jobs whose predecessors failed or were canceled; nobody has failed them yet."""
+
+    @abstractmethod
+    async def heal(self, now: float, limit: int) -> int:
+        """Repair what jobs wait for, where that is not what is there; returns how many repairs it took."""
+
+    @abstractmethod
+    async def old(self, ended_before: float | None, now: float, limit: int) -> Sequence[str]:
+        """Jobs that were kept for long enough, and whose hooks were called.
+
+        Args:
+            ended_before: for those without a retention of their own; None keeps them.
+        """
+
+    @abstractmethod
+    async def outdated(self, job_ids: Collection[str], ended_before: float) -> Collection[str]:
+        """Those of some jobs that ended before then and have no retention of their own, or are not there."""
+
+    @abstractmethod
+    async def delete(self, job_id: str) -> bool:
+        """Forget a job that has ended, its attempts and its hooks' calls; returns whether there was one."""
 
     @abstractmethod
     async def attempts(self, job_id: str) -> Sequence[Attempt]:
@@ -95,10 +164,6 @@ class JobRepository(ABC):
     @abstractmethod
     async def set_priority(self, job_id: str, priority: int, *, expected: int, now: float) -> bool:
         """Change a pending job's priority, if it still is `expected`: one compare-and-set."""
-
-    @abstractmethod
-    async def delete(self, job_id: str) -> bool:
-        """Forget a job that has ended, and its attempts; returns whether there was one that has."""
 
     @abstractmethod
     async def seen_by_client(self, job_id: str, now: float) -> None:

@@ -13,13 +13,17 @@ from dffmpeg.model.jobs import LIVE, TERMINAL, Attempt, AttemptOutcome, Job, Job
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map, load_names, pack, unpack_list, unpack_map
-from dffmpeg.store.jobs import JobRepository, Outlook
+from dffmpeg.store.hooks.sqlalchemy import SqlAlchemyHookRepository, enqueue
+from dffmpeg.store.janitor.sqlalchemy import SqlAlchemyJanitorRepository
+from dffmpeg.store.jobs import Doomed, JobRepository, Outlook, consequences
 from dffmpeg.store.journal import JobChanged, Journal, note
 
 _j = schema.jobs.c
 _PENDING = _j.state == JobState.PENDING.value
 _LIVE = _j.state.in_(sorted(LIVE))
-_DEADLINE = _j.created_at + _j.pending_timeout
+_FREE = _j.blocked == 0
+# A job that waits for its predecessors, or for its start, does not wait for a worker yet.
+_DEADLINE = sa.func.coalesce(_j.ready_at, _j.created_at) + _j.pending_timeout
 
 # What runs for each request is built once: building a statement costs ten times what running it does.
 _a = schema.attempts.c
@@ -36,7 +40,7 @@ _NOW = sa.bindparam("now", type_=sa.Double)
 _LOADS = sa.select(_j.worker_id, sa.func.count()).where(_LIVE).group_by(_j.worker_id)
 _ELIGIBLE = (
     sa.select(schema.jobs)
-    .where(_PENDING, sa.or_(_j.not_before.is_(None), _j.not_before <= _NOW))
+    .where(_PENDING, _FREE, sa.or_(_j.not_before.is_(None), _j.not_before <= _NOW))
     .order_by(_j.created_at, _j.job_id)
     .limit(sa.bindparam("limit", type_=sa.Integer))
 )
@@ -45,8 +49,33 @@ _ELIGIBLE_AFTER = _ELIGIBLE.where(
     | ((_j.created_at == sa.bindparam("after_time")) & (_j.job_id > sa.bindparam("after_id")))
 )
 _NEXT_MOMENTS = (
-    sa.select(sa.func.min(_j.not_before)).where(_PENDING, _j.not_before > _NOW),
-    sa.select(sa.func.min(_DEADLINE)).where(_PENDING, _DEADLINE > _NOW),
+    sa.select(sa.func.min(_j.not_before)).where(_PENDING, _FREE, _j.not_before > _NOW),
+    sa.select(sa.func.min(_DEADLINE)).where(_PENDING, _FREE, _DEADLINE > _NOW),
+)
+
+_LIMIT = sa.bindparam("limit", type_=sa.Integer)
+_BY_KEY = sa.select(schema.jobs).where(
+    _j.requester_id == sa.bindparam("requester"), _j.idempotency_key == sa.bindparam("key")
+)
+_p = schema.job_predecessors.c
+_DOOMED = (
+    sa.select(schema.jobs, _p.predecessor_id, _p.outcome)
+    .join_from(schema.job_predecessors, schema.jobs, _j.job_id == _p.job_id)
+    .where(_p.outcome.is_not(None), _PENDING)
+    .limit(_LIMIT)
+)
+# Who was promised a call of a hook gets it first.
+_h = schema.hook_calls.c
+_TOLD = ~sa.select(_h.seq).where(_h.job_id == _j.job_id, _h.due_at.is_not(None)).exists()
+_ENDED = _j.state.in_(sorted(TERMINAL))
+_EXPIRED = (
+    sa.select(_j.job_id).where(_j.expires_at <= _NOW, _ENDED, _TOLD).order_by(_j.expires_at).limit(_LIMIT)
+)
+_OLD = (
+    sa.select(_j.job_id)
+    .where(_j.ended_at <= sa.bindparam("before", type_=sa.Double), _j.expires_at.is_(None), _ENDED, _TOLD)
+    .order_by(_j.ended_at)
+    .limit(_LIMIT)
 )
 
 ATTEMPT_RESULTS = ("exit_code", "signal", "reason")
@@ -56,19 +85,23 @@ ATTEMPT_RESULTS = ("exit_code", "signal", "reason")
 class SqlAlchemyJobRepository(JobRepository):
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._janitor = SqlAlchemyJanitorRepository(database)
+        self._hooks = SqlAlchemyHookRepository(database)
 
     @property
     def journal(self) -> Journal:
         return self._database.journal
 
-    async def add(self, job: Job) -> None:
-        row = _to_row(job)
+    @property
+    def janitor(self) -> SqlAlchemyJanitorRepository:
+        return self._janitor
 
-        def operation(connection: sa.Connection) -> None:
-            connection.execute(_ADD, row)
-            note(connection, job)
+    @property
+    def hooks(self) -> SqlAlchemyHookRepository:
+        return self._hooks
 
-        await self._database.write(operation)
+    async def add(self, job: Job) -> Job:
+        return await self._database.write(lambda connection: _add(connection, job))
 
     async def get(self, job_id: str) -> Job | None:
         found = await self._select(_GET, {"the_job": job_id})
@@ -82,6 +115,8 @@ class SqlAlchemyJobRepository(JobRepository):
         states: Collection[JobState] | None,
         limit: int,
         before_id: str | None,
+        labels: Collection[str] = (),
+        name: str | None = None,
     ) -> Sequence[Job]:
         query = sa.select(schema.jobs).order_by(_j.created_at.desc(), _j.job_id.desc()).limit(limit)
         if requester_id is not None:
@@ -90,6 +125,11 @@ class SqlAlchemyJobRepository(JobRepository):
             query = query.where(_j.state.not_in(sorted(TERMINAL)) | (_j.last_update >= since))
         if states is not None:
             query = query.where(_j.state.in_(sorted(states)))
+        for label in labels:
+            # As text, where each stands in quotation marks; none can hold one.
+            query = query.where(sa.type_coerce(_j.labels, sa.Text).icontains(f'"{label}"', autoescape=True))
+        if name is not None:
+            query = query.where(_j.name.ilike(_pattern(name), escape=ESCAPE))
         if before_id is not None:
             other = schema.jobs.alias()
             place = sa.select(other.c.created_at).where(other.c.job_id == before_id).scalar_subquery()
@@ -115,7 +155,7 @@ class SqlAlchemyJobRepository(JobRepository):
         return await self._database.read(_loads)
 
     async def expired(self, now: float) -> Sequence[Job]:
-        return await self._select(sa.select(schema.jobs).where(_PENDING, now >= _DEADLINE).limit(1000))
+        return await self._select(sa.select(schema.jobs).where(_PENDING, _FREE, now >= _DEADLINE).limit(1000))
 
     async def live(self, worker_id: str | None = None) -> Sequence[Job]:
         query = sa.select(schema.jobs).where(_LIVE)
@@ -125,6 +165,38 @@ class SqlAlchemyJobRepository(JobRepository):
 
     async def apply(self, transition: Transition) -> bool:
         return await self._database.write(lambda connection: _apply(connection, transition))
+
+    async def doomed(self, limit: int) -> Sequence[Doomed]:
+        rows = await self._database.read(lambda c: c.execute(_DOOMED, {"limit": limit}).mappings().all())
+        return [_to_doomed(row) for row in rows]
+
+    async def heal(self, now: float, limit: int) -> int:
+        ended, miscounted = await self._database.read(lambda c: consequences.inconsistencies(c, limit))
+        if ended or miscounted:
+            await self._database.write(lambda c: consequences.repair(c, ended, miscounted, now))
+        return len(ended) + len(miscounted)
+
+    async def old(self, ended_before: float | None, now: float, limit: int) -> Sequence[str]:
+        def query(connection: sa.Connection) -> builtins.list[str]:
+            found = list(connection.scalars(_EXPIRED, {"now": now, "limit": limit}))
+            if ended_before is not None:
+                found += connection.scalars(_OLD, {"before": ended_before, "limit": limit})
+            return found[:limit]
+
+        return await self._database.read(query)
+
+    async def outdated(self, job_ids: Collection[str], ended_before: float) -> Collection[str]:
+        def query(connection: sa.Connection) -> Collection[str]:
+            kept = sa.select(_j.job_id).where(
+                _j.job_id.in_(job_ids),
+                _j.ended_at.is_(None) | (_j.ended_at > ended_before) | _j.expires_at.is_not(None),
+            )
+            return set(job_ids) - set(connection.scalars(kept))
+
+        return await self._database.read(query)
+
+    async def delete(self, job_id: str) -> bool:
+        return await self._database.write(lambda connection: _delete(connection, job_id))
 
     async def attempts(self, job_id: str) -> Sequence[Attempt]:
         query = sa.select(schema.attempts).where(_a.job_id == job_id).order_by(_a.attempt)
@@ -146,16 +218,6 @@ class SqlAlchemyJobRepository(JobRepository):
 
         return await self._database.write(operation)
 
-    async def delete(self, job_id: str) -> bool:
-        def operation(connection: sa.Connection) -> bool:
-            ended = sa.delete(schema.jobs).where(_j.job_id == job_id, _j.state.in_(sorted(TERMINAL)))
-            if connection.execute(ended).rowcount == 0:
-                return False
-            connection.execute(sa.delete(schema.attempts).where(_a.job_id == job_id))
-            return True
-
-        return await self._database.write(operation)
-
     async def seen_by_client(self, job_id: str, now: float) -> None:
         await self._database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
 
@@ -169,6 +231,42 @@ class SqlAlchemyJobRepository(JobRepository):
     ) -> builtins.list[Job]:
         rows = await self._database.read(lambda c: c.execute(query, parameters).mappings().all())
         return [_to_job(row) for row in rows]
+
+
+ESCAPE = "/"
+
+
+def _pattern(name: str) -> str:
+    for special in (ESCAPE, "%", "_"):
+        name = name.replace(special, ESCAPE + special)
+    return name.replace("*", "%")
+
+
+def _load(connection: sa.Connection, job_id: str) -> Job:
+    return _to_job(connection.execute(_GET, {"the_job": job_id}).mappings().one())
+
+
+def _add(connection: sa.Connection, job: Job) -> Job:
+    if job.idempotency_key is not None:
+        # Looked up first: where the key's index complains, all that share the transaction begin anew.
+        the_key = {"requester": job.requester_id, "key": job.idempotency_key}
+        earlier = connection.execute(_BY_KEY, the_key).mappings().one_or_none()
+        if earlier is not None:
+            return _to_job(earlier)
+    entered = consequences.admit(connection, job)
+    connection.execute(_ADD, _to_row(entered))
+    enqueue(connection, entered, entered.created_at)
+    note(connection, entered)
+    return entered
+
+
+def _delete(connection: sa.Connection, job_id: str) -> bool:
+    ended = sa.delete(schema.jobs).where(_j.job_id == job_id, _j.state.in_(sorted(TERMINAL)))
+    if connection.execute(ended).rowcount == 0:
+        return False
+    for table in (schema.attempts, schema.hook_calls, schema.job_predecessors):
+        connection.execute(sa.delete(table).where(table.c.job_id == job_id))
+    return True
 
 
 def _loads(connection: sa.Connection) -> dict[str, int]:
@@ -206,6 +304,7 @@ def _apply(connection: sa.Connection, transition: Transition) -> bool:
         return False
     _record_attempt(connection, transition)
     note(connection, transition)
+    consequences.follow(connection, transition, lambda: _load(connection, transition.job_id))
     return True
 
 
@@ -245,7 +344,9 @@ _AS_THEY_ARE = (
     "blocked",
     "idempotency_key",
     "losses",
+    "ready_at",
     "ended_at",
+    "expires_at",
     "size",
     "resources",
     "hindrance",
@@ -287,7 +388,7 @@ def _to_row(job: Job) -> dict[str, Any]:
     }
 
 
-def _to_job(row: sa.RowMapping) -> Job:
+def _to_job(row: sa.RowMapping | Mapping[str, Any]) -> Job:
     values = dict(row)
     values["arguments"] = unpack_list(values["arguments"])
     values["client_paths"] = unpack_map(values["client_paths"])
@@ -296,6 +397,12 @@ def _to_job(row: sa.RowMapping) -> Job:
     values["transport_metadata"] = load_map(values["transport_metadata"])
     values["state"] = JobState(values["state"])
     return Job(**values)
+
+
+def _to_doomed(row: sa.RowMapping) -> Doomed:
+    values = dict(row)
+    predecessor_id, outcome = values.pop("predecessor_id"), JobState(values.pop("outcome"))
+    return Doomed(_to_job(values), predecessor_id, outcome)
 
 
 def _to_attempt(row: sa.RowMapping) -> Attempt:

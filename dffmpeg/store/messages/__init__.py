@@ -25,5 +25,5 @@ class MessageRepository(ABC):
         """
 
     @abstractmethod
-    async def prune(self, before: float) -> int:
-        """Delete what is older than a time (Unix seconds); returns how many."""
+    async def prune(self, before: float, limit: int) -> int:
+        """Delete what is older than a time (Unix seconds), at most so many; returns how many."""

@@ -53,9 +53,16 @@ class SqlAlchemyMessageRepository(MessageRepository):
         rows = await self._database.read(lambda c: c.execute(query).mappings().all())
         return [_to_message(row) for row in rows]
 
-    async def prune(self, before: float) -> int:
-        change = sa.delete(schema.messages).where(_m.timestamp < before)
-        return await self._database.execute(change)
+    async def prune(self, before: float, limit: int) -> int:
+        old = sa.select(_m.seq).where(_m.timestamp < before).order_by(_m.timestamp).limit(limit)
+
+        def operation(connection: sa.Connection) -> int:
+            numbers = connection.scalars(old).all()
+            if numbers:
+                connection.execute(sa.delete(schema.messages).where(_m.seq.in_(numbers)))
+            return len(numbers)
+
+        return await self._database.write(operation)
 
 
 def _to_message(row: sa.RowMapping) -> Message:

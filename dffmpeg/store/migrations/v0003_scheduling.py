@@ -21,7 +21,9 @@ _JOBS: _Columns = (
     ("blocked", sa.Integer(), "0"),
     ("idempotency_key", ID, None),
     ("losses", sa.Integer(), "0"),
+    ("ready_at", sa.Double(), None),
     ("ended_at", sa.Double(), None),
+    ("expires_at", sa.Double(), None),
     ("size", sa.Double(), None),
     ("resources", sa.Text(), "'{}'"),
     ("hindrance", sa.Text(), None),
@@ -57,6 +59,15 @@ sa.Table(
     sa.Column("changed_at", sa.Double, nullable=False),
 )
 sa.Table(
+    "job_predecessors",
+    _metadata,
+    sa.Column("job_id", ID, primary_key=True),
+    sa.Column("predecessor_id", ID, primary_key=True),
+    sa.Column("outcome", sa.String(16)),
+    sa.Index("job_predecessors_by_predecessor", "predecessor_id"),
+    sa.Index("job_predecessors_by_outcome", "outcome"),
+)
+sa.Table(
     "janitor_runs",
     _metadata,
     sa.Column("run_id", ID, primary_key=True),
@@ -69,7 +80,10 @@ sa.Table(
 sa.Table(
     "hook_calls",
     _metadata,
-    sa.Column("call_id", ID, primary_key=True),
+    sa.Column(
+        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
+    ),
+    sa.Column("call_id", ID, nullable=False),
     sa.Column("job_id", ID, nullable=False),
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("body", sa.LargeBinary(1 << 24), nullable=False),
@@ -79,7 +93,8 @@ sa.Table(
     sa.Column("delivered_at", sa.Double),
     sa.Column("last_error", sa.Text),
     sa.Index("hook_calls_by_due", "due_at"),
-    sa.Index("hook_calls_by_job", "job_id", "created_at"),
+    sa.Index("hook_calls_by_job", "job_id", "seq"),
+    sqlite_autoincrement=True,
 )
 
 
@@ -98,3 +113,7 @@ def _statements(connection: sa.Connection) -> Iterator[str]:
             yield f"ALTER TABLE {table} ADD COLUMN {name} {column}{rule}"
     yield "CREATE UNIQUE INDEX jobs_by_idempotency_key ON jobs (requester_id, idempotency_key)"
     yield "CREATE INDEX jobs_by_end ON jobs (ended_at)"
+    yield "CREATE INDEX jobs_by_expiry ON jobs (expires_at)"
+    yield "UPDATE jobs SET ready_at = created_at"
+    # Or nothing would ever remove what had ended before.
+    yield "UPDATE jobs SET ended_at = last_update WHERE state IN ('completed', 'failed', 'canceled')"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dffmpeg.model.streams import Retention
@@ -42,4 +43,8 @@ class StreamRepository(ABC):
 
     @abstractmethod
     async def delete(self, job_id: str) -> None:
-        """Forget all output of a job."""
+        """Forget all output of a job, a batch at a time."""
+
+    @abstractmethod
+    async def kept(self, after: str, limit: int) -> Sequence[str]:
+        """Jobs of which output is kept, by id, behind this one."""

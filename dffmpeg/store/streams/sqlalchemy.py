@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,6 +37,16 @@ _CHUNKS = (
     .where(*_THE_STREAM, _c.end_offset > sa.bindparam("begin"))
     .order_by(_c.end_offset)
 )
+DELETED = 64
+"""Pieces of at most 256 KiB that are deleted in one transaction."""
+
+_FIRST_PIECES = (
+    sa.select(_c.attempt, _c.stream, _c.end_offset)
+    .where(_c.job_id == sa.bindparam("the_job"))
+    .order_by(_c.attempt, _c.stream, _c.end_offset)
+    .limit(DELETED)
+)
+_NEXT_JOB = sa.select(sa.func.min(_c.job_id)).where(_c.job_id > sa.bindparam("after"))
 
 
 class SqlAlchemyStreamRepository(StreamRepository):
@@ -88,8 +98,36 @@ class SqlAlchemyStreamRepository(StreamRepository):
         return await self._database.read(query)
 
     async def delete(self, job_id: str) -> None:
-        change = sa.delete(_t).where(_c.job_id == job_id)
-        await self._database.execute(change)
+        while await self._database.write(lambda connection: _delete_some(connection, job_id)):
+            pass
+
+    async def kept(self, after: str, limit: int) -> Sequence[str]:
+        def query(connection: sa.Connection) -> Sequence[str]:
+            found: list[str] = []
+            # Each is one look into the index; all of a job's pieces in between are never seen.
+            while len(found) < limit:
+                job_id = connection.scalar(_NEXT_JOB, {"after": found[-1] if found else after})
+                if job_id is None:
+                    break
+                found.append(job_id)
+            return found
+
+        return await self._database.read(query)
+
+
+def _delete_some(connection: sa.Connection, job_id: str) -> bool:
+    """Delete the first pieces of a job's output; returns whether there may be more."""
+    key = connection.execute(_FIRST_PIECES, {"the_job": job_id}).all()
+    if not key:
+        return False
+    attempt, stream, _ = key[0]
+    last = max(end for of_attempt, of_stream, end in key if (of_attempt, of_stream) == (attempt, stream))
+    connection.execute(
+        sa.delete(_t).where(
+            _c.job_id == job_id, _c.attempt == attempt, _c.stream == stream, _c.end_offset <= last
+        )
+    )
+    return True
 
 
 def _of(job_id: str, attempt: int, stream: int) -> dict[str, Any]:

@@ -1,0 +1,186 @@
+"""The flags of `dffmpeg-client submit` that say how a job is treated."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from datetime import datetime
+from typing import TypeVar
+
+from dffmpeg.client.options import JobOptions
+from dffmpeg.model import hooks
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+MAX_ATTEMPTS = 100
+
+T = TypeVar("T")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add them to a parser."""
+    who = parser.add_argument_group("what it is")
+    who.add_argument("--name", type=_text, metavar="NAME", help="a name to find it by")
+    who.add_argument("--label", action="append", type=_name, metavar="LABEL", help="may be repeated")
+    who.add_argument("--idempotency-key", type=_key, metavar="KEY", help="submitting again is the same job")
+    when = parser.add_argument_group("when it runs")
+    when.add_argument("--priority", type=_priority, metavar="N", help="from -100 to 100, or a class's name")
+    when.add_argument(
+        "--after", action="append", type=_jobs, metavar="JOB[,JOB]", help="not before these have completed"
+    )
+    when.add_argument(
+        "--start-at", type=_moment, metavar="TIME", help="such as 2030-01-31T22:00, or +10m: not before"
+    )
+    when.add_argument("--size", type=_size, metavar="N", help="how much work it is, in pixels of input")
+    limits = parser.add_argument_group("time limits", "such as 90, 90s, 10m, 2h or 7d")
+    for name, text in (
+        ("pending", "fail if no worker took it within T"),
+        ("assignment", "another worker goes first if one did not accept it within T"),
+        ("run", "fail if it runs for longer than T"),
+        ("stall", "run it again if it writes nothing and uses no processor for T"),
+    ):
+        limits.add_argument(f"--{name}-timeout", type=duration, metavar="T", help=text)
+    limits.add_argument(
+        "--lease", type=duration, metavar="T", help="run it again if its worker says nothing for T"
+    )
+    ends = parser.add_argument_group("what happens when it fails, or ends")
+    ends.add_argument(
+        "--max-attempts", type=_attempts, metavar="N", help="run it at most N times if workers die"
+    )
+    ends.add_argument(
+        "--retry-on-exit",
+        action="append",
+        type=_codes,
+        metavar="CODE[,CODE]",
+        help="run it again if it ends so",
+    )
+    ends.add_argument(
+        "--retry-on-stderr",
+        action="append",
+        type=_pattern,
+        metavar="REGEX",
+        help="run it again if it fails and the end of stderr matches",
+    )
+    ends.add_argument(
+        "--fail-if-impossible", action="store_true", help="fail at once if no known worker could ever run it"
+    )
+    ends.add_argument("--retention", type=duration, metavar="T", help="keep it and its output for T")
+    ends.add_argument(
+        "--hook", action="append", type=_url, metavar="URL", help="is told of each change of its state"
+    )
+
+
+def read(options: argparse.Namespace) -> JobOptions:
+    """What was given."""
+    return JobOptions(
+        name=options.name,
+        labels=_tuple(options.label),
+        priority=options.priority,
+        after=_flat(options.after),
+        idempotency_key=options.idempotency_key,
+        start_at=options.start_at,
+        size=options.size,
+        pending_timeout=options.pending_timeout,
+        max_attempts=options.max_attempts,
+        assignment_timeout=options.assignment_timeout,
+        lease=options.lease,
+        run_timeout=options.run_timeout,
+        stall_timeout=options.stall_timeout,
+        retry_exit_codes=_flat(options.retry_on_exit),
+        retry_stderr=_tuple(options.retry_on_stderr),
+        impossible="fail" if options.fail_if_impossible else None,
+        retention=options.retention,
+        hooks=_tuple(options.hook),
+    )
+
+
+def _tuple(values: list[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)
+
+
+def _flat(lists: list[list[T]] | None) -> tuple[T, ...] | None:
+    return None if lists is None else tuple(value for values in lists for value in values)
+
+
+def _text(text: str) -> str:
+    if not text or len(text) > 200 or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"expected 1 to 200 characters that can be printed: {text!r}")
+    return text
+
+
+def _key(text: str) -> str:
+    if not text or len(text) > 128 or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"expected 1 to 128 characters that can be printed: {text!r}")
+    return text
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"expected letters, digits, '_', '-' and '.': {text!r}")
+    return text
+
+
+def _priority(text: str) -> int | str:
+    try:
+        number = int(text)
+    except ValueError:
+        return _name(text)
+    if not -100 <= number <= 100:
+        raise argparse.ArgumentTypeError(f"expected a number from -100 to 100, or a class's name: {text!r}")
+    return number
+
+
+def _jobs(text: str) -> list[str]:
+    return [_name(job_id) for job_id in text.split(",")]
+
+
+def _moment(text: str) -> float:
+    if text.startswith("+"):
+        return time.time() + duration(text[1:])
+    try:
+        moment = datetime.fromisoformat(text)
+        # Without a zone it is meant as the clock on the wall shows it.
+        return moment.astimezone().timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(
+            f"expected a time such as 2030-01-31T22:00 or 2030-01-31T22:00Z, or +10m: {text!r}"
+        ) from None
+
+
+def _size(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1e18:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1e18: {text!r}")
+    return value
+
+
+def _attempts(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MAX_ATTEMPTS):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {MAX_ATTEMPTS}: {text!r}")
+    return int(text)
+
+
+def _codes(text: str) -> list[int]:
+    codes = text.split(",")
+    if not all(code.isascii() and code.isdigit() and int(code) <= 255 for code in codes):
+        raise argparse.ArgumentTypeError(f"expected exit codes from 0 to 255: {text!r}")
+    return [int(code) for code in codes]
+
+
+def _pattern(text: str) -> str:
+    if not text or len(text) > 200:
+        raise argparse.ArgumentTypeError(f"expected 1 to 200 characters: {text!r}")
+    try:
+        re.compile(text.encode())
+    except (re.error, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"expected a regular expression: {text!r}: {error}") from None
+    return text
+
+
+def _url(text: str) -> str:
+    if not hooks.usable(text):
+        raise argparse.ArgumentTypeError(f"expected a URL such as https://media.example/done: {text!r}")
+    return text
