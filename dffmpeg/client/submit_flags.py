@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from dffmpeg.client.options import JobOptions
+from dffmpeg.command_line import duration
 from dffmpeg.model import hooks
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")

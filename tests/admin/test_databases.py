@@ -272,7 +272,7 @@ def test_jobs_are_purged_without_a_coordinator(admin: Admin, filled: Path) -> No
         (["J", "--ended-before", "1d"], "expected no JOB beside it"),
         (["J", "--status", "failed"], "belong to --ended-before"),
         (["--ended-before", "1d", "--status", "pending"], "invalid choice"),
-        (["--ended-before", "soon"], "expected a time"),
+        (["--ended-before", "soon"], "expected a duration"),
     ],
 )
 def test_a_purge_says_what_it_wants(
