@@ -10,7 +10,7 @@ from dffmpeg.model.streams import Stream
 from dffmpeg.store import Store
 from dffmpeg.wire.administration import Overview
 from dffmpeg.wire.jobs import LogLine
-from dffmpeg.wire.records import job_record, worker_record
+from dffmpeg.wire.records import job_record, queue_state, worker_record
 from dffmpeg.wire.workers import WorkerRecord
 
 LOG_BYTES = 1 << 20
@@ -53,6 +53,7 @@ async def overview(store: Store, window: float) -> Overview:
         workers=await workers(store, None),
         live=[job_record(job) for job in live],
         failed=[job_record(job) for job in failed],
+        queue=queue_state(await store.settings.pause()),
     )
 
 

@@ -12,12 +12,23 @@ from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.supervisors import TreeNode
 from dffmpeg.transports.signed_http import SignedHttp
-from dffmpeg.wire.administration import Overview, PriorityRequest
+from dffmpeg.wire.administration import (
+    HoldRequest,
+    Overview,
+    PauseRequest,
+    PriorityRequest,
+    ProbeRequest,
+)
+from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import JobRecord, LogLine, StatusReply
+from dffmpeg.wire.scheduling import Explanation, QueueState
 from dffmpeg.wire.signature import decode_key
 from dffmpeg.wire.workers import WorkerRecord
 
 T = TypeVar("T")
+
+SWEEP_PATIENCE = 660.0
+"""Seconds; the coordinator's own is shorter."""
 
 EVER = 366 * 86_400.0
 """The farthest that a list looks back, seconds."""
@@ -85,6 +96,9 @@ class Coordinator:
     async def set_priority(self, job_id: str, priority: int | str) -> JobRecord:
         return await self._post(f"/jobs/{job_id}/priority", JobRecord, PriorityRequest(priority=priority))
 
+    async def why(self, job_id: str) -> Explanation:
+        return await self._get(f"/jobs/{job_id}/why", Explanation)
+
     async def purge(self, job_id: str) -> None:
         await self._http.call("DELETE", f"/jobs/{job_id}", StatusReply, timeout=self._timeout)
 
@@ -94,6 +108,32 @@ class Coordinator:
     async def worker(self, worker_id: str) -> WorkerRecord:
         return await self._get(f"/workers/{worker_id}", WorkerRecord)
 
+    async def hold_worker(self, worker_id: str, how: str, request: HoldRequest) -> WorkerRecord:
+        """`how` is `pause`, `drain` or `quarantine`."""
+        return await self._post(f"/workers/{worker_id}/{how}", WorkerRecord, request)
+
+    async def resume_worker(self, worker_id: str) -> WorkerRecord:
+        return await self._post(f"/workers/{worker_id}/resume", WorkerRecord)
+
+    async def probe_worker(self, worker_id: str, *, benchmark: bool) -> None:
+        await self._post(f"/workers/{worker_id}/probe", StatusReply, ProbeRequest(benchmark=benchmark))
+
+    async def queue(self) -> QueueState:
+        return await self._get("/queue", QueueState)
+
+    async def pause_queue(self, reason: str | None) -> QueueState:
+        return await self._post("/queue/pause", QueueState, PauseRequest(reason=reason))
+
+    async def resume_queue(self) -> QueueState:
+        return await self._post("/queue/resume", QueueState)
+
+    async def run_janitor(self, action: str) -> JanitorRecord:
+        # It comes back when the sweep is done, which may take a while.
+        return await self._post("/admin/janitor", JanitorRecord, {"action": action}, timeout=SWEEP_PATIENCE)
+
+    async def janitor_runs(self, limit: int) -> list[JanitorRecord]:
+        return await self._get("/admin/janitor", list[JanitorRecord], limit=limit)
+
     async def remove_worker(self, worker_id: str) -> None:
         await self._http.call("DELETE", f"/workers/{worker_id}", StatusReply, timeout=self._timeout)
 
@@ -101,8 +141,8 @@ class Coordinator:
         given = {name: str(value) for name, value in query.items() if value is not None}
         return await self._http.call("GET", path, kind, query=given or None, timeout=self._timeout)
 
-    async def _post(self, path: str, kind: type[T], body: Any = None) -> T:
-        return await self._http.call("POST", path, kind, json=body, timeout=self._timeout)
+    async def _post(self, path: str, kind: type[T], body: Any = None, *, timeout: float | None = None) -> T:
+        return await self._http.call("POST", path, kind, json=body, timeout=timeout or self._timeout)
 
 
 @asynccontextmanager

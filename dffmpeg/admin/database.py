@@ -13,12 +13,18 @@ from dffmpeg.actors.store_settings import store_settings
 from dffmpeg.admin.statuses import NotDone, NotThere
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.store import InUse, Store, StoreUnavailable, open_store, upkeeps
 from dffmpeg.store.purging import purge
 from dffmpeg.wire.administration import Overview
+from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import JobRecord, LogLine
-from dffmpeg.wire.records import job_record
+from dffmpeg.wire.records import janitor_record, job_record, queue_state
+from dffmpeg.wire.scheduling import QueueState
 from dffmpeg.wire.workers import WorkerRecord
+
+OURSELVES = "dffmpeg-admin"
+"""Who changed something without a coordinator: it asks nobody for a name."""
 
 
 class Database:
@@ -77,6 +83,22 @@ class Database:
         record = await self.worker(worker_id)
         if not await self._store.workers.delete(worker_id):
             raise NotDone(f"worker {worker_id} is {record.status}; only one that is offline can be removed")
+
+    async def queue(self) -> QueueState:
+        return queue_state(await self._store.settings.pause())
+
+    async def pause_queue(self, reason: str | None) -> QueueState:
+        return await self._switch(Pause(paused=True, reason=reason, by=OURSELVES, at=time.time()))
+
+    async def resume_queue(self) -> QueueState:
+        return await self._switch(Pause(by=OURSELVES, at=time.time()))
+
+    async def _switch(self, pause: Pause) -> QueueState:
+        await self._store.settings.set_pause(pause)
+        return queue_state(pause)
+
+    async def janitor_runs(self, limit: int) -> list[JanitorRecord]:
+        return [janitor_record(run) for run in await self._store.janitor.runs(limit)]
 
     async def _row(self, job_id: str) -> Job:
         job = await self._store.jobs.get(job_id)

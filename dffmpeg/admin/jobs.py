@@ -14,6 +14,7 @@ from dffmpeg.errors import BadInput
 from dffmpeg.model.jobs import TERMINAL
 from dffmpeg.wire import times
 from dffmpeg.wire.jobs import JobRecord
+from dffmpeg.wire.scheduling import Explanation
 
 PAGE = 1000
 
@@ -72,6 +73,33 @@ async def prioritize(options: argparse.Namespace, cluster: Coordinator) -> None:
         priority = options.priority
     record = await cluster.set_priority(_job(options.job), priority)
     answer(options, record, f"{record.job_id}: priority {record.priority}")
+
+
+async def why(options: argparse.Namespace, cluster: Coordinator) -> None:
+    """What a job waits for, and what each worker has against it."""
+    found = await cluster.why(_job(options.job))
+    lines = [("job", found.job_id), ("status", found.status), ("would go to", found.choice)]
+    waits = "\n".join(f"- {clause}" for clause in found.waits_for)
+    blocks = [tables.fields(lines), f"It waits for:\n{waits}" if waits else "", _verdicts(found)]
+    answer(options, found, "\n\n".join(block for block in blocks if block))
+
+
+def _verdicts(found: Explanation) -> str:
+    return tables.table(
+        ("WORKER", "STATUS", "COULD", "TAKES IT", "SCORE", "BECAUSE"),
+        [
+            (
+                one.worker_id,
+                one.status,
+                "yes" if one.suitable else "no",
+                "yes" if one.takes else "no",
+                None if one.score is None else f"{one.score:g}",
+                "; ".join(one.reasons) or None,
+            )
+            for one in found.workers
+        ],
+        empty="no worker is known" if found.status == "pending" else "",
+    )
 
 
 async def purge(options: argparse.Namespace, cluster: Cluster) -> None:

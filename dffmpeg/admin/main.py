@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dffmpeg.admin import completion, configs, databases, jobs, security, status, tree, users, workers
+from dffmpeg.admin import (
+    completion,
+    configs,
+    databases,
+    janitor,
+    jobs,
+    queue,
+    security,
+    status,
+    tree,
+    users,
+    workers,
+)
 from dffmpeg.admin.arguments import PROGRAM, build_parser
+from dffmpeg.admin.arguments.workers import HOLDS
 from dffmpeg.admin.reaching import Command, anyhow, online
 from dffmpeg.admin.statuses import status_of
 from dffmpeg.command_line import run
+from dffmpeg.model.janitor import ACTIONS
 
 COMMANDS: Mapping[tuple[str, ...], Command] = {
     ("status",): anyhow(status.show),
@@ -19,10 +33,20 @@ COMMANDS: Mapping[tuple[str, ...], Command] = {
     ("job", "cancel"): online(jobs.cancel),
     ("job", "retry"): online(jobs.retry),
     ("job", "priority"): online(jobs.prioritize),
+    ("job", "why"): online(jobs.why),
     ("job", "purge"): anyhow(jobs.purge, writes=True),
     ("worker", "list"): anyhow(workers.show_all),
     ("worker", "show"): anyhow(workers.show),
+    **{("worker", verb): online(workers.hold) for verb in HOLDS},
+    ("worker", "resume"): online(workers.resume),
+    ("worker", "probe"): online(workers.probe),
     ("worker", "remove"): anyhow(workers.remove, writes=True),
+    ("queue", "status"): anyhow(queue.show),
+    ("queue", "pause"): anyhow(queue.pause, writes=True),
+    ("queue", "resume"): anyhow(queue.resume, writes=True),
+    ("janitor", "list"): anyhow(janitor.show_all),
+    ("janitor", "run"): online(janitor.run),
+    **{("janitor", action): online(janitor.run) for action in ACTIONS},
     ("user", "add"): users.add,
     ("user", "list"): users.list_all,
     ("user", "show"): users.show,

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from dffmpeg import tables
-from dffmpeg.admin import jobs, workers
+from dffmpeg.admin import jobs, queue, workers
 from dffmpeg.admin.output import answer
 from dffmpeg.admin.reaching import Cluster
 from dffmpeg.wire.administration import Overview
@@ -35,6 +35,7 @@ def _blocks(overview: Overview, place: str) -> Iterator[str]:
             ),
             ("workers", f"{len(online)} of {len(overview.workers)} here, {used} of {slots} slots used"),
             ("jobs", counts or "none"),
+            ("queue", queue.in_words(overview.queue)),
         ]
     )
     if overview.workers:

@@ -6,8 +6,10 @@ import argparse
 import time
 
 from dffmpeg import summaries, tables
+from dffmpeg.admin.coordinator import Coordinator
 from dffmpeg.admin.output import answer, confirm
 from dffmpeg.admin.reaching import Cluster, name_of
+from dffmpeg.wire.administration import HoldRequest
 from dffmpeg.wire.workers import WorkerRecord
 
 
@@ -21,6 +23,33 @@ async def show(options: argparse.Namespace, cluster: Cluster) -> None:
     """Everything about one worker."""
     record = await cluster.worker(_worker(options))
     answer(options, record, summaries.worker_fields(record))
+
+
+async def hold(options: argparse.Namespace, cluster: Coordinator) -> None:
+    """Give a worker nothing new: pause, drain or quarantine it."""
+    request = HoldRequest(reason=options.reason, seconds=getattr(options, "seconds", None))
+    record = await cluster.hold_worker(_worker(options), options.command[-1], request)
+    _answer(options, record)
+
+
+async def resume(options: argparse.Namespace, cluster: Coordinator) -> None:
+    """Give a worker jobs again."""
+    _answer(options, await cluster.resume_worker(_worker(options)))
+
+
+async def probe(options: argparse.Namespace, cluster: Coordinator) -> None:
+    """Have a worker find out anew what it can do."""
+    worker_id = _worker(options)
+    await cluster.probe_worker(worker_id, benchmark=options.benchmark)
+    text = f"asked {worker_id}; in a moment `worker show {worker_id}` tells what it found"
+    answer(options, {"worker_id": worker_id, "benchmark": options.benchmark}, text)
+
+
+def _answer(options: argparse.Namespace, record: WorkerRecord) -> None:
+    until = tables.moment(record.hold_until)
+    text = f"{record.worker_id}: {record.hold or record.status}" + (f" until {until}" if until else "")
+    still = f"; {record.used_slots} of its jobs still run" if record.hold and record.used_slots else ""
+    answer(options, record, text + still)
 
 
 async def remove(options: argparse.Namespace, cluster: Cluster) -> None:

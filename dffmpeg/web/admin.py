@@ -10,14 +10,25 @@ from quart import Blueprint, Response
 
 from dffmpeg.actors.operations import NotFound, Operations
 from dffmpeg.model.janitor import Action
+from dffmpeg.model.workers import Hold
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.jobs import MAX_WINDOW
 from dffmpeg.web.requests import caller
-from dffmpeg.wire.administration import PriorityRequest, RetryRequest
+from dffmpeg.wire.administration import (
+    HoldRequest,
+    PauseRequest,
+    PriorityRequest,
+    ProbeRequest,
+    RetryRequest,
+)
 
 if TYPE_CHECKING:
     from dffmpeg.supervisors import TreeNode
+
+
+MAX_RUNS = 1000
+"""Of the janitor, in one list."""
 
 
 class JanitorRequest(msgspec.Struct, kw_only=True):
@@ -45,9 +56,30 @@ def blueprint(operations: Operations, tree: Callable[[], TreeNode] | None) -> Bl
     async def janitor() -> Response:
         return json_answer(await operations.run_janitor(caller(), requests.body(JanitorRequest).action))
 
+    @routes.get("/admin/janitor")
+    async def janitor_runs() -> Response:
+        limit = requests.whole_number("limit", 20, maximum=MAX_RUNS)
+        return json_answer(await operations.janitor_runs(caller(), limit=limit))
+
+    _add_queue(routes, operations)
     _add_jobs(routes, operations)
     _add_workers(routes, operations)
     return routes
+
+
+def _add_queue(routes: Blueprint, operations: Operations) -> None:
+    @routes.get("/queue")
+    async def queue() -> Response:
+        return json_answer(await operations.queue_state(caller()))
+
+    @routes.post("/queue/pause")
+    async def pause() -> Response:
+        request = requests.body(PauseRequest, empty=PauseRequest())
+        return json_answer(await operations.pause_queue(caller(), request.reason))
+
+    @routes.post("/queue/resume")
+    async def resume() -> Response:
+        return json_answer(await operations.resume_queue(caller()))
 
 
 def _add_jobs(routes: Blueprint, operations: Operations) -> None:
@@ -61,12 +93,44 @@ def _add_jobs(routes: Blueprint, operations: Operations) -> None:
         wanted = requests.body(PriorityRequest).priority
         return json_answer(await operations.set_priority(caller(), job_id, wanted))
 
+    @routes.get("/jobs/<job_id>/why")
+    async def why(job_id: str) -> Response:
+        return json_answer(await operations.why(caller(), job_id))
+
     @routes.delete("/jobs/<job_id>")
     async def purge(job_id: str) -> Response:
         return json_answer(await operations.purge(caller(), job_id))
 
 
 def _add_workers(routes: Blueprint, operations: Operations) -> None:
+    async def hold(worker_id: str, how: Hold) -> Response:
+        request = requests.body(HoldRequest)
+        record = await operations.hold_worker(
+            caller(), worker_id, how, reason=request.reason, seconds=request.seconds
+        )
+        return json_answer(record)
+
+    @routes.post("/workers/<worker_id>/pause")
+    async def pause(worker_id: str) -> Response:
+        return await hold(worker_id, Hold.PAUSED)
+
+    @routes.post("/workers/<worker_id>/drain")
+    async def drain(worker_id: str) -> Response:
+        return await hold(worker_id, Hold.DRAINING)
+
+    @routes.post("/workers/<worker_id>/quarantine")
+    async def quarantine(worker_id: str) -> Response:
+        return await hold(worker_id, Hold.QUARANTINED)
+
+    @routes.post("/workers/<worker_id>/resume")
+    async def resume(worker_id: str) -> Response:
+        return json_answer(await operations.release_worker(caller(), worker_id))
+
+    @routes.post("/workers/<worker_id>/probe")
+    async def probe(worker_id: str) -> Response:
+        request = requests.body(ProbeRequest, empty=ProbeRequest())
+        return json_answer(await operations.probe(caller(), worker_id, benchmark=request.benchmark), 202)
+
     @routes.delete("/workers/<worker_id>")
     async def remove(worker_id: str) -> Response:
         return json_answer(await operations.remove_worker(caller(), worker_id))

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from dffmpeg.wire.jobs import JobRecord, Name, Priority
+from dffmpeg.wire.jobs import JobRecord, Name, Priority, Seconds, Text
+from dffmpeg.wire.scheduling import QueueState
 from dffmpeg.wire.workers import WorkerRecord
 
 
@@ -22,6 +23,26 @@ class PriorityRequest(msgspec.Struct, kw_only=True):
     priority: Priority | Name
 
 
+class HoldRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """POST /workers/{id}/pause, /drain, /quarantine. `seconds` is when it comes back by itself, from now;
+    None is not before somebody resumes it."""
+
+    reason: Text
+    seconds: Seconds | None = None
+
+
+class ProbeRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """POST /workers/{id}/probe. `benchmark`: it also measures anew how fast it is."""
+
+    benchmark: bool = False
+
+
+class PauseRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """POST /queue/pause."""
+
+    reason: Text | None = None
+
+
 class Overview(msgspec.Struct, kw_only=True):
     """GET /admin/overview.
 
@@ -31,6 +52,7 @@ class Overview(msgspec.Struct, kw_only=True):
         counts: how many jobs there are in each state, all that the database has.
         live: the jobs that a worker has, newest first, at most 200.
         failed: those that failed lately, newest first, at most 20.
+        queue: whether jobs are given to workers.
     """
 
     status: str | None = None
@@ -41,3 +63,4 @@ class Overview(msgspec.Struct, kw_only=True):
     workers: list[WorkerRecord]
     live: list[JobRecord]
     failed: list[JobRecord]
+    queue: QueueState

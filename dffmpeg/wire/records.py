@@ -9,12 +9,14 @@ from ulid import ULID
 
 from dffmpeg.model.janitor import JanitorRun
 from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState
+from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.workers import Worker
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.bytestring import list_to_wire, to_wire
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import JobRecord, Launch
+from dffmpeg.wire.scheduling import QueueState
 from dffmpeg.wire.workers import DownlinkMessage, JobRequest, MessageType, WorkerRecord
 
 
@@ -130,6 +132,13 @@ def downlink_message(
         sent_at=stamp,
         message_type=message_type,
         payload=dict(payload),
+    )
+
+
+def queue_state(pause: Pause) -> QueueState:
+    """The queue's switch as answers show it."""
+    return QueueState(
+        paused=pause.paused, reason=pause.reason, changed_by=pause.by, changed_at=_time(pause.at)
     )
 
 

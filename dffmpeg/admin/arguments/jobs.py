@@ -29,6 +29,9 @@ def add(subjects: Any) -> None:
     priority = command(actions, ("job", "priority"), "change a pending job's priority")
     _with_job(priority)
     priority.add_argument("priority", metavar="PRIORITY", help="from -100 to 100; a higher one goes first")
+    _with_job(
+        command(actions, ("job", "why"), "say what a job waits for, and what each worker has against it")
+    )
     purge = command(actions, ("job", "purge"), "forget jobs that have ended, with their output")
     purge.add_argument("jobs", nargs="*", metavar="JOB")
     purge.add_argument(
