@@ -23,7 +23,7 @@ class SchedulingOperations(WorkerOperations):
         return _state(await self._services.store.settings.pause())
 
     async def pause_queue(self, who: Identity, reason: str | None = None) -> QueueState:
-        """Give no more jobs to workers; what runs goes on, submissions are taken. Repeating it is harmless."""
+        """Give no more jobs to workers; what runs goes on, submissions are taken. Harmless to repeat."""
         return await self._switch(who, Pause(paused=True, reason=reason, by=who.client_id, at=time.time()))
 
     async def resume_queue(self, who: Identity) -> QueueState:

@@ -1,0 +1,43 @@
+"""Slots, in total and by resource: what a job takes, and whether there is room for it. Pure.
+
+The scheduler asks before it decides, and the store asks the same before it commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dffmpeg.model.workers import Worker
+
+
+def charged(asked: Mapping[str, int], worker: Worker) -> dict[str, int]:
+    """What a job takes of a worker's resources: only those that the worker declares count."""
+    return {name: number for name, number in asked.items() if number and name in worker.resources}
+
+
+def taken(charges: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The sum by resource."""
+    total: dict[str, int] = {}
+    for charge in charges:
+        for name, number in charge.items():
+            total[name] = total.get(name, 0) + number
+    return total
+
+
+def short_of(
+    worker: Worker, used: int, taken: Mapping[str, int], charge: Mapping[str, int], at_most: int
+) -> str | None:
+    """What a worker lacks for one more job: "" is a slot, else the name of a resource; None is nothing.
+
+    Args:
+        used: slots that are taken.
+        taken: what is taken of each resource.
+        charge: what the job takes of them, as `charged` says.
+        at_most: slots that may be taken, if that is less than it has.
+    """
+    if used >= min(worker.slots, at_most):
+        return ""
+    for name, number in charge.items():
+        if taken.get(name, 0) + number > worker.resources.get(name, 0):
+            return name
+    return None
