@@ -73,12 +73,12 @@ def _add_queue(routes: Blueprint, operations: Operations) -> None:
         return json_answer(await operations.queue_state(caller()))
 
     @routes.post("/queue/pause")
-    async def pause() -> Response:
+    async def pause_queue() -> Response:
         request = requests.body(PauseRequest, empty=PauseRequest())
         return json_answer(await operations.pause_queue(caller(), request.reason))
 
     @routes.post("/queue/resume")
-    async def resume() -> Response:
+    async def resume_queue() -> Response:
         return json_answer(await operations.resume_queue(caller()))
 
 
