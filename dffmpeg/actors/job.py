@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import trio
@@ -29,6 +29,7 @@ from dffmpeg.actors.job_messages import (
     OfferLines,
     Output,
     OutputDue,
+    Over,
     Reject,
     Streamed,
     WaitDue,
@@ -36,12 +37,13 @@ from dffmpeg.actors.job_messages import (
 )
 from dffmpeg.actors.job_streams import JobStreams
 from dffmpeg.actors.refusals import Conflict, Forbidden
-from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull
+from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull, Reply
 from dffmpeg.actors.services import Services
 from dffmpeg.actors.worker import Deliver
 from dffmpeg.model import access, jobs
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState, RetryPolicy, Transition
+from dffmpeg.store import StreamPiece
 from dffmpeg.wire import codec
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import FinishReport, OutputReply
@@ -64,6 +66,8 @@ class JobActor(Actor[JobMessage]):
         self._services = services
         self._job: Job | None = None
         self._owners: set[int] = set()
+        self._over = False
+        self._late: list[Reply[object]] = []
 
     @property
     def _leases(self) -> float:
@@ -93,6 +97,8 @@ class JobActor(Actor[JobMessage]):
         return self._job
 
     async def handle(self, message: JobMessage) -> object:  # noqa: C901 - a table of messages
+        if self._over:
+            return await self._handle_late(message)
         match message:
             case Accept():
                 return await self._accept(message)
@@ -132,9 +138,14 @@ class JobActor(Actor[JobMessage]):
 
     # Changing state: one compare-and-set, then everybody who has to know.
 
-    async def _apply(self, transition: Transition) -> bool:
-        """Make the change durable. False: the row had moved on; the actor has loaded what it says now."""
-        won = await self._services.store.jobs.apply(transition)
+    async def _apply(self, transition: Transition, output: Sequence[StreamPiece] = ()) -> bool:
+        """Make the change durable. False: the row had moved on; the actor has loaded what it says now.
+
+        Args:
+            output: pieces of the attempt's output that are to be durable with it.
+        """
+        won = await self._services.store.apply_with_output(transition, output)
+        self._streams.output.settled(output)
         if won:
             self._job = transition.made(self.job)
         else:
@@ -169,7 +180,30 @@ class JobActor(Actor[JobMessage]):
         await self._streams.close()
         self._services.changed.ring(self._job_id)
         self._services.wake_scheduler()
-        self.context.finish()
+        if self._job is None or self._job.state not in jobs.TERMINAL:
+            self.context.finish()
+            return
+        # Its followers have asked on while the end was being committed. What waits here is answered
+        # from memory; the store would be asked for the same at the very moment that they wait for.
+        self._over = True
+        try:
+            self.context.ref.tell_nowait(Over())
+        except MailboxFull:
+            self.context.finish()
+
+    async def _handle_late(self, message: JobMessage) -> object:
+        """The job has ended, and we end when what was said before that is dealt with."""
+        match message:
+            case Follow():
+                return await self._follow(message)
+            case Acknowledge():
+                await self._acknowledge(message)
+            case Over():
+                self.context.finish()
+            case _:
+                # Unanswered at our end: the asker looks at the row then.
+                self._late.append(self.context.defer())
+        return None
 
     def _fence(self, worker_id: str, attempt: int | None) -> None:
         """Refuse what does not come from the current attempt's worker."""
@@ -242,7 +276,6 @@ class JobActor(Actor[JobMessage]):
         missing = self._streams.output.missing(report)
         if missing is not None:
             raise Conflict(missing)
-        await self._streams.output.settle()
         finished = jobs.finish(
             self.job,
             self._attempt,
@@ -253,7 +286,7 @@ class JobActor(Actor[JobMessage]):
             report.signal,
             report.reason,
         )
-        if not await self._apply(finished):
+        if not await self._apply(finished, self._streams.output.unsettled()):
             raise Conflict(f"job {self._job_id} is {self.job.state}")
         return self.job
 

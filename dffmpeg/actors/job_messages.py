@@ -186,6 +186,11 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Over:
+    """The job has ended, and this is the last of what waited for it to be said."""
+
+
+@dataclass(frozen=True, slots=True)
 class WaitDue:
     """Somebody has waited long enough for news."""
 
@@ -215,6 +220,7 @@ JobMessage = (
     | Left
     | Lost
     | Due
+    | Over
     | WaitDue
     | OutputDue
 )

@@ -5,7 +5,7 @@ Not an actor: the job's actor owns it and calls it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dffmpeg.actors.refusals import Unfit
@@ -13,7 +13,7 @@ from dffmpeg.configuration.coordinator import Streams as StreamSettings
 from dffmpeg.model.jobs import Job
 from dffmpeg.model.relay import Piece, Relay
 from dffmpeg.model.streams import Retention, Stream
-from dffmpeg.store.streams import StreamRepository
+from dffmpeg.store.streams import StreamPiece, StreamRepository
 from dffmpeg.wire import frames
 from dffmpeg.wire.frames import HEADER_BYTES, MAX_PAYLOAD, Frame
 from dffmpeg.wire.jobs import FinishReport, OutputReply, Position, StreamAck
@@ -151,13 +151,20 @@ class AttemptOutput:
         return left
 
     async def _keep(self, number: int, line: _Line, begin: int) -> None:
+        for piece in self._pieces(number, line, begin):
+            await self._repository.append(piece)
+            self._kept(piece)
+
+    def _pieces(self, number: int, line: _Line, begin: int) -> Iterator[StreamPiece]:
         while begin < line.relay.end:
-            piece = line.relay.read(begin, MAX_PAYLOAD)
-            await self._repository.append(
-                self._job_id, self._attempt, number, piece.offset, piece.data, line.retention
-            )
-            begin = line.kept = piece.end
-        self._release(number, line)
+            found = line.relay.read(begin, MAX_PAYLOAD)
+            yield StreamPiece(self._job_id, self._attempt, number, found.offset, found.data, line.retention)
+            begin = found.end
+
+    def _kept(self, piece: StreamPiece) -> None:
+        line = self._lines[piece.stream]
+        line.kept = piece.end
+        self._release(piece.stream, line)
 
     def acknowledge(self, position: Position) -> None:
         """The owner has everything before this position."""
@@ -167,7 +174,9 @@ class AttemptOutput:
 
     async def disown(self) -> None:
         """From now on nobody's pace rules: what the owner has not taken is kept for it."""
-        await self.settle()
+        for piece in self.unsettled():
+            await self._repository.append(piece)
+            self._kept(piece)
         self.owned = False
         for number, line in self._lines.items():
             self._release(number, line)
@@ -232,11 +241,18 @@ class AttemptOutput:
                 return f"output missing: {name} has {end} of {length} bytes"
         return None
 
-    async def settle(self) -> None:
-        """Make durable what no reader has acknowledged, so that the worker may forget everything."""
+    def unsettled(self) -> list[StreamPiece]:
+        """What no reader has acknowledged and the store does not have: durable before the end is."""
+        found: list[StreamPiece] = []
         for number, line in self._lines.items():
             taken = line.taken if self.owned and number != Stream.STDERR else 0
-            await self._keep(number, line, max(line.kept, taken))
+            found += self._pieces(number, line, max(line.kept, taken))
+        return found
+
+    def settled(self, pieces: Iterable[StreamPiece]) -> None:
+        """The store has these pieces now."""
+        for piece in pieces:
+            self._kept(piece)
 
     async def frames(self, cursor: Position, *, ended: bool = False) -> list[Frame]:
         """What a follower at this position has not got yet, at most `FRAME_BATCH` bytes a stream.

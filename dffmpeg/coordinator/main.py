@@ -20,6 +20,7 @@ from dffmpeg.actors.store_settings import store_settings
 from dffmpeg.configuration import load
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import ConfigurationError
+from dffmpeg.latency import favor_latency
 from dffmpeg.store import StoreSettings
 from dffmpeg.supervisors import TreeHandle, TreeNode, open_tree
 from dffmpeg.supervisors.coordinator import coordinator_services, coordinator_tree
@@ -60,6 +61,7 @@ def _run(options: argparse.Namespace) -> int:
         config, lambda opened: server_downlinks(config.transports, lambda: opened.current.messages)
     )
     logs.configure(config.log_level)
+    favor_latency()
     trio.run(_serve, services, settings)
     return 0
 

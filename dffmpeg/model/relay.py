@@ -10,6 +10,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
+SMALL = 16 * 1024
+"""Bytes up to which chunks are put together: many tiny ones would take many times their size."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -69,8 +72,11 @@ class Relay:
             self._offsets.clear()
         fresh = data[self.end - offset :] if offset < self.end else data
         if fresh:
-            self._offsets.append(self.end)
-            self._chunks.append(fresh)
+            if self._chunks and len(self._chunks[-1]) + len(fresh) <= SMALL:
+                self._chunks[-1] += fresh
+            else:
+                self._offsets.append(self.end)
+                self._chunks.append(fresh)
             self.end += len(fresh)
         if eof and offset + len(data) == self.end:
             self.eof = True
@@ -93,7 +99,9 @@ class Relay:
             parts.append(part)
             size += len(part)
             index += 1
-        return Piece(begin, b"".join(parts), self.eof and begin + size == self.end)
+        # One alone is not copied.
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        return Piece(begin, data, self.eof and begin + size == self.end)
 
     def release(self, upto: int) -> None:
         """Forget whole chunks before an offset."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dffmpeg.errors import BadInput
+from dffmpeg.model.relay import Relay
 
 PIPE_BYTES = 64 * 1024
 """What a pipe holds, pipe(7)."""
@@ -54,7 +55,8 @@ class SendWindow:
             raise ValueError("a window holds at least one byte")
         self.capacity = capacity
         self._start = start
-        self._bytes = bytearray()
+        # It may hold a little more than is kept: it forgets whole chunks.
+        self._log = Relay()
         self._kept = 0
         self._sent = 0
         self._received = 0
@@ -77,14 +79,14 @@ class SendWindow:
     @property
     def end(self) -> int:
         """The offset behind the last byte that was appended; the stream's length once it is closed."""
-        return self._kept + len(self._bytes)
+        return self._log.end
 
     @property
     def room(self) -> int:
         """How many bytes may be appended now."""
         if self._closed:
             return 0
-        return max(0, min(self.capacity, max(self._start, self._kept)) - len(self._bytes))
+        return max(0, min(self.capacity, max(self._start, self._kept)) - (self.end - self._kept))
 
     @property
     def closed(self) -> bool:
@@ -110,7 +112,7 @@ class SendWindow:
         """
         if len(data) > self.room:
             raise ValueError(f"{len(data)} bytes do not fit into {self.room}")
-        self._bytes += data
+        self._log.offer(self.end, data, floor=self._kept, eof=False)
 
     def close(self) -> None:
         """No byte will follow. Closing twice is closing once."""
@@ -125,9 +127,7 @@ class SendWindow:
             limit: bytes of payload at most.
         """
         offset = self._sent
-        start = offset - self._kept
-        with memoryview(self._bytes) as view:
-            payload = bytes(view[start : start + max(0, limit)])
+        payload = self._log.read(offset, limit).data
         self._sent = offset + len(payload)
         self._asking = False
         eof = self._closed and self._sent == self.end
@@ -157,7 +157,7 @@ class SendWindow:
                 f"acknowledged {acked} and received {received} of a stream that has {self.end} bytes"
             )
         if acked > self._kept:
-            del self._bytes[: acked - self._kept]
+            self._log.release(acked)
             self._kept = acked
         self._received = received
         self._doubted = False

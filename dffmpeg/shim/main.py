@@ -90,7 +90,7 @@ def carry_out(call: Call, caught: Signals, *, cancels: bool, agent: bool) -> End
             engine.close()
     if end is None:
         try:
-            end = endpoint.run(engine_of_our_own(call.config))
+            end = endpoint.run(engine_of_our_own(call.config), within=True)
         except (Refused, EngineLost):
             end = Ending(LOST, line=f"job {call.job_id.decode()}: the client failed inside")
     endpoint.put_back()

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
+import sqlalchemy as sa
+
 from dffmpeg.errors import ConfigurationError
+from dffmpeg.model.jobs import Transition
 from dffmpeg.store.crypto import KeyRing
 from dffmpeg.store.database import Database
 from dffmpeg.store.errors import (
@@ -27,11 +31,13 @@ from dffmpeg.store.hooks import HookRepository
 from dffmpeg.store.identities import IdentityRepository
 from dffmpeg.store.janitor import JanitorRepository
 from dffmpeg.store.jobs import JobRepository
+from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository, apply_transition
 from dffmpeg.store.messages import MessageRepository
 from dffmpeg.store.migrations import STEPS
 from dffmpeg.store.settings import SettingsRepository
 from dffmpeg.store.settings.sqlalchemy import SqlAlchemySettingsRepository
-from dffmpeg.store.streams import StreamRepository, StreamSlice
+from dffmpeg.store.streams import StreamPiece, StreamRepository, StreamSlice
+from dffmpeg.store.streams.sqlalchemy import SqlAlchemyStreamRepository, store_piece
 from dffmpeg.store.upkeep import Upkeep
 from dffmpeg.store.workers import WorkerRepository
 
@@ -74,6 +80,32 @@ class Store:
     @property
     def janitor(self) -> JanitorRepository:
         return self.jobs.janitor
+
+    async def apply_with_output(self, transition: Transition, pieces: Sequence[StreamPiece]) -> bool:
+        """Store pieces of a job's output, and then make a change of the job, if its row still fits.
+
+        Where one database has both, that is one commit; the change is never durable before the output.
+
+        Returns:
+            Whether the change was made; the output is durable in either case.
+        """
+        jobs, streams = self.jobs, self.streams
+        if (
+            pieces
+            and isinstance(jobs, SqlAlchemyJobRepository)
+            and isinstance(streams, SqlAlchemyStreamRepository)
+            and jobs.database is streams.database
+        ):
+            return await jobs.database.write(partial(_together, transition, pieces))
+        for piece in pieces:
+            await streams.append(piece)
+        return await jobs.apply(transition)
+
+
+def _together(transition: Transition, pieces: Sequence[StreamPiece], connection: sa.Connection) -> bool:
+    for piece in pieces:
+        store_piece(connection, piece)
+    return apply_transition(connection, transition)
 
 
 @asynccontextmanager
@@ -147,6 +179,7 @@ __all__ = [
     "StoreError",
     "StoreSettings",
     "StoreUnavailable",
+    "StreamPiece",
     "StreamRepository",
     "StreamSlice",
     "Unstorable",

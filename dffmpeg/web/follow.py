@@ -88,7 +88,7 @@ class _Session:
 
     async def _listen(self, following: Following) -> Outcome:
         while True:
-            message = await receive(self._end, self._silence, MAX_INPUT)
+            message = await receive(self._end, self._silence, MAX_INPUT, excused=lambda: following.stopped)
             if isinstance(message, bytes) and following.owner:
                 await following.take(message)
             else:

@@ -17,6 +17,7 @@ from dffmpeg.actors.runtime import ActorError
 from dffmpeg.configuration.loading import load
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import ConfigurationError
+from dffmpeg.latency import favor_latency
 from dffmpeg.model.paths import PathError
 from dffmpeg.supervisors import open_tree
 from dffmpeg.supervisors.worker import WorkerTree, worker_tree
@@ -49,6 +50,7 @@ def _run(options: argparse.Namespace) -> int:
     config = load(WorkerConfig, "worker", options.config)
     tree = _tree(config)
     logs.configure(config.log_level)
+    favor_latency()
     trio.run(run, tree, config.drain_timeout)
     return 0
 

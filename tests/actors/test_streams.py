@@ -9,13 +9,14 @@ import trio
 import trio.testing
 from ulid import ULID
 
-from dffmpeg.actors.job_messages import Attendance, News
+from dffmpeg.actors.job_messages import Attendance, Cancel, Finish, Follow, News
 from dffmpeg.actors.operations import Conflict, Ear, Forbidden
+from dffmpeg.actors.runtime import ActorStopped
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Leases
 from dffmpeg.errors import BadInput
 from dffmpeg.wire import codec, frames
 from dffmpeg.wire.frames import CONTROL, Frame, Kind
-from dffmpeg.wire.jobs import Descriptor, JobRecord, Launch, Position
+from dffmpeg.wire.jobs import Descriptor, FinishReport, JobRecord, Launch, Position
 from dffmpeg.wire.workers import AttemptRef, JobRequest
 from tests.actors.coordinator import ADMIN, ALICE, BOB, PATIENCE, Coordinator, FakeWorker, open_coordinator
 
@@ -216,6 +217,41 @@ async def test_further_outputs_are_relayed_and_kept(coordinator: Coordinator, wo
 
 def frames_status(news: list[Frame]) -> JobRecord:
     return codec.decode(news[-1].payload, JobRecord)
+
+
+async def test_who_asks_while_the_end_is_committed_gets_it(
+    coordinator: Coordinator, worker: FakeWorker
+) -> None:
+    job_id = await owned(coordinator)
+    request = await worker.take()
+    await coordinator.operations.streamed(worker.who, job_id, [frames.output(1, 1, 0, b"abc", eof=True)])
+    actor = coordinator.services.jobs.find(job_id)
+    assert actor is not None
+    report = FinishReport(status="completed", exit_code=0, attempt=1, stdout=3)
+    # In the mailbox, behind the message that ends the job.
+    actor.tell_nowait(Finish(worker.name, report))
+    follow = Follow(ALICE, Position(attempt=1, status="running", owner=True), None, 1, {})
+    news: list[Frame] = []
+
+    async def listen() -> None:
+        answer = await actor.ask(follow, PATIENCE)
+        news.extend(answer)
+
+    async def cancel() -> None:
+        with pytest.raises(ActorStopped):
+            await actor.ask(Cancel(ALICE, "too late"), PATIENCE)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen)
+        nursery.start_soon(cancel)
+    assert [(frame.kind, frame.payload, frame.eof) for frame in news[:3]] == [
+        (Kind.STDOUT, b"abc", True),
+        (Kind.STDERR, b"", True),
+        (Kind.OUTPUT, b"", True),
+    ]
+    assert codec.decode(news[3].payload, JobRecord).status == "completed"
+    assert (await coordinator.operations.cancel(ALICE, job_id)).detail == "the job is completed already"
+    assert request.job_id == job_id
 
 
 async def test_attending_ends_with_the_attempt(coordinator: Coordinator, worker: FakeWorker) -> None:

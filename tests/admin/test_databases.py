@@ -20,7 +20,7 @@ from dffmpeg.model import jobs as model
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.streams import Retention
 from dffmpeg.model.workers import Worker, WorkerState
-from dffmpeg.store import SCHEMA_VERSION, Store, StoreSettings, open_store
+from dffmpeg.store import SCHEMA_VERSION, Store, StoreSettings, StreamPiece, open_store
 from tests.admin.conftest import GUARD, Admin, at_a_terminal
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ def filled(folder: Path) -> Path:
         assert running is not None
         assert await store.jobs.apply(model.assign(running, "w1", time.time()))
         lines = b"".join(b"line %d\n" % number for number in range(2500)) + b"\xff end"
-        await store.streams.append("FAILED", 0, 2, 0, lines, Retention(1 << 20, 1 << 20))
+        await store.streams.append(StreamPiece("FAILED", 0, 2, 0, lines, Retention(1 << 20, 1 << 20)))
         now = time.time()
         for name, state in (("w1", WorkerState.ONLINE), ("w2", WorkerState.OFFLINE)):
             await store.workers.register(

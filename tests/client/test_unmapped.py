@@ -69,6 +69,77 @@ def test_relative_paths_count_where_the_working_directory_is_not_mapped(folder: 
     checked(folder, "-i", "missing", "-f", "null", "-", cwd="other")
 
 
+@pytest.fixture
+def linked(folder: Path) -> Path:
+    mapped, other = folder / "mapped", folder / "other"
+    (mapped / "out").symlink_to(other)
+    (mapped / "film").symlink_to(other / "a")
+    (mapped / "twice").symlink_to("film")
+    (mapped / "missing").symlink_to(other / "missing" / "a")
+    (mapped / "new").symlink_to(other / "new")
+    (mapped / "within").symlink_to("a")
+    (mapped / "null").symlink_to("/dev/null")
+    (folder / "second").symlink_to(mapped)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "target"),
+    [
+        (("-i", "@/mapped/film"), "@/mapped/film", "@/other/a"),
+        (("-i", "@/mapped/twice"), "@/mapped/twice", "@/other/a"),
+        (("-i", "@/mapped/out/a"), "@/mapped/out/a", "@/other/a"),
+        (("-i", "@/mapped/out/%d.png"), "@/mapped/out/%d.png", "@/other/%d.png"),
+        (("-i", "@/mapped/a", "@/mapped/new"), "@/mapped/new", "@/other/new"),
+        (("-i", "@/mapped/a", "@/mapped/null"), "@/mapped/null", "/dev/null"),
+        (("-vf", "subtitles=@/mapped/film"), "@/mapped/film", "@/other/a"),
+        (("-i", "film"), "film", "@/other/a"),
+        (("-i", "a", "out/new"), "out/new", "@/other/new"),
+    ],
+)
+def test_a_link_out_of_the_mapped_directories_is_refused(
+    linked: Path, arguments: tuple[str, ...], path: str, target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = f"{path} leads to {target}, which is in no mapped directory; mapped: Mapped=@/mapped;"
+    said = said.replace("@", str(linked))
+    with pytest.raises(PathError) as caught:
+        checked(linked, *arguments)
+    assert str(caught.value).startswith(said)
+    checked(linked, *arguments, action="ignore")
+    assert not caplog.records
+    checked(linked, *arguments, action="warn")
+    assert caplog.records[0].getMessage().startswith(f"dffmpeg: {said}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-i", "@/mapped/within", "@/mapped/b"),
+        # The program says itself that it is not there.
+        ("-i", "@/mapped/missing", "-f", "null", "-"),
+        ("-i", "@/mapped/nothing/here"),
+        ("-i", "within", "null"),
+        ("-i", "@/second/a", "-f", "null", "-"),
+    ],
+)
+def test_a_link_within_the_mapped_directories_is_not(linked: Path, arguments: tuple[str, ...]) -> None:
+    encoded = [os.fsencode(argument.replace("@", str(linked))) for argument in arguments]
+    # One of them is a link itself.
+    directories = {"Mapped": os.fsencode(linked / "mapped"), "Second": os.fsencode(linked / "second")}
+    check("error", "ffmpeg", encoded, directories, cwd=os.fsencode(linked / "mapped"))
+
+
+async def test_the_stand_in_says_where_a_link_leads(programs: Programs, tmp_path: Path) -> None:
+    mapped = tmp_path / "of links"
+    mapped.mkdir()
+    (mapped / "film").symlink_to(programs.config)
+    more = f'[paths]\nMapped = "{mapped}"'
+    programs.configure("http://127.0.0.1:1", unmapped="error", more=more)
+    code, out, err = await programs.run("ffmpeg", "-i", str(mapped / "film"), "-f", "null", "-")
+    assert (code, out) == (120, b"")
+    assert_one_line(err, f"{mapped}/film leads to {programs.config}, which is in no mapped directory;")
+
+
 def test_a_warning_is_said_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         checked(folder, "-i", "@/other/a", "@/other/b", action="warn")

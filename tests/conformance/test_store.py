@@ -11,7 +11,7 @@ from dffmpeg.model.jobs import AttemptOutcome, Job, JobState, Transition
 from dffmpeg.model.messages import Message
 from dffmpeg.model.streams import Retention
 from dffmpeg.model.workers import Worker, WorkerState
-from dffmpeg.store import Duplicate, Store
+from dffmpeg.store import Duplicate, Store, StreamPiece
 from dffmpeg.store.purging import purge
 
 S = JobState
@@ -395,7 +395,7 @@ async def test_only_what_has_ended_is_deleted_and_its_attempts_with_it(store: St
 
 async def test_a_purged_job_leaves_nothing(store: Store) -> None:
     live = await assigned(store, "J")
-    await store.streams.append("J", 1, 2, 0, b"abc", Retention(100, 100))
+    await store.streams.append(StreamPiece("J", 1, 2, 0, b"abc", Retention(100, 100)))
     assert not await purge(store, "J")
     assert (await store.streams.read("J", 1, 2, 0, 10)).data == b"abc"
     assert await store.jobs.apply(model.request_cancel(live, 120.0, "no"))

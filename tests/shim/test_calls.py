@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import termios
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from dffmpeg.wire import control
 from dffmpeg.wire.jobs import Launch
 from tests.client.coordinator import Coordinator, Job, free_port
 from tests.client.programs import GUARD, ended
@@ -200,3 +202,61 @@ async def test_one_file_under_two_numbers_stays_one(
     assert done.stdout == b"hello\n"
     kinds = [one.kind for one in launch_of(coordinator).descriptors]
     assert kinds[1:] == ["pipe", "same" if redirect else "pipe"]
+
+
+def stopped_or_ended(pid: int) -> int:
+    """Wait until a child of ours stops or ends; what it did is left for others to see."""
+    found = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    assert found is not None
+    return found.si_code
+
+
+async def test_ctrl_z_stops_the_program_before_the_stand_in(coordinator: Coordinator, agents: Agents) -> None:
+    async def behave(job: Job) -> None:
+        job.start()
+        job.write(b"x")
+        await job.until(lambda: len(job.records()) == 2)
+        job.finish(exit_code=0)
+
+    coordinator.behave = behave
+    process = await agents.call("ffmpeg", env=WITHOUT)
+    assert process.stdout is not None
+    with trio.fail_after(GUARD):
+        assert await process.stdout.receive_some(1) == b"x"
+        process.send_signal(signal.SIGTSTP)
+        assert await trio.to_thread.run_sync(stopped_or_ended, process.pid) == os.CLD_STOPPED
+        (job,) = coordinator.jobs.values()
+        # Its engine is a thread of the same process: what was not said before it cannot be said now.
+        await job.until(lambda: bool(job.records()))
+        process.send_signal(signal.SIGCONT)
+        assert await ended(process) == (0, b"", b"")
+    assert job.records() == [control.Signal(signal.SIGTSTP), control.Signal(signal.SIGCONT)]
+
+
+async def test_who_cannot_be_stopped_does_not_stop_its_program(
+    coordinator: Coordinator, agents: Agents
+) -> None:
+    """In a session of its own nobody could continue it, and the kernel does not stop it."""
+
+    async def behave(job: Job) -> None:
+        job.start()
+        job.write(b"x")
+        await job.until(lambda: len(job.records()) == 2)
+        job.finish(exit_code=0)
+
+    coordinator.behave = behave
+    process = await trio.lowlevel.open_process(
+        [agents.bin / "ffmpeg"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**agents.env, **WITHOUT},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    with trio.fail_after(GUARD):
+        assert await process.stdout.receive_some(1) == b"x"
+        process.send_signal(signal.SIGTSTP)
+        assert await ended(process) == (0, b"", b"")
+    (job,) = coordinator.jobs.values()
+    assert job.records() == [control.Signal(signal.SIGTSTP), control.Signal(signal.SIGCONT)]

@@ -23,17 +23,14 @@ from dffmpeg.supervisors import Backoff, ChildSpec, Restart, Supervisor, Supervi
 # Each says that it is up with a byte in a pipe, which a test can wait for.
 UP = "import os, signal\nos.write(os.open('up', os.O_WRONLY), b'u')\n"
 PATIENT = f"print('told', flush=True)\n{UP}signal.pause()\n"
+# Waits for its signals: a handler could come between a look at the count and the pause behind it.
 STUBBORN = (
     "import signal\n"
-    "count = 0\n"
-    "def on_term(*_):\n"
-    "    global count\n"
-    "    count += 1\n"
-    "    print('term', count, flush=True)\n"
-    "signal.signal(signal.SIGTERM, on_term)\n"
+    "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
     f"{UP}"
-    "while count < LIMIT:\n"
-    "    signal.pause()\n"
+    "for count in range(1, LIMIT + 1):\n"
+    "    signal.sigwait([signal.SIGTERM])\n"
+    "    print('term', count, flush=True)\n"
 )
 
 

@@ -21,6 +21,7 @@ from dffmpeg.store import (
     SchemaMismatch,
     StoreSettings,
     StoreUnavailable,
+    StreamPiece,
     Upkeep,
     open_store,
     upkeeps,
@@ -65,7 +66,7 @@ def job(name: str) -> Job:
 async def make(settings: StoreSettings) -> None:
     async with open_store(settings) as store:
         await store.jobs.add(job("J"))
-        await store.streams.append("J", 1, 2, 0, b"x" * 100_000, Retention(1 << 20, 1 << 20))
+        await store.streams.append(StreamPiece("J", 1, 2, 0, b"x" * 100_000, Retention(1 << 20, 1 << 20)))
 
 
 def test_where_there_is_no_database_nothing_is_made(database: Upkeep, tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ class Job:
     inputs: list[Frame] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
     messages: list[DownlinkMessage] = field(default_factory=list)
+    heartbeats: int = 0
 
 
 class MemoryOperations(Operations):
@@ -221,6 +222,8 @@ class MemoryOperations(Operations):
         job = await self._job(who, job_id)
         if monitor is not None:
             job.record.monitor = monitor
+        job.heartbeats += 1
+        self.change()
         return StatusReply()
 
     def _news(self, job: Job, cursor: Position) -> list[Frame]:

@@ -116,12 +116,16 @@ LOOP = "while :; do sleep 0.05; done"
 
 # A shell would not do: while it starts something it cannot be stopped, vfork(2).
 PATIENT = """
-import signal, sys
+import os, signal
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, HANDLER)
+reader, writer = os.pipe2(os.O_NONBLOCK)
+# A signal may come just before the wait, and must end it all the same.
+signal.set_wakeup_fd(writer)
+os.set_blocking(reader, True)
 print("ready", flush=True)
 while True:
-    signal.pause()
+    os.read(reader, 1)
 """
 
 
@@ -175,7 +179,7 @@ async def test_a_terminal_that_grows() -> None:
 
 
 PATIENCE = Steps(interrupt=1000.0, terminate=1000.0)
-EXITS, IGNORES = "lambda *_: sys.exit(3)", "signal.SIG_IGN"
+EXITS, IGNORES = "lambda *_: os._exit(3)", "signal.SIG_IGN"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import logging.handlers
 import os
@@ -26,6 +25,7 @@ from dffmpeg.client.engine.service import Service
 from dffmpeg.configuration import locate, parse, read
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import ConfigurationError, DffmpegError
+from dffmpeg.latency import favor_latency
 from dffmpeg.shim import rendezvous
 from dffmpeg.supervisors import (
     AutoShutdown,
@@ -99,9 +99,7 @@ def run_agent(config: ClientConfig, file: Path, idle: float) -> None:
     """
     identity = rendezvous.identity(str(file))
     with listening(file) as listener:
-        # What is loaded now stays for good; no collection needs to look at it again.
-        gc.collect()
-        gc.freeze()
+        favor_latency()
         trio.run(partial(_run, config, file, idle, identity, listener))
 
 

@@ -89,6 +89,8 @@ class Relay:
                 if attempt == self._attempt:
                     self._control.acknowledge(offset, floor, flags)
                     self._wake()
+                    if floor:
+                        await self._port.send(wire.GIVEN, attempt=attempt, offset=floor)
             elif kind != wire.ACK:
                 number = descriptor if kind == wire.OUTPUT else kind
                 self._account(number, attempt, offset, length, bool(flags & wire.EOF))

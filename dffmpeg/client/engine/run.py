@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import trio
@@ -120,8 +121,8 @@ class Run:
         if self._call.status is not None:
             await session.follow()
             return
-        await self._check_paths()
         with self._submission:
+            await self._check_paths()
             await self._submit_and_follow(session)
         if self._submission.cancelled_caught:
             raise Unreachable("canceled before it was submitted")
@@ -129,7 +130,12 @@ class Run:
     async def _check_paths(self) -> None:
         call, directories = self._call, self._service.directories
         action = self._config.unmapped_paths
-        line = unmapped.find(action, call.program, call.arguments, directories, cwd=call.cwd)
+        what = (action, call.program, call.arguments, directories)
+        line = unmapped.find(*what, cwd=call.cwd)
+        if line is None and unmapped.may_lead_out(*what, cwd=call.cwd):
+            # In a thread: mapped directories are other machines', and may not answer.
+            follow = partial(unmapped.find_links, *what, cwd=call.cwd)
+            line = await trio.to_thread.run_sync(follow, abandon_on_cancel=True)
         if line is not None:
             await self._port.send(wire.NOTE, _line(line))
 

@@ -20,9 +20,10 @@ from dffmpeg.model.paths.mapping import (
 )
 from dffmpeg.model.paths.places import Place, Use, places_in, report_places
 from dffmpeg.model.paths.printed import PrintedPaths
-from dffmpeg.model.paths.unmapped import Suspect, suspects
+from dffmpeg.model.paths.unmapped import SYSTEM, Suspect, covered, suspects
 
 __all__ = [
+    "SYSTEM",
     "PathError",
     "Place",
     "PrintedPaths",
@@ -30,6 +31,7 @@ __all__ = [
     "Use",
     "arguments_to_directories",
     "arguments_to_variables",
+    "covered",
     "inside",
     "path_to_directory",
     "path_to_variable",

@@ -59,6 +59,24 @@ def suspects(
             yield Suspect(b"ffmpeg2pass-0.log", parent_counts=True)
 
 
+def covered(
+    program: str, arguments: Sequence[bytes], directories: Mapping[str, bytes], *, relative: bool
+) -> Iterator[Suspect]:
+    """Paths of a command line that a mapping covers by their names; links may lead them elsewhere.
+
+    Args:
+        program, arguments, directories: as for `suspects`.
+        relative: whether relative paths count too, because the working directory is mapped.
+    """
+    mapped = tuple(directories.values())
+    for place in _places(program, arguments):
+        if place.path.startswith(b"/"):
+            if inside(_plain(place.path), mapped):
+                yield _suspect(place)
+        elif relative and _plainly_a_file(place):
+            yield _suspect(place)
+
+
 def _places(program: str, arguments: Sequence[bytes]) -> Iterator[Place]:
     for place in places_in(arguments):
         reads = program == "ffprobe" and place.use is Use.WRITTEN
@@ -72,8 +90,12 @@ def _suspect(place: Place) -> Suspect:
 
 def _covered(path: bytes, mapped: Sequence[bytes]) -> bool:
     # In a view a path may leave its directory and come back, as it may here.
-    plain = b"/" + posixpath.normpath(path).lstrip(b"/")
+    plain = _plain(path)
     return inside(plain, mapped) or inside(plain, SYSTEM)
+
+
+def _plain(path: bytes) -> bytes:
+    return b"/" + posixpath.normpath(path).lstrip(b"/")
 
 
 def _plainly_a_file(place: Place) -> bool:

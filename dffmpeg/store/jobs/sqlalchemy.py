@@ -84,13 +84,13 @@ ATTEMPT_RESULTS = ("exit_code", "signal", "reason")
 
 class SqlAlchemyJobRepository(JobRepository):
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._janitor = SqlAlchemyJanitorRepository(database)
         self._hooks = SqlAlchemyHookRepository(database)
 
     @property
     def journal(self) -> Journal:
-        return self._database.journal
+        return self.database.journal
 
     @property
     def janitor(self) -> SqlAlchemyJanitorRepository:
@@ -101,7 +101,7 @@ class SqlAlchemyJobRepository(JobRepository):
         return self._hooks
 
     async def add(self, job: Job) -> Job:
-        return await self._database.write(lambda connection: _add(connection, job))
+        return await self.database.write(lambda connection: _add(connection, job))
 
     async def get(self, job_id: str) -> Job | None:
         found = await self._select(_GET, {"the_job": job_id})
@@ -148,11 +148,11 @@ class SqlAlchemyJobRepository(JobRepository):
             moments = [connection.scalar(statement, {"now": now}) for statement in _NEXT_MOMENTS]
             return loads, rows, min((moment for moment in moments if moment is not None), default=None)
 
-        loads, rows, moment = await self._database.read(query)
+        loads, rows, moment = await self.database.read(query)
         return Outlook(loads, [_to_job(row) for row in rows], moment)
 
     async def loads(self) -> Mapping[str, int]:
-        return await self._database.read(_loads)
+        return await self.database.read(_loads)
 
     async def expired(self, now: float) -> Sequence[Job]:
         return await self._select(sa.select(schema.jobs).where(_PENDING, _FREE, now >= _DEADLINE).limit(1000))
@@ -164,16 +164,16 @@ class SqlAlchemyJobRepository(JobRepository):
         return await self._select(query)
 
     async def apply(self, transition: Transition) -> bool:
-        return await self._database.write(lambda connection: _apply(connection, transition))
+        return await self.database.write(lambda connection: apply_transition(connection, transition))
 
     async def doomed(self, limit: int) -> Sequence[Doomed]:
-        rows = await self._database.read(lambda c: c.execute(_DOOMED, {"limit": limit}).mappings().all())
+        rows = await self.database.read(lambda c: c.execute(_DOOMED, {"limit": limit}).mappings().all())
         return [_to_doomed(row) for row in rows]
 
     async def heal(self, now: float, limit: int) -> int:
-        ended, miscounted = await self._database.read(lambda c: consequences.inconsistencies(c, limit))
+        ended, miscounted = await self.database.read(lambda c: consequences.inconsistencies(c, limit))
         if ended or miscounted:
-            await self._database.write(lambda c: consequences.repair(c, ended, miscounted, now))
+            await self.database.write(lambda c: consequences.repair(c, ended, miscounted, now))
         return len(ended) + len(miscounted)
 
     async def old(self, ended_before: float | None, now: float, limit: int) -> Sequence[str]:
@@ -183,7 +183,7 @@ class SqlAlchemyJobRepository(JobRepository):
                 found += connection.scalars(_OLD, {"before": ended_before, "limit": limit})
             return found[:limit]
 
-        return await self._database.read(query)
+        return await self.database.read(query)
 
     async def outdated(self, job_ids: Collection[str], ended_before: float) -> Collection[str]:
         def query(connection: sa.Connection) -> Collection[str]:
@@ -193,14 +193,14 @@ class SqlAlchemyJobRepository(JobRepository):
             )
             return set(job_ids) - set(connection.scalars(kept))
 
-        return await self._database.read(query)
+        return await self.database.read(query)
 
     async def delete(self, job_id: str) -> bool:
-        return await self._database.write(lambda connection: _delete(connection, job_id))
+        return await self.database.write(lambda connection: _delete(connection, job_id))
 
     async def attempts(self, job_id: str) -> Sequence[Attempt]:
         query = sa.select(schema.attempts).where(_a.job_id == job_id).order_by(_a.attempt)
-        rows = await self._database.read(lambda c: c.execute(query).mappings().all())
+        rows = await self.database.read(lambda c: c.execute(query).mappings().all())
         return [_to_attempt(row) for row in rows]
 
     async def set_priority(self, job_id: str, priority: int, *, expected: int, now: float) -> bool:
@@ -216,20 +216,20 @@ class SqlAlchemyJobRepository(JobRepository):
             note(connection, JobChanged(job_id))
             return True
 
-        return await self._database.write(operation)
+        return await self.database.write(operation)
 
     async def seen_by_client(self, job_id: str, now: float) -> None:
-        await self._database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
+        await self.database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
 
     async def counts(self) -> Mapping[JobState, int]:
         query = sa.select(_j.state, sa.func.count()).group_by(_j.state)
-        rows = await self._database.read(lambda c: c.execute(query).all())
+        rows = await self.database.read(lambda c: c.execute(query).all())
         return {JobState(state): int(number) for state, number in rows}
 
     async def _select(
         self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
     ) -> builtins.list[Job]:
-        rows = await self._database.read(lambda c: c.execute(query, parameters).mappings().all())
+        rows = await self.database.read(lambda c: c.execute(query, parameters).mappings().all())
         return [_to_job(row) for row in rows]
 
 
@@ -292,7 +292,8 @@ def _compare_and_set(sources: frozenset[JobState], by_attempt: bool, by_worker: 
     return sa.update(schema.jobs).where(*fits)
 
 
-def _apply(connection: sa.Connection, transition: Transition) -> bool:
+def apply_transition(connection: sa.Connection, transition: Transition) -> bool:
+    """`JobRepository.apply`, in a transaction."""
     by_attempt, by_worker = transition.fence_attempt is not None, transition.fence_worker is not None
     values = {**transition.columns, "state": transition.target.value, "the_job": transition.job_id}
     if by_attempt:

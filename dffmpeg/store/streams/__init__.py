@@ -23,14 +23,33 @@ class StreamSlice:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class StreamPiece:
+    """A piece of an attempt's output, to be stored.
+
+    Attributes:
+        retention: how much of the stream is kept.
+    """
+
+    job_id: str
+    attempt: int
+    stream: int
+    offset: int
+    data: bytes
+    retention: Retention
+
+    @property
+    def end(self) -> int:
+        """The offset behind it."""
+        return self.offset + len(self.data)
+
+
 class StreamRepository(ABC):
     """What the rest knows of how streams are stored: outputs, by the program's descriptor. Offsets and
     sizes are bytes."""
 
     @abstractmethod
-    async def append(
-        self, job_id: str, attempt: int, stream: int, offset: int, data: bytes, retention: Retention
-    ) -> None:
+    async def append(self, piece: StreamPiece) -> None:
         """Store a piece; what is there already is not stored again. Drops what the retention lets go."""
 
     @abstractmethod

@@ -7,10 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dffmpeg.model.streams import Retention
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
-from dffmpeg.store.streams import StreamRepository, StreamSlice
+from dffmpeg.store.streams import StreamPiece, StreamRepository, StreamSlice
 
 _t = schema.stream_chunks
 _c = _t.c
@@ -53,38 +52,14 @@ class SqlAlchemyStreamRepository(StreamRepository):
     """A chunk's key is the offset behind it, so that what holds a position is the first key above it."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
-    async def append(
-        self, job_id: str, attempt: int, stream: int, offset: int, data: bytes, retention: Retention
-    ) -> None:
-        key = _of(job_id, attempt, stream)
-
-        def operation(connection: sa.Connection) -> None:
-            known = connection.scalar(_END, key) or 0
-            fresh = data[max(0, known - offset) :]
-            if not fresh:
-                return
-            end = offset + len(data)
-            connection.execute(
-                _ADD,
-                {
-                    "job_id": job_id,
-                    "attempt": attempt,
-                    "stream": stream,
-                    "end_offset": end,
-                    "data": fresh,
-                },
-            )
-            gap = retention.dropped(end)
-            if gap is not None:
-                connection.execute(_DROP, {**key, "gap_begin": gap[0], "gap_end": gap[1], "stream_end": end})
-
-        await self._database.write(operation)
+    async def append(self, piece: StreamPiece) -> None:
+        await self.database.write(lambda connection: store_piece(connection, piece))
 
     async def extent(self, job_id: str, attempt: int, stream: int) -> int:
         key = _of(job_id, attempt, stream)
-        return int(await self._database.read(lambda c: c.scalar(_END, key)) or 0)
+        return int(await self.database.read(lambda c: c.scalar(_END, key)) or 0)
 
     async def read(self, job_id: str, attempt: int, stream: int, offset: int, limit: int) -> StreamSlice:
         key = _of(job_id, attempt, stream)
@@ -95,10 +70,10 @@ class SqlAlchemyStreamRepository(StreamRepository):
             with some.execute(_CHUNKS, {**key, "begin": offset}) as rows:
                 return _join(((row.end_offset, row.data) for row in rows), offset, limit, end)
 
-        return await self._database.read(query)
+        return await self.database.read(query)
 
     async def delete(self, job_id: str) -> None:
-        while await self._database.write(lambda connection: _delete_some(connection, job_id)):
+        while await self.database.write(lambda connection: _delete_some(connection, job_id)):
             pass
 
     async def kept(self, after: str, limit: int) -> Sequence[str]:
@@ -112,7 +87,7 @@ class SqlAlchemyStreamRepository(StreamRepository):
                 found.append(job_id)
             return found
 
-        return await self._database.read(query)
+        return await self.database.read(query)
 
 
 def _delete_some(connection: sa.Connection, job_id: str) -> bool:
@@ -128,6 +103,28 @@ def _delete_some(connection: sa.Connection, job_id: str) -> bool:
         )
     )
     return True
+
+
+def store_piece(connection: sa.Connection, piece: StreamPiece) -> None:
+    """`StreamRepository.append`, in a transaction."""
+    key = _of(piece.job_id, piece.attempt, piece.stream)
+    known = connection.scalar(_END, key) or 0
+    fresh = piece.data[max(0, known - piece.offset) :]
+    if not fresh:
+        return
+    connection.execute(
+        _ADD,
+        {
+            "job_id": piece.job_id,
+            "attempt": piece.attempt,
+            "stream": piece.stream,
+            "end_offset": piece.end,
+            "data": fresh,
+        },
+    )
+    gap = piece.retention.dropped(piece.end)
+    if gap is not None:
+        connection.execute(_DROP, {**key, "gap_begin": gap[0], "gap_end": gap[1], "stream_end": piece.end})
 
 
 def _of(job_id: str, attempt: int, stream: int) -> dict[str, Any]:

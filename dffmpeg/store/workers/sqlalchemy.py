@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +17,8 @@ from dffmpeg.store.workers import WorkerRepository
 
 _w = schema.workers.c
 _RENEW = sa.update(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
+_GET = sa.select(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
+_ALL = sa.select(schema.workers).order_by(_w.worker_id)
 _HELD = ("hold", "hold_reason", "hold_until", "strikes")
 """What a registration does not change: others decided it."""
 
@@ -43,12 +45,11 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
         await self._database.write(operation)
 
     async def get(self, worker_id: str) -> Worker | None:
-        found = await self._select(sa.select(schema.workers).where(_w.worker_id == worker_id))
+        found = await self._select(_GET, {"the_worker": worker_id})
         return found[0] if found else None
 
     async def list(self, since: float | None) -> Sequence[Worker]:
-        query = sa.select(schema.workers).order_by(_w.worker_id)
-        return await self._select(query if since is None else query.where(_w.last_seen >= since))
+        return await self._select(_ALL if since is None else _ALL.where(_w.last_seen >= since))
 
     async def set_state(
         self, worker_id: str, sources: Collection[WorkerState], target: WorkerState, now: float
@@ -106,8 +107,10 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
 
         return await self._database.write(operation)
 
-    async def _select(self, query: sa.Select[Any]) -> builtins.list[Worker]:
-        rows = await self._database.read(lambda c: c.execute(query).mappings().all())
+    async def _select(
+        self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
+    ) -> builtins.list[Worker]:
+        rows = await self._database.read(lambda c: c.execute(query, parameters).mappings().all())
         return [_to_worker(row) for row in rows]
 
 

@@ -1,0 +1,55 @@
+"""How long a write may stand still, and what a client that is stopped may do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from socket import SO_KEEPALIVE, SOL_SOCKET
+
+import pytest
+import trio
+import trio.testing
+
+from dffmpeg.web.stream import BoundedStream
+
+LIMIT = 60.0
+MUCH = bytes(64 << 20)
+"""More than the kernel takes for a client that does not read."""
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[BoundedStream]:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        client = await trio.open_tcp_stream(*listener.socket.getsockname())
+        async with client:
+            stream = BoundedStream(await listener.accept(), LIMIT)
+            try:
+                yield stream
+            finally:
+                await stream.aclose()
+
+
+async def test_a_client_that_does_not_read_is_dropped(autojump_clock: trio.testing.MockClock) -> None:
+    async with connected() as stream:
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.send_all(MUCH)
+        assert trio.current_time() == LIMIT
+
+
+async def test_one_that_is_stopped_is_waited_for(autojump_clock: trio.testing.MockClock) -> None:
+    async with connected() as stream, trio.open_nursery() as nursery:
+
+        async def stop() -> None:
+            await trio.sleep(LIMIT / 2)
+            stream.client_stopped(True)
+            assert stream.socket.getsockopt(SOL_SOCKET, SO_KEEPALIVE) == 1
+            await trio.sleep(100 * LIMIT)
+            stream.client_stopped(False)
+            assert stream.socket.getsockopt(SOL_SOCKET, SO_KEEPALIVE) == 0
+
+        nursery.start_soon(stop)
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.send_all(MUCH)
+        # From when it went on it has the whole time again.
+        assert trio.current_time() == LIMIT / 2 + 100 * LIMIT + LIMIT
