@@ -65,18 +65,21 @@ class Coordinator:
         *,
         window: float,
         limit: int,
-        statuses: Sequence[str] | None = None,
+        states: Sequence[str] = (),
         requester: str | None = None,
+        labels: Sequence[str] = (),
+        name: str | None = None,
         since_id: str | None = None,
     ) -> list[JobRecord]:
-        status = ",".join(statuses) if statuses else None
         return await self._get(
             "/jobs",
             list[JobRecord],
             window=window,
             limit=limit,
-            status=status,
+            status=",".join(states) or None,
             requester=requester,
+            label=",".join(labels) or None,
+            name=name,
             since_id=since_id,
         )
 

@@ -46,14 +46,18 @@ class Database:
         *,
         window: float,
         limit: int,
-        statuses: Sequence[str] | None = None,
+        states: Sequence[str] = (),
         requester: str | None = None,
+        labels: Sequence[str] = (),
+        name: str | None = None,
         since_id: str | None = None,
     ) -> list[JobRecord]:
         rows = await self._store.jobs.list(
             requester_id=requester,
             since=time.time() - window,
-            states=[JobState(status) for status in statuses] if statuses else None,
+            states=[JobState(state) for state in states] or None,
+            labels=labels,
+            name=name,
             limit=limit,
             before_id=since_id,
         )

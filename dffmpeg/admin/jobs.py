@@ -24,8 +24,10 @@ async def show_all(options: argparse.Namespace, cluster: Cluster) -> None:
     records = await cluster.jobs(
         window=options.window,
         limit=options.limit,
-        statuses=options.status,
+        states=options.state or (),
         requester=options.requester,
+        labels=options.label or (),
+        name=options.name,
     )
     answer(options, records, table(records, empty="no jobs"))
 
@@ -112,8 +114,8 @@ async def purge(options: argparse.Namespace, cluster: Cluster) -> None:
         ids = [record.job_id async for record in _ended(options, cluster, cutoff)]
     elif not ids:
         raise BadInput("expected JOB, or --ended-before")
-    elif options.status or options.requester:
-        raise BadInput("--status and --requester belong to --ended-before")
+    elif options.state or options.requester:
+        raise BadInput("--state and --requester belong to --ended-before")
     if ids:
         confirm(options, f"Forget {_counted(ids)}, with all output?")
     else:
@@ -134,7 +136,7 @@ async def _ended(options: argparse.Namespace, cluster: Cluster, cutoff: float) -
         page = await cluster.jobs(
             window=EVER,
             limit=PAGE,
-            statuses=options.status or sorted(TERMINAL),
+            states=options.state or sorted(TERMINAL),
             requester=options.requester,
             since_id=since_id,
         )

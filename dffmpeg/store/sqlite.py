@@ -15,6 +15,8 @@ from dffmpeg.store.errors import StoreUnavailable
 from dffmpeg.store.sqlite_upkeep import SqliteUpkeep
 from dffmpeg.store.upkeep import Upkeep
 
+_INCREMENTAL = 2
+
 BUSY_MS = 30_000
 """How long another process's write is waited for."""
 
@@ -54,16 +56,19 @@ def _free(connection: sa.Connection) -> int:
 
 
 def _vacuum(connection: sa.Connection, pages: int) -> int:
-    before = _free(connection)
-    # A page is given back for each row that is fetched, of which each is empty.
-    connection.exec_driver_sql(f"PRAGMA incremental_vacuum({pages})").fetchall()
-    return before - _free(connection)
+    if connection.exec_driver_sql("PRAGMA auto_vacuum").scalar_one() != _INCREMENTAL:
+        return 0
+    found = min(pages, _free(connection))
+    for _ in range(found):
+        # The driver takes a single step of a statement without rows, and each step is a page.
+        connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
+    return found
 
 
 def _optimize(connection: sa.Connection) -> None:
     # Bounded: without a limit a whole index is read.
     connection.exec_driver_sql("PRAGMA analysis_limit=400")
-    connection.exec_driver_sql("PRAGMA optimize").fetchall()
+    connection.exec_driver_sql("PRAGMA optimize")
 
 
 def _path(settings: Mapping[str, Any]) -> Path:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import httpx
 import trio
@@ -15,7 +13,7 @@ from dffmpeg.errors import DffmpegError
 from dffmpeg.transports.signed_http import send_plainly
 
 MAX_ANSWER = 64 * 1024
-"""Bytes of an answer that are read, and thrown away, so that the connection can be used again."""
+"""Bytes of an answer that are read, and thrown away. What says nothing of its length is not read at all."""
 
 
 class HookFailed(DffmpegError):
@@ -72,15 +70,20 @@ class HookCaller:
         request = self._client.build_request("POST", url, content=content, headers=headers)
         response = await self._client.send(request, stream=True)
         try:
-            left = MAX_ANSWER
-            async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_raw())) as pieces:
-                async for piece in pieces:
-                    left -= len(piece)
-                    if left < 0:
-                        break
+            if _is_short(response):
+                # Otherwise the connection could not be used again.
+                await response.aread()
         finally:
             await response.aclose()
         return response.status_code
+
+
+def _is_short(response: httpx.Response) -> bool:
+    if "content-encoding" in response.headers:
+        # Nobody knows how much it becomes.
+        return False
+    length = response.headers.get("content-length", "")
+    return response.status_code == 204 or (length.isdigit() and int(length) <= MAX_ANSWER)
 
 
 def _describe(error: Exception) -> str:

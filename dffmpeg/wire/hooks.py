@@ -51,6 +51,7 @@ def headers(event: str, content: bytes, secret: str, now: float) -> dict[str, st
     return {
         "content-type": "application/json",
         "user-agent": "dffmpeg-hook/1",
+        "accept-encoding": "identity",
         EVENT_HEADER: event,
         TIMESTAMP_HEADER: stamp,
         SIGNATURE_HEADER: f"sha256={signature(stamp, content, secret)}",

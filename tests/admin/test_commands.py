@@ -212,7 +212,7 @@ WRONG = [
     (["job", "retry", "J", "--offline"], 2, "needs a running coordinator"),
     (["job", "priority", "J", "1", "--offline"], 2, "needs a running coordinator"),
     (["job", "show"], 2, "JOB"),
-    (["job", "list", "--status", "asleep"], 2, "invalid choice: 'asleep'"),
+    (["job", "list", "--state", "asleep"], 2, "invalid choice: 'asleep'"),
     (["job", "list", "--window", "-1"], 2, "expected a duration"),
     (["job", "list", "--limit", "0"], 2, "expected a whole number"),
     (["completion", "tcsh"], 2, "invalid choice"),

@@ -47,7 +47,7 @@ def test_bash_completes_commands_options_and_choices(script: Path) -> None:
     assert completed(script, "wor") == ["worker"]
     assert {"list", "show", "cancel", "retry", "purge"} <= set(completed(script, "job", ""))
     assert completed(script, "job", "list", "--req") == ["--requester"]
-    assert completed(script, "job", "list", "--status", "ca") == ["canceling", "canceled"]
+    assert completed(script, "job", "list", "--state", "ca") == ["canceling", "canceled"]
     assert completed(script, "user", "add", "x", "--role", "w") == ["worker"]
     assert completed(script, "completion", "") == list(SHELLS)
 

@@ -218,8 +218,10 @@ def test_what_the_database_knows_is_shown_without_a_coordinator(admin: Admin, fi
 
     assert listed() == ["RUNS", "WAITS", "FAILED"]
     assert listed("--window", "60d") == ["RUNS", "WAITS", "FAILED", "OLD"]
-    assert listed("--status", "failed", "--status", "pending") == ["WAITS", "FAILED"]
+    assert listed("--state", "failed", "--state", "pending") == ["WAITS", "FAILED"]
     assert listed("--requester", "bob") == ["FAILED"]
+    assert listed("--name", "n*t") == ["WAITS"]
+    assert listed("--label", "films") == []
     assert listed("--limit", "1") == ["RUNS"]
     lines = admin("job", "list", "--offline").splitlines()
     assert lines[0].split() == ["JOB", "STATUS", "PRIORITY", "AGE", "REQUESTER", "WORKER", "NAME", "COMMAND"]
@@ -270,8 +272,8 @@ def test_jobs_are_purged_without_a_coordinator(admin: Admin, filled: Path) -> No
     [
         ([], "expected JOB"),
         (["J", "--ended-before", "1d"], "expected no JOB beside it"),
-        (["J", "--status", "failed"], "belong to --ended-before"),
-        (["--ended-before", "1d", "--status", "pending"], "invalid choice"),
+        (["J", "--state", "failed"], "belong to --ended-before"),
+        (["--ended-before", "1d", "--state", "pending"], "invalid choice"),
         (["--ended-before", "soon"], "expected a duration"),
     ],
 )

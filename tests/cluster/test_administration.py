@@ -128,7 +128,7 @@ def test_jobs_are_listed_and_shown(admin: Admin) -> None:
     job_id = admin.submit("fail", "a b")
     admin.until(job_id, "failed")
     assert admin.json("job", "list", "--limit", "1")[0]["job_id"] == job_id
-    assert job_id in admin("job", "list", "--status", "failed", "--requester", "admin")
+    assert job_id in admin("job", "list", "--state", "failed", "--requester", "admin")
     assert admin.json("job", "list", "--requester", "nobody") == []
     assert admin("job", "list", "--requester", "nobody") == "no jobs\n"
     assert admin.json("job", "show", job_id)["exit_code"] == 3

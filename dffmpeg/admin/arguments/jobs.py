@@ -16,8 +16,11 @@ def add(subjects: Any) -> None:
     """Add the subject and its actions."""
     actions = subject(subjects, "job", "everybody's jobs")
     listing = command(actions, ("job", "list"), "list jobs, the newest first")
-    _add_status(listing, list(JobState))
-    listing.add_argument("--requester", metavar="USER", help="only this user's")
+    _add_filters(listing, list(JobState))
+    listing.add_argument(
+        "--label", action="append", metavar="LABEL", help="only with this label; with each, if repeated"
+    )
+    listing.add_argument("--name", metavar="NAME", help="only of this name; a * stands for anything")
     add_window(listing, "of those that have ended, only what did so within TIME (default: 1h)", HOUR)
     listing.add_argument("--limit", type=count, default=1000, metavar="N", help="at most N (default: 1000)")
     _with_job(command(actions, ("job", "show"), "everything about a job and its attempts"))
@@ -40,14 +43,14 @@ def add(subjects: Any) -> None:
         metavar="TIME",
         help="all that ended longer ago than TIME, such as 30d",
     )
-    _add_status(purge, sorted(TERMINAL))
-    purge.add_argument("--requester", metavar="USER", help="only this user's")
+    _add_filters(purge, sorted(TERMINAL))
     add_yes(purge)
 
 
-def _add_status(parser: argparse.ArgumentParser, states: list[JobState]) -> None:
+def _add_filters(parser: argparse.ArgumentParser, states: list[JobState]) -> None:
     names = [state.value for state in states]
-    parser.add_argument("--status", action="append", choices=names, help="only these; may be given again")
+    parser.add_argument("--state", action="append", choices=names, help="only in this state; may be repeated")
+    parser.add_argument("--requester", metavar="USER", help="only this user's")
 
 
 def _with_job(parser: argparse.ArgumentParser) -> None:

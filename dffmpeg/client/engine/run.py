@@ -225,6 +225,9 @@ class Run:
     async def _give_up_when_busy(self) -> None:
         if self._config.fallback.when != "busy" or self._local() is None:
             return
+        if self._call.options.after or self._call.options.start_at is not None:
+            # It waits because it was told to.
+            return
         await trio.sleep(self._config.fallback.after)
         record = self._relay.record
         if record is not None and record.status == "pending" and record.attempt == 0:
