@@ -10,7 +10,8 @@ from dffmpeg import summaries, tables
 from dffmpeg.admin.coordinator import EVER, Coordinator
 from dffmpeg.admin.output import answer, confirm
 from dffmpeg.admin.reaching import Cluster, name_of
-from dffmpeg.errors import BadInput
+from dffmpeg.admin.statuses import NOT_FOUND, NotThere, status_of
+from dffmpeg.errors import BadInput, Refused
 from dffmpeg.model.jobs import TERMINAL
 from dffmpeg.wire import times
 from dffmpeg.wire.jobs import JobRecord
@@ -106,28 +107,33 @@ def _verdicts(found: Explanation) -> str:
 
 async def purge(options: argparse.Namespace, cluster: Cluster) -> None:
     """Forget jobs that have ended."""
-    ids = _jobs(options.jobs)
-    if options.ended_before is not None:
-        if ids:
-            raise BadInput("--ended-before: expected no JOB beside it")
-        cutoff = time.time() - options.ended_before
-        ids = [record.job_id async for record in _ended(options, cluster, cutoff)]
-    elif not ids:
-        raise BadInput("expected JOB, or --ended-before")
-    elif options.state or options.requester:
-        raise BadInput("--state and --requester belong to --ended-before")
-    if ids:
-        confirm(options, f"Forget {_counted(ids)}, with all output?")
-    else:
-        await _nothing(options)
+    ids = await _to_be_purged(options, cluster)
+    if not ids:
+        answer(options, [], "no such jobs")
         return
+    confirm(options, f"Forget {_counted(ids)}, with all output?")
     for job_id in ids:
-        await cluster.purge(job_id)
+        try:
+            await cluster.purge(job_id)
+        except (NotThere, Refused) as error:
+            # What was not named but found may have been swept up by the janitor meanwhile.
+            if options.ended_before is None or status_of(error) != NOT_FOUND:
+                raise
     answer(options, [{"job_id": job_id} for job_id in ids], f"purged {_counted(ids)}")
 
 
-async def _nothing(options: argparse.Namespace) -> None:
-    answer(options, [], "no such jobs")
+async def _to_be_purged(options: argparse.Namespace, cluster: Cluster) -> list[str]:
+    ids = _jobs(options.jobs)
+    if options.ended_before is None:
+        if not ids:
+            raise BadInput("expected JOB, or --ended-before")
+        if options.state or options.requester:
+            raise BadInput("--state and --requester belong to --ended-before")
+        return ids
+    if ids:
+        raise BadInput("--ended-before: expected no JOB beside it")
+    cutoff = time.time() - options.ended_before
+    return [record.job_id async for record in _ended(options, cluster, cutoff)]
 
 
 async def _ended(options: argparse.Namespace, cluster: Cluster, cutoff: float) -> AsyncIterator[JobRecord]:
