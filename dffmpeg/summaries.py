@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
+from collections.abc import Sequence
 
 from dffmpeg import tables
 from dffmpeg.model import durations
+from dffmpeg.model.abilities import Abilities
+from dffmpeg.model.needs import Needs
+from dffmpeg.model.requirements import KINDS
 from dffmpeg.wire import bytestring
 from dffmpeg.wire.jobs import JobRecord
 from dffmpeg.wire.workers import WorkerRecord
+
+_WIDTH = 100
+
+_LISTS = ("encoders", "decoders", "filters", "hwaccels", "muxers", "demuxers", "protocols")
 
 
 def job_fields(record: JobRecord) -> str:
@@ -24,6 +33,11 @@ def job_fields(record: JobRecord) -> str:
             ("labels", ", ".join(record.labels) or None),
             ("priority", record.priority or None),
             ("command", command_line(record)),
+            ("needs", needs_line(record.needs) or None),
+            (
+                "substitutions",
+                ", ".join(f"{old} by {new}" for old, new in record.substitutions.items()) or None,
+            ),
             ("directory", None if cwd is None else _shown(cwd)),
             ("requester", record.requester_id),
             ("retry of", record.retry_of),
@@ -39,6 +53,12 @@ def job_fields(record: JobRecord) -> str:
             ("client seen", tables.moment(record.client_last_seen)),
         ]
     )
+
+
+def needs_line(needs: Needs) -> str:
+    """All that a job needs, in the words of `--require`."""
+    names = [f"{word}={name}" for word, kind in KINDS.items() for name in getattr(needs, kind)]
+    return ", ".join([*names, *(f"resource={name}:{count}" for name, count in needs.resources.items())])
 
 
 def command_line(record: JobRecord) -> str:
@@ -97,6 +117,11 @@ def worker_fields(record: WorkerRecord) -> str:
             ("labels", ", ".join(record.labels) or None),
             ("weight", None if record.weight == 1 else f"{record.weight:g}"),
             ("hours", record.hours),
+            (
+                "substitutions",
+                ", ".join(f"{old} by {new}" for old, new in record.substitutions.items()) or None,
+            ),
+            ("benchmark", None if record.benchmark is None else f"{record.benchmark / 1e6:.1f} Mpixel/s"),
             ("seen", tables.moment(record.last_seen)),
             ("version", record.version),
             ("downlink", record.transport),
@@ -106,6 +131,60 @@ def worker_fields(record: WorkerRecord) -> str:
             ("capabilities", ", ".join(record.capabilities) or "-"),
         ]
     )
+
+
+def worker_text(record: WorkerRecord, *, names: bool) -> str:
+    """A worker's fields, and what its programs can do.
+
+    Args:
+        names: whether everything is named, or only counted.
+    """
+    abilities = worker_abilities(record, names=names)
+    return worker_fields(record) + (f"\n\n{abilities}" if abilities else "")
+
+
+def worker_abilities(record: WorkerRecord, *, names: bool) -> str:
+    """What a worker's programs can do: how many of each kind, or which; and what does not work."""
+    if not record.abilities:
+        return ""
+    rows = [
+        (
+            program,
+            _version(abilities.version) if abilities.complete else "being probed",
+            *(len(getattr(abilities, kind)) for kind in _LISTS),
+            len(abilities.broken),
+        )
+        for program, abilities in sorted(record.abilities.items())
+    ]
+    header = ("PROGRAM", "VERSION", *(kind.upper() for kind in _LISTS), "BROKEN")
+    text = tables.table(header, rows, empty="")
+    kinds = (*_LISTS, "broken") if names else ("broken",)
+    return text + "".join(
+        _names(program, record.abilities[program], kinds) for program in sorted(record.abilities)
+    )
+
+
+def _names(program: str, abilities: Abilities, kinds: Sequence[str]) -> str:
+    listed = [(kind, getattr(abilities, kind)) for kind in kinds]
+    return "".join(
+        f"\n\n{program} {kind}\n"
+        + textwrap.fill(
+            tables.plain(" ".join(found)),
+            _WIDTH,
+            initial_indent="  ",
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for kind, found in listed
+        if found
+    )
+
+
+def _version(line: str) -> str:
+    """What stands behind `ffmpeg version`."""
+    words = line.split()
+    return words[2] if len(words) > 2 else line
 
 
 def _shown(value: bytestring.ByteString) -> str:

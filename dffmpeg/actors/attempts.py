@@ -28,10 +28,11 @@ from dffmpeg.actors.attempt_messages import (
     StopAttempt,
     StopJob,
 )
-from dffmpeg.actors.capabilities import Programs
+from dffmpeg.actors.capabilities import Describe, Description
 from dffmpeg.actors.commands import Machine, NotRunnable, prepare
 from dffmpeg.actors.launches import CannotStart, Command
 from dffmpeg.actors.mounts import PresentPaths
+from dffmpeg.actors.occupancy import Occupancy
 from dffmpeg.actors.processes import Processes
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, Down, Reply
 from dffmpeg.actors.uplink import Uplink, gone
@@ -90,7 +91,8 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         jobs: the supervisor under which each attempt's tree runs.
         make_tree: what such a tree is made of.
         mounts: asked for the directories that are there.
-        capabilities: asked for the programs.
+        capabilities: asked for the programs and what they can do.
+        occupancy: told how many attempts are held.
     """
 
     def __init__(
@@ -102,7 +104,8 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         jobs: SupervisorRef,
         make_tree: TreeFactory,
         mounts: ActorRef[PresentPaths],
-        capabilities: ActorRef[Programs],
+        capabilities: ActorRef[Describe],
+        occupancy: Occupancy,
     ) -> None:
         self._uplink = uplink
         self._config = config
@@ -112,6 +115,8 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         self._make_tree = make_tree
         self._mounts = mounts
         self._capabilities = capabilities
+        self._occupancy = occupancy
+        occupancy.set(0)
         self._held: dict[AttemptRef, _Held] = {}
         self._draining = False
         self._drained: list[Reply[None]] = []
@@ -192,6 +197,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             self._report(partial(self._uplink.reject, attempt, refusal))
             return
         self._held[attempt] = _Held(request)
+        self._occupancy.set(len(self._held))
         self.context.nursery.start_soon(self._begin, attempt)
 
     def _cancel(self, attempt: AttemptRef, *, kill: bool = False) -> None:
@@ -228,7 +234,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             await self._send_report(partial(self._uplink.reject, attempt, str(reason)))
             return
         await self._open.wait()
-        if held.stopped or not await self._accepted(attempt):
+        if held.stopped or not await self._accepted(attempt, command):
             self._forget(attempt)
         elif held.canceled:
             self._forget(attempt)
@@ -239,8 +245,8 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
     async def _prepare(self, request: JobRequest) -> Command:
         try:
             present = await self._mounts.ask(PresentPaths(), _ASK_SECONDS)
-            programs = await self._capabilities.ask(Programs(), _ASK_SECONDS)
-            machine = self._machine(programs, present)
+            offered = await self._capabilities.ask(Describe(), _ASK_SECONDS)
+            machine = self._machine(offered, present)
             with trio.fail_after(_ASK_SECONDS):
                 command = await trio.to_thread.run_sync(
                     prepare, request, machine, abandon_on_cancel=True, limiter=self._threads
@@ -256,18 +262,20 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             raise NotRunnable("the worker is restarting") from error
         return command
 
-    def _machine(self, programs: Mapping[str, bytes], present: Mapping[str, bytes]) -> Machine:
+    def _machine(self, offered: Description, present: Mapping[str, bytes]) -> Machine:
         return Machine(
-            programs=programs,
+            programs=offered.programs,
             present=present,
+            abilities=offered.abilities,
+            substitutions=self._config.stand_ins,
             environment=self._config.environment,
             as_caller=self._config.run_as == "caller",
             kept=self._processes.tools.folders if self._processes.namespaces.available else None,
         )
 
-    async def _accepted(self, attempt: AttemptRef) -> bool:
+    async def _accepted(self, attempt: AttemptRef, command: Command) -> bool:
         try:
-            await self._uplink.accept(attempt)
+            await self._uplink.accept(attempt, command.substitutions)
         except Refused as refusal:
             logger.info("job %s was not accepted: %s", attempt.job_id, refusal)
             return False
@@ -298,6 +306,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
 
     def _forget(self, attempt: AttemptRef) -> None:
         del self._held[attempt]
+        self._occupancy.set(len(self._held))
         self._note_idle()
 
     def _note_idle(self) -> None:

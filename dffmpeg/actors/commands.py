@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Command, Credentials, Descriptor, Renamed
 from dffmpeg.actors.namespaces import FileTree
 from dffmpeg.actors.symlinks import resolved
 from dffmpeg.errors import BadInput, DffmpegError
-from dffmpeg.model import environment, paths
+from dffmpeg.model import environment, needs, paths, substitutions
+from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.paths import PathError, validated
+from dffmpeg.model.substitutions import Substitution
 from dffmpeg.model.views import Bind, ViewError, ViewPlan, plan
 from dffmpeg.wire import bytestring, descriptors, jobs
 from dffmpeg.wire.jobs import Launch
@@ -31,6 +33,8 @@ class Machine:
         present: variable to directory, of those mapped directories that are there now.
         environment: which variables are the caller's, see `dffmpeg.model.environment`.
         as_caller: whether programs run under their callers' credentials.
+        abilities: by name of program.
+        substitutions: what stands in for encoders that do not work here.
         kept: folders that no view may cover, besides the program's; None where there are no views.
     """
 
@@ -38,6 +42,8 @@ class Machine:
     present: Mapping[str, bytes]
     environment: Collection[str] = environment.DEFAULT_NAMES
     as_caller: bool = False
+    abilities: Mapping[str, Abilities] = field(default_factory=dict)
+    substitutions: Mapping[str, Substitution] = field(default_factory=dict)
     kept: frozenset[bytes] | None = None
 
 
@@ -57,6 +63,7 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
         raise NotRunnable(f"the path ${missing[0]} is not mapped or not there on this worker")
     try:
         job = _Job(request)
+        stand_ins = job.substitute(request.binary_name, machine)
         command = job.command(program, machine.present)
         clients = _client_directories(request, machine.present)
         view = _view(request, program, clients, machine)
@@ -74,7 +81,7 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
             command = _launched(command, request, request.launch, machine, directories)
     except (BadInput, PathError, ViewError) as error:
         raise NotRunnable(str(error)) from error
-    return command
+    return replace(command, substitutions=stand_ins)
 
 
 class _Job:
@@ -82,10 +89,21 @@ class _Job:
 
     def __init__(self, request: JobRequest) -> None:
         self._names = request.paths
-        self._arguments = bytestring.list_from_wire(request.arguments, "arguments")
+        self._arguments: Sequence[bytes] = bytestring.list_from_wire(request.arguments, "arguments")
         self._directory: bytes | None = None
         if request.working_directory is not None:
             self._directory = bytestring.from_wire(request.working_directory, "working_directory")
+
+    def substitute(self, binary_name: str, machine: Machine) -> dict[str, str]:
+        """Write this machine's encoders for those that do not work on it; returns which for which."""
+        if not machine.substitutions:
+            return {}
+        asked = needs.derive(binary_name, self._arguments).encoders
+        uses = {name: one.use for name, one in machine.substitutions.items()}
+        chosen = substitutions.stand_ins(asked, machine.abilities.get(binary_name), uses)
+        rules = {name: machine.substitutions[name] for name in chosen}
+        self._arguments = substitutions.substituted(self._arguments, rules)
+        return chosen
 
     def command(self, program: bytes, directories: Mapping[str, bytes]) -> Command:
         """The command with these directories."""

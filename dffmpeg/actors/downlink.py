@@ -12,6 +12,7 @@ import msgspec
 import trio
 
 from dffmpeg.actors.attempt_messages import Assign, AttemptsMessage, CancelAttempt, StopAttempt, StopJob
+from dffmpeg.actors.capabilities import Probe
 from dffmpeg.actors.links import Links
 from dffmpeg.actors.registration_messages import RegistrationMessage, Renew, Verify
 from dffmpeg.actors.runtime import Actor, ActorRef
@@ -43,6 +44,10 @@ class _Token(msgspec.Struct):
     registration_token: str
 
 
+class _Probe(msgspec.Struct):
+    benchmark: bool = False
+
+
 class DownlinkActor(Actor[Open]):
     """Follows the coordinator's messages; connects again whenever the connection ends.
 
@@ -51,6 +56,7 @@ class DownlinkActor(Actor[Open]):
         transports: the client halves by name.
         registration: told to renew after each connect, and given the tokens.
         attempts: given what concerns jobs.
+        capabilities: told to probe.
         links: told of the connection, where it is one for both directions.
     """
 
@@ -61,12 +67,14 @@ class DownlinkActor(Actor[Open]):
         *,
         registration: ActorRef[RegistrationMessage],
         attempts: ActorRef[AttemptsMessage],
+        capabilities: ActorRef[Probe],
         links: Links,
     ) -> None:
         self._connections = connections
         self._transports = transports
         self._registration = registration
         self._attempts = attempts
+        self._capabilities = capabilities
         self._links = links
         self._backoff = Backoff(minimum=0.1, maximum=5.0, jitter=0.5, reset_after=30.0)
         self._current: Open | None = None
@@ -131,6 +139,9 @@ class DownlinkActor(Actor[Open]):
             case "verify_registration":
                 token = msgspec.convert(message.payload, _Token).registration_token
                 await self._registration.tell(Verify(token))
+            case "probe":
+                wanted = msgspec.convert(message.payload, _Probe)
+                await self._capabilities.tell(Probe(benchmark=wanted.benchmark))
             case "job_status" if message.job_id is not None:
                 await self._job_status(message.job_id, msgspec.convert(message.payload, _JobStatus))
             case _:

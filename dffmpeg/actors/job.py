@@ -220,7 +220,8 @@ class JobActor(Actor[JobMessage]):
             return self.job
         if self.job.state is not JobState.ASSIGNED:
             raise Conflict(f"job {self._job_id} is {self.job.state}")
-        if not await self._apply(jobs.accept(self.job, self._attempt, message.worker_id, time.time())):
+        now, others = time.time(), message.substitutions
+        if not await self._apply(jobs.accept(self.job, self._attempt, message.worker_id, now, others)):
             raise Conflict(f"job {self._job_id} is {self.job.state}")
         return self.job
 

@@ -19,8 +19,11 @@ from dffmpeg.wire.jobs import FinishReport, OutputReply, Position
 
 @dataclass(frozen=True, slots=True)
 class Accept(Request[Job]):
+    """`substitutions`: encoders that the worker's own stand in for."""
+
     worker_id: str
     attempt: int | None
+    substitutions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from dffmpeg.errors import DffmpegError
@@ -78,6 +78,7 @@ class Command:
         credentials: None for the worker's own.
         view: the mount namespace that it runs in; None for the worker's own.
         renamed: what has to be named back in what it prints; None where it prints its caller's names.
+        substitutions: encoders that this machine's own stand in for.
     """
 
     program: bytes
@@ -91,3 +92,4 @@ class Command:
     credentials: Credentials | None = None
     view: ViewPlan | None = None
     renamed: Renamed | None = None
+    substitutions: Mapping[str, str] = field(default_factory=dict)

@@ -21,9 +21,10 @@ SHOWN_LIVE, SHOWN_FAILED = 200, 20
 
 
 async def workers(store: Store, since: float | None) -> list[WorkerRecord]:
-    """The workers that were seen since then (Unix seconds), or all; by id."""
+    """The workers that were seen since then (Unix seconds), or all, by id; without their abilities."""
     used = await store.jobs.loads()
-    return [worker_record(row, used.get(row.worker_id, 0)) for row in await store.workers.list(since)]
+    rows = await store.workers.list(since)
+    return [worker_record(row, used.get(row.worker_id, 0), abilities=False) for row in rows]
 
 
 async def worker(store: Store, worker_id: str) -> WorkerRecord | None:

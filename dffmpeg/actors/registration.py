@@ -11,7 +11,7 @@ import trio
 
 from dffmpeg import __version__
 from dffmpeg.actors.attempt_messages import AttemptsMessage, BeginRegistration, EndRegistration, StopAll
-from dffmpeg.actors.capabilities import Abilities, Programs
+from dffmpeg.actors.capabilities import Describe
 from dffmpeg.actors.downlink import Open
 from dffmpeg.actors.mounts import PresentPaths
 from dffmpeg.actors.registration_messages import BeginDraining, RegistrationMessage, Renew, Verify
@@ -19,6 +19,7 @@ from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, Timer
 from dffmpeg.actors.uplink import Uplink
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import BadInput, Refused, Unreachable
+from dffmpeg.model.abilities import digest
 from dffmpeg.supervisors import Backoff
 from dffmpeg.wire.workers import RegisterReply, RegisterRequest
 
@@ -33,7 +34,7 @@ class Neighbours:
     """Whom the registration asks and tells."""
 
     mounts: ActorRef[PresentPaths]
-    capabilities: ActorRef[Programs | Abilities]
+    capabilities: ActorRef[Describe]
     downlink: ActorRef[Open]
     attempts: ActorRef[AttemptsMessage | BeginRegistration]
 
@@ -57,6 +58,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
         self._next: Timer | None = None
         self._draining = False
         self._status: str | None = None
+        self._known_abilities: str | None = None
         self._lease = math.inf
         self._lease_end = math.inf
         self._lease_changed = trio.Event()
@@ -106,6 +108,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
         finally:
             with trio.CancelScope(shield=True):
                 await self._attempts.tell(EndRegistration(reply))
+        self._note_abilities(request, reply)
         self._lease = reply.lease
         self._set_lease(sent + reply.lease)
         if reply.status != self._status:
@@ -116,13 +119,15 @@ class RegistrationActor(Actor[RegistrationMessage]):
 
     async def _request(self) -> RegisterRequest:
         present = await self._mounts.ask(PresentPaths(), _ASK_SECONDS)
-        programs = await self._capabilities.ask(Programs(), _ASK_SECONDS)
-        abilities = await self._capabilities.ask(Abilities(), _ASK_SECONDS)
+        offered = await self._capabilities.ask(Describe(), _ASK_SECONDS)
+        # They are large and hardly ever change: sent until the coordinator says that it has them.
+        named = digest(offered.abilities) if offered.abilities else None
+        told = named == self._known_abilities
         running = await self._attempts.ask(BeginRegistration(), _ASK_SECONDS)
         return RegisterRequest(
             worker_id=self._config.client_id,
-            capabilities=abilities,
-            binaries=sorted(programs),
+            capabilities=offered.capabilities,
+            binaries=sorted(offered.programs),
             paths=sorted(present),
             supported_transports=self._config.transports,
             registration_interval=self._config.registration_interval,
@@ -130,7 +135,17 @@ class RegistrationActor(Actor[RegistrationMessage]):
             status="draining" if self._draining else "online",
             slots=self._config.slots,
             running=running,
+            abilities={} if told else dict(offered.abilities),
+            abilities_digest=named,
+            benchmark=offered.benchmark,
+            substitutions={name: one.use for name, one in self._config.stand_ins.items()},
         )
+
+    def _note_abilities(self, request: RegisterRequest, reply: RegisterReply) -> None:
+        self._known_abilities = reply.abilities_digest
+        if reply.abilities_digest != request.abilities_digest and not request.abilities:
+            # It has lost them, or another coordinator answers now.
+            self.context.tell_after(0, Renew())
 
     async def _verify(self, token: str) -> None:
         try:

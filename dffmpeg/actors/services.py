@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from dffmpeg.actors.hindrances import KnownWorkers, Review
 from dffmpeg.actors.runtime import Actor, ActorRef, MailboxFull
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.store import Store, StoreSettings, StoreUnavailable, open_store
@@ -82,6 +83,8 @@ class Services:
     successors: ActorRef[Look]
     hooks: ActorRef[Call]
     janitor: ActorRef[Sweep]
+    hindrances: ActorRef[Review]
+    known_workers: KnownWorkers = field(default_factory=KnownWorkers)
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
 
@@ -131,6 +134,12 @@ class Services:
 
         with suppress(MailboxFull):
             self.hooks.tell_nowait(Call())
+
+    def review_hindrances(self) -> None:
+        """Workers have changed: whether a job is possible at all is to be looked at again."""
+        self.known_workers.forget()
+        with suppress(MailboxFull):
+            self.hindrances.tell_nowait(Review())
 
 
 async def wait_at_most(event: trio.Event, seconds: float) -> bool:

@@ -63,7 +63,7 @@ class Uplink(Protocol):
 
     async def deregister(self, worker_id: str) -> None: ...
 
-    async def accept(self, attempt: AttemptRef) -> None: ...
+    async def accept(self, attempt: AttemptRef, substitutions: Mapping[str, str]) -> None: ...
 
     async def reject(self, attempt: AttemptRef, reason: str) -> None: ...
 
@@ -160,8 +160,8 @@ class HttpUplink:
         request = DeregisterRequest(worker_id=worker_id)
         await self._once(lambda: self._post("/worker/deregister", request))
 
-    async def accept(self, attempt: AttemptRef) -> None:
-        report = AttemptReport(attempt=attempt.attempt)
+    async def accept(self, attempt: AttemptRef, substitutions: Mapping[str, str]) -> None:
+        report = AttemptReport(attempt=attempt.attempt, substitutions=dict(substitutions))
         await self._report("accept", attempt.job_id, report)
 
     async def reject(self, attempt: AttemptRef, reason: str) -> None:

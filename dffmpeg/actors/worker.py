@@ -16,6 +16,7 @@ from dffmpeg.actors.job_messages import Lost
 from dffmpeg.actors.refusals import Conflict, NotFound
 from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull, Request
 from dffmpeg.actors.services import Services
+from dffmpeg.model.abilities import UNTRIED, Abilities, ordered
 from dffmpeg.model.jobs import Job
 from dffmpeg.model.reconciliation import Held, reconcile
 from dffmpeg.model.workers import Worker, WorkerState
@@ -127,8 +128,10 @@ class WorkerActor(Actor[WorkerMessage]):
             offer, cancel, stop = plan.offer, plan.cancel, plan.stop
             for job in plan.missing:
                 await self._missing(job)
-        if self._worker.state is WorkerState.ONLINE and _offers_more(before, self._worker):
-            self._services.wake_scheduler()
+        if _offers_other(before, self._worker):
+            self._services.review_hindrances()
+            if self._worker.state is WorkerState.ONLINE:
+                self._services.wake_scheduler()
         self._answered_at = time.time()
         return RegisterReply(
             transport=transport,
@@ -138,11 +141,13 @@ class WorkerActor(Actor[WorkerMessage]):
             assigned=[job_request(job, self._services.config.leases.worker) for job in offer],
             cancel=[AttemptRef(job_id=job_id, attempt=attempt) for job_id, attempt in cancel],
             stop=[AttemptRef(job_id=job_id, attempt=attempt) for job_id, attempt in stop],
+            abilities_digest=self._worker.abilities_digest,
         )
 
     def _record(self, request: RegisterRequest, transport: str, before: Worker | None) -> Worker:
         now = time.time()
         active = before is not None and before.state in ACTIVE
+        abilities, named = _abilities(request, before)
         return Worker(
             worker_id=self._worker_id,
             state=WorkerState(request.status) if active else WorkerState.REGISTERING,
@@ -162,7 +167,8 @@ class WorkerActor(Actor[WorkerMessage]):
             labels=tuple(request.labels),
             resources=request.resources,
             weight=request.weight,
-            abilities=request.abilities,
+            abilities=abilities,
+            abilities_digest=named,
             benchmark=request.benchmark,
             substitutions=request.substitutions,
             hours=request.hours,
@@ -249,8 +255,25 @@ def _token(before: Worker | None) -> str:
     return (before.registration_token if before is not None else None) or secrets.token_urlsafe(24)
 
 
-def _offers_more(before: Worker | None, now: Worker) -> bool:
-    """Whether a job might run there now that could not before."""
-    if before is None or before.state is not now.state:
+def _abilities(request: RegisterRequest, before: Worker | None) -> tuple[Mapping[str, Abilities], str | None]:
+    """What the worker can do, and the name that it gave that; no name where it has to say it again."""
+    if request.abilities or request.abilities_digest is None:
+        sent = {name: ordered(abilities) for name, abilities in request.abilities.items()}
+        return sent, request.abilities_digest
+    if before is not None and before.abilities_digest == request.abilities_digest:
+        return before.abilities, before.abilities_digest
+    # They are not known here, which is not the same as those of a worker that cannot tell.
+    return dict.fromkeys(request.binaries, UNTRIED), None
+
+
+def _offers_other(before: Worker | None, now: Worker) -> bool:
+    """Whether there may be jobs for which it matters now what this worker is."""
+    if before is None:
         return True
-    return (before.slots, before.binaries, before.paths) != (now.slots, now.binaries, now.paths)
+    return any(getattr(before, name) != getattr(now, name) for name in _OFFERS)
+
+
+_OFFERS = (
+    *("state", "slots", "binaries", "paths", "labels", "resources", "weight", "benchmark", "hours"),
+    *("abilities_digest", "substitutions"),
+)

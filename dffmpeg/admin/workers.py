@@ -22,7 +22,7 @@ async def show_all(options: argparse.Namespace, cluster: Cluster) -> None:
 async def show(options: argparse.Namespace, cluster: Cluster) -> None:
     """Everything about one worker."""
     record = await cluster.worker(_worker(options))
-    answer(options, record, summaries.worker_fields(record))
+    answer(options, record, summaries.worker_text(record, names=options.abilities))
 
 
 async def hold(options: argparse.Namespace, cluster: Coordinator) -> None:

@@ -15,6 +15,7 @@ from dffmpeg.client.command import Invocation
 from dffmpeg.client.endings import Ending
 from dffmpeg.client.events import Gap, Status, stream_name
 from dffmpeg.client.foreground import not_ignored, of_outcome
+from dffmpeg.client.outcome import hindered
 from dffmpeg.client.sinks import StdoutClosed, standard_error, standard_output
 from dffmpeg.errors import DffmpegError, single_error
 from dffmpeg.wire.jobs import JobRecord
@@ -31,7 +32,7 @@ async def submit(call: Invocation) -> Ending:
         job=submit_flags.read(options),
     )
     call.print(record, lambda: record.job_id)
-    return Ending()
+    return Ending(line=hindered(record))
 
 
 async def show_all(call: Invocation) -> Ending:

@@ -32,3 +32,10 @@ class Outcome:
         elif record.exit_code is None and record.signal is None:
             problem = f"job {record.job_id} {record.status}: {record.reason or 'no exit code was reported'}"
         return cls(record, record.exit_code, record.signal, problem)
+
+
+def hindered(record: JobRecord) -> str | None:
+    """What a caller is told of a job that waits and that no known worker could ever run."""
+    if record.status != "pending" or record.hindrance is None:
+        return None
+    return f"no worker can run this: {record.hindrance}; it waits"

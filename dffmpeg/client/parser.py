@@ -99,9 +99,9 @@ def _parser() -> ArgumentParser:
     worker = groups.add_parser("worker", help="the workers").add_subparsers(required=True, metavar="COMMAND")
     seen = _command(worker, "list", workers.show_all, "all workers")
     seen.add_argument("--window", type=duration, metavar="T", help="seen within the last T")
-    _command(worker, "show", workers.show, "everything about a worker").add_argument(
-        "worker", metavar="WORKER"
-    )
+    shown = _command(worker, "show", workers.show, "everything about a worker")
+    shown.add_argument("--abilities", action="store_true", help="also name all that its programs can do")
+    shown.add_argument("worker", metavar="WORKER")
     return parser
 
 

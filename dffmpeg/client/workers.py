@@ -25,7 +25,7 @@ async def show_all(call: Invocation) -> Ending:
 async def show(call: Invocation) -> Ending:
     """Everything about one worker."""
     record = await call.client.worker(call.options.worker)
-    call.print(record, lambda: summaries.worker_fields(record))
+    call.print(record, lambda: summaries.worker_text(record, names=call.options.abilities))
     return Ending()
 
 

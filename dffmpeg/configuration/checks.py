@@ -55,18 +55,33 @@ def check(config: T, folder: Path) -> T:
     if isinstance(config, ClientConfig):
         _check_job(config.job)
     if isinstance(config, WorkerConfig):
-        changes["binaries"] = {
+        changes |= _check_worker(config, folder)
+    if isinstance(config, CoordinatorConfig):
+        _check_coordinator(config)
+        changes["database"] = _check_database(config.database, folder)
+    return msgspec.structs.replace(config, **changes)
+
+
+def _check_worker(config: WorkerConfig, folder: Path) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "binaries": {
             check_name(f"binaries.{_shown(name)}", name): _program(
                 f"binaries.{_shown(name)}", program, folder
             )
             for name, program in config.binaries.items()
         }
-        if config.output.chunk > config.output.window:
-            raise ValueError("output.chunk: expected at most output.window")
-    if isinstance(config, CoordinatorConfig):
-        _check_coordinator(config)
-        changes["database"] = _check_database(config.database, folder)
-    return msgspec.structs.replace(config, **changes)
+    }
+    if config.cache is not None:
+        changes["cache"] = _file("cache", config.cache, folder)
+    for name, substitution in config.stand_ins.items():
+        check_name(f"substitutions.{_shown(name)}", name)
+        check_name(f"substitutions.{_shown(name)}.use", substitution.use)
+        for option in substitution.options.values():
+            if option:
+                check_name(f"substitutions.{_shown(name)}.options", option)
+    if config.output.chunk > config.output.window:
+        raise ValueError("output.chunk: expected at most output.window")
+    return changes
 
 
 def check_url(key: str, url: str) -> str:
@@ -176,6 +191,8 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
         raise ValueError("host: expected an address to listen on, such as 127.0.0.1 or ::")
     for index, name in enumerate(config.allowed_binaries):
         check_name(f"allowed_binaries[{index}]", name)
+    for name in config.resources:
+        check_name(f"resources.{_shown(name)}", name)
     _check_transports("transports.enabled_transports", config.transports.enabled_transports)
     _check_networks("allowed_dashboard_ips", config.allowed_dashboard_ips)
     _check_networks("security.trusted_proxies", config.security.trusted_proxies)

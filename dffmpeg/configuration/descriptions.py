@@ -44,6 +44,8 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "default_pending_timeout": "Seconds after which a job that no worker took is given up. "
         "Without it a job waits until a worker can take it.",
         "allowed_binaries": "Programs that a job may name.",
+        "resources": "Resource to patterns of encoders: a job with such an encoder takes one slot of that "
+        "resource on workers that declare it.",
         "web_dashboard_enabled": "The read-only dashboard at /status.",
         "allowed_dashboard_ips": "Networks from which the dashboard may be seen.",
         "database": "The database is the cluster's memory. SQLite needs nothing else.",
@@ -132,6 +134,12 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "transports": "Downlinks, in order of preference.",
         "registration_interval": "Seconds between two renewals of this worker's lease.",
         "drain_timeout": "Seconds that running jobs may take to end after the first SIGTERM.",
+        "cache": "Folder for what is found out about programs, which later starts need not find out again. "
+        "Without it the folder is `dffmpeg` in $XDG_CACHE_HOME, or the one that systemd gives.",
+        "benchmark": "Whether this machine measures itself once, with a short encode while no job runs.",
+        "substitutions": "Encoder to the encoder that stands in for it where it does not work here, so that "
+        "a job that was written for other hardware runs here too. A table instead of a name also "
+        "translates options.",
         "cancel": "Seconds that each step of a cancelation may take before the next, harder one.",
         "output": "How output is sent to the coordinator, in bytes.",
     },
@@ -189,6 +197,9 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (Hooks, "allowed"): 'allowed = ["https://media.example/hooks/"]',
     (Hooks, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
+    (WorkerConfig, "cache"): 'cache = "/var/cache/dffmpeg"',
+    (WorkerConfig, "substitutions"): 'h264_qsv = "h264_nvenc"\n'
+    'hevc_qsv = { use = "hevc_nvenc", options = { global_quality = "cq", look_ahead = "" } }',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',
     (Fallback, "binaries"): 'ffmpeg = "/usr/bin/ffmpeg"',

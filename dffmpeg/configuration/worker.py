@@ -8,6 +8,7 @@ import msgspec
 from msgspec import field
 
 from dffmpeg.configuration.common import Connection, Seconds, Section, Window
+from dffmpeg.model import substitutions as model
 from dffmpeg.model.environment import DEFAULT_NAMES
 
 
@@ -24,6 +25,16 @@ class Output(Section, frozen=True):
     window: Window = 4 * 1024 * 1024
     """Bytes of a stream that are kept until the coordinator says that they may be forgotten."""
     chunk: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 256 * 1024
+
+
+class Substitution(Section, frozen=True):
+    """What stands in for an encoder that does not work here; see `dffmpeg.model.substitutions`."""
+
+    use: str
+    options: dict[str, str] = {}
+    """An option to the name that it gets; to an empty one where it is left out."""
+    values: dict[str, dict[str, str]] = {}
+    """An option, as the caller writes it, to what stands for its values."""
 
 
 class WorkerConfig(Connection, frozen=True):
@@ -45,5 +56,21 @@ class WorkerConfig(Connection, frozen=True):
     registration_interval: Seconds = 10.0
     drain_timeout: Seconds = 86_400.0
     """How long running jobs may take to end after the first SIGTERM."""
+    cache: str | None = None
+    """Folder for what was found out about programs; None is the user's, or systemd's."""
+    benchmark: bool = True
+    """Whether this machine measures itself once."""
+    substitutions: dict[str, str | Substitution] = {}
+    """Encoder to what stands in for it where it does not work here."""
     cancel: Cancel = Cancel()
     output: Output = Output()
+
+    @property
+    def stand_ins(self) -> dict[str, model.Substitution]:
+        """The substitutions, all in their long form."""
+        return {
+            name: model.Substitution(use=one)
+            if isinstance(one, str)
+            else model.Substitution(use=one.use, options=one.options, values=one.values)
+            for name, one in self.substitutions.items()
+        }

@@ -80,12 +80,14 @@ def _table(kind: type[Section], field: msgspec.structs.FieldInfo, values: Values
         yield from _section(field.type, values, name)
         return
     default = _default(field)
-    nested = any(isinstance(entry, dict) for entry in [*default.values(), *values.values()])
-    if nested or "[" in EXAMPLES.get((kind, field.name), ""):
-        for key in {**default, **values}:
-            yield from _entries(f"{name}.{key}", default.get(key, {}), values.get(key, {}))
-    else:
+    nested = {key for key, entry in [*default.items(), *values.items()] if isinstance(entry, dict)}
+    if not nested and "[" not in EXAMPLES.get((kind, field.name), ""):
         yield from _entries(name, default, values)
+    elif plain := {key: value for key, value in values.items() if key not in nested}:
+        yield from _entries(name, {}, plain)
+    for key in {**default, **values}:
+        if key in nested:
+            yield from _entries(f"{name}.{key}", default.get(key, {}), values.get(key, {}))
     if not values:
         yield from _example(kind, field.name)
     yield ""
@@ -123,6 +125,9 @@ def _pair(key: str, value: Any) -> str:
     if isinstance(value, list):
         items = ", ".join(_pair("x", item).partition(" = ")[2] for item in value)
         return f"{_pair(key, '').partition(' = ')[0]} = [{items}]"
+    if isinstance(value, dict):
+        items = ", ".join(_pair(name, entry) for name, entry in value.items())
+        return f"{_pair(key, '').partition(' = ')[0]} = {{ {items} }}"
     return tomli_w.dumps({key: value}).strip()
 
 

@@ -89,6 +89,7 @@ class Job:
         expires_at: when the finished job is removed, if its own rules say.
         size: how much work it is, in pixels of input; None where nobody knows.
         resources: slots by resource that the current attempt takes on its worker, besides one of its own.
+        substitutions: encoders that the current attempt's worker stands in for with its own.
         hindrance: why no known worker could ever run it.
         retry_of: the finished job whose request this one repeats.
     """
@@ -134,6 +135,7 @@ class Job:
     expires_at: float | None = None
     size: float | None = None
     resources: Mapping[str, int] = field(default_factory=dict)
+    substitutions: Mapping[str, str] = field(default_factory=dict)
     hindrance: str | None = None
     progress: Progress | None = None
     retry_of: str | None = None
@@ -263,13 +265,26 @@ def assign(job: Job, worker_id: str, now: float) -> Transition:
         target=S.ASSIGNED,
         now=now,
         fence_attempt=job.attempt,
-        changes={"attempt": number, "worker_id": worker_id, "not_before": None, "worker_last_seen": None},
+        changes={
+            "attempt": number,
+            "worker_id": worker_id,
+            "not_before": None,
+            "worker_last_seen": None,
+            "substitutions": {},
+            "hindrance": None,
+        },
         opens=Attempt(job_id=job.job_id, attempt=number, worker_id=worker_id, assigned_at=now),
     )
 
 
-def accept(job: Job, attempt: int, worker_id: str, now: float) -> Transition:
-    """The worker takes the attempt, and may start the process once this has won."""
+def accept(
+    job: Job, attempt: int, worker_id: str, now: float, substitutions: Mapping[str, str] | None = None
+) -> Transition:
+    """The worker takes the attempt, and may start the process once this has won.
+
+    Args:
+        substitutions: encoders that its own stand in for.
+    """
     return Transition(
         job_id=job.job_id,
         sources=frozenset({S.ASSIGNED}),
@@ -277,7 +292,7 @@ def accept(job: Job, attempt: int, worker_id: str, now: float) -> Transition:
         now=now,
         fence_attempt=attempt,
         fence_worker=worker_id,
-        changes={"worker_last_seen": now},
+        changes={"worker_last_seen": now, **({"substitutions": substitutions} if substitutions else {})},
         starts=True,
     )
 
@@ -404,6 +419,18 @@ def lose(job: Job, now: float, reason: str, policy: RetryPolicy, jitter: float) 
         fence_attempt=job.attempt,
         changes=changes,
         closes=AttemptOutcome.LOST,
+    )
+
+
+def impossible(job: Job, now: float, hindrance: str) -> Transition:
+    """No known worker could ever run it, and its submitter does not want to wait for another one."""
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({S.PENDING}),
+        target=S.FAILED,
+        now=now,
+        fence_attempt=job.attempt,
+        changes={"reason": f"no worker can run this: {hindrance}", "hindrance": hindrance},
     )
 
 

@@ -50,6 +50,7 @@ def resubmitted(job: Job, job_id: str, now: float, *, launch: bytes | None) -> J
         worker_last_seen=None,
         client_last_seen=None,
         resources={},
+        substitutions={},
         hindrance=None,
         progress=None,
     )

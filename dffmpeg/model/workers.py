@@ -37,7 +37,7 @@ class Worker:
         resources: the same, by named resource.
         labels: what jobs may ask for.
         weight: how much of the work it should get, compared to others.
-        abilities: by program.
+        abilities: by program; `abilities_digest` is the worker's own name for all of them.
         benchmark: how fast it encodes, pixels a second; None is unmeasured.
         substitutions: what it runs in place of what a job asks for.
         hours: when it takes jobs, such as "mon-fri 22:00-06:00 Europe/Berlin"; None is always.
@@ -67,6 +67,7 @@ class Worker:
     resources: Mapping[str, int] = field(default_factory=dict)
     weight: float = 1.0
     abilities: Mapping[str, Abilities] = field(default_factory=dict)
+    abilities_digest: str | None = None
     benchmark: float | None = None
     substitutions: Mapping[str, str] = field(default_factory=dict)
     hours: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,15 +15,18 @@ class Json(TypeDecorator[Any]):
 
     Args:
         kind: what the text decodes to: any type that msgspec knows, a dataclass for example.
+        remembered: how many texts are decoded once only; what comes of them is shared, and not to be changed.
     """
 
     impl = sa.Text
     cache_ok = True
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: Any, *, remembered: int = 0) -> None:
         super().__init__()
         self.kind = kind
-        self._decoder = msgspec.json.Decoder(kind)
+        self.remembered = remembered
+        decode = msgspec.json.Decoder(kind).decode
+        self._decode = lru_cache(remembered)(decode) if remembered else decode
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
         del dialect
@@ -30,4 +34,4 @@ class Json(TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
         del dialect
-        return None if value is None else self._decoder.decode(value)
+        return None if value is None else self._decode(value)

@@ -84,6 +84,7 @@ jobs = sa.Table(
     sa.Column("expires_at", sa.Double),
     sa.Column("size", sa.Double),
     sa.Column("resources", COUNTS, nullable=False),
+    sa.Column("substitutions", TEXTS, nullable=False),
     sa.Column("hindrance", sa.Text),
     sa.Column("progress", Json(Progress)),
     sa.Column("retry_of", ID),
@@ -146,7 +147,9 @@ workers = sa.Table(
     sa.Column("labels", NAMES, nullable=False),
     sa.Column("resources", COUNTS, nullable=False),
     sa.Column("weight", sa.Double, nullable=False),
-    sa.Column("abilities", Json(dict[str, Abilities]), nullable=False),
+    # Large, and the same in most rows.
+    sa.Column("abilities", Json(dict[str, Abilities], remembered=4096), nullable=False),
+    sa.Column("abilities_digest", sa.String(64)),
     sa.Column("benchmark", sa.Double),
     sa.Column("substitutions", TEXTS, nullable=False),
     sa.Column("hours", sa.Text),

@@ -7,6 +7,7 @@ from typing import Any
 
 from dffmpeg.actors.directory import Directory
 from dffmpeg.actors.downlinks import DownlinkActor
+from dffmpeg.actors.hindrances import Hindrances, Review
 from dffmpeg.actors.hooks import Call, Hooks
 from dffmpeg.actors.janitor import Janitor, Sweep
 from dffmpeg.actors.job import JobActor
@@ -62,6 +63,7 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
             ChildSpec("hooks", lambda: Hooks(services), ref=services.hooks, backoff=HEALING),
             ChildSpec("janitor", lambda: Janitor(services), ref=services.janitor, backoff=HEALING),
             ChildSpec("web", web, shutdown=15.0, backoff=HEALING),
+            ChildSpec("hindrances", lambda: Hindrances(services), ref=services.hindrances, backoff=HEALING),
         ],
         strategy=Strategy.REST_FOR_ONE,
         intensity=10,
@@ -98,6 +100,7 @@ def coordinator_services(
         scheduler=ActorRef[Wake].unbound("scheduler", Scheduler.mailbox_size),
         successors=ActorRef[Look].unbound("successors", Successors.mailbox_size),
         hooks=ActorRef[Call].unbound("hooks", Hooks.mailbox_size),
+        hindrances=ActorRef[Review].unbound("hindrances", Hindrances.mailbox_size),
         janitor=ActorRef[Sweep].unbound("janitor"),
     )
     made.append(services)

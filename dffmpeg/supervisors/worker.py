@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+from dffmpeg.actors.ability_cache import AbilityCache, default_folder
 from dffmpeg.actors.attempt_lease import AttemptLeaseActor
 from dffmpeg.actors.attempt_messages import (
     AttemptsMessage,
@@ -17,12 +19,13 @@ from dffmpeg.actors.attempt_messages import (
 )
 from dffmpeg.actors.attempt_streams import StreamsActor, StreamsMessage
 from dffmpeg.actors.attempts import AttemptsActor, JobTree
-from dffmpeg.actors.capabilities import Abilities, CapabilitiesActor, Programs
+from dffmpeg.actors.capabilities import CapabilitiesActor, Describe, Probe
 from dffmpeg.actors.downlink import DownlinkActor, Open
 from dffmpeg.actors.ffmpeg import FFmpegProcessActor
 from dffmpeg.actors.launches import Command
 from dffmpeg.actors.links import Links
 from dffmpeg.actors.mounts import MountsActor, PresentPaths
+from dffmpeg.actors.occupancy import Occupancy
 from dffmpeg.actors.processes import Processes, ProcessesActor
 from dffmpeg.actors.registration import Neighbours, RegistrationActor
 from dffmpeg.actors.registration_messages import RegistrationMessage
@@ -82,7 +85,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     )
     processes = Processes(views=config.views == "auto")
     mounts: ActorRef[PresentPaths] = ActorRef.unbound("worker/mounts")
-    capabilities: ActorRef[Programs | Abilities] = ActorRef.unbound("worker/capabilities")
+    capabilities: ActorRef[Describe | Probe] = ActorRef.unbound("worker/capabilities")
     downlink: ActorRef[Open] = ActorRef.unbound("worker/downlink")
     registration: ActorRef[RegistrationMessage] = ActorRef.unbound("worker/registration")
     attempts: ActorRef[AttemptsMessage | BeginRegistration | Drain] = ActorRef.unbound(
@@ -92,12 +95,14 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     neighbours = Neighbours(mounts, capabilities, downlink, attempts)
 
     make_tree = partial(job_tree, config, uplink, links, processes)
+    occupancy = Occupancy()
     make_downlink = partial(
         DownlinkActor,
         lambda: uplink.http,
         transports,
         registration=registration,
         attempts=attempts,
+        capabilities=capabilities,
         links=links,
     )
     make_attempts = partial(
@@ -109,9 +114,19 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         make_tree=make_tree,
         mounts=mounts,
         capabilities=capabilities,
+        occupancy=occupancy,
     )
     make_mounts = partial(MountsActor, directories, registration)
-    make_capabilities = partial(CapabilitiesActor, config.binaries, processes, config.capabilities)
+    make_capabilities = partial(
+        CapabilitiesActor,
+        config.binaries,
+        processes,
+        registration,
+        occupancy,
+        AbilityCache(default_folder() if config.cache is None else Path(config.cache)),
+        configured=config.capabilities,
+        measures=config.benchmark,
+    )
     make_registration = partial(RegistrationActor, config, uplink, neighbours)
 
     # Two rows more than the design's table: `processes` owns the thread and the guardian that see to it

@@ -166,6 +166,7 @@ class JobRecord(msgspec.Struct, kw_only=True):
     ended_at: str | None = None
     size: float | None = None
     resources: dict[str, int] = {}
+    substitutions: dict[str, str] = {}
     hindrance: str | None = None
     progress: Progress | None = None
     retry_of: str | None = None
@@ -180,11 +181,12 @@ class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     """POST /jobs/{id}/accept, /reject, /worker_heartbeat.
 
     An older worker sends no body: its report is taken for the current attempt
-    if that attempt is its own.
+    if that attempt is its own. `substitutions`, only with accept: encoders that its own stand in for.
     """
 
     attempt: Attempt | None = None
     reason: Reason | None = None
+    substitutions: Annotated[dict[Name, Name], msgspec.Meta(max_length=64)] = {}
 
 
 class FinishReport(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -59,6 +59,7 @@ def job_record(job: Job) -> JobRecord:
         ended_at=_time(job.ended_at),
         size=job.size,
         resources=dict(job.resources),
+        substitutions=dict(job.substitutions),
         hindrance=job.hindrance,
         progress=job.progress,
         retry_of=job.retry_of,
@@ -142,11 +143,12 @@ def queue_state(pause: Pause) -> QueueState:
     )
 
 
-def worker_record(worker: Worker, used_slots: int) -> WorkerRecord:
+def worker_record(worker: Worker, used_slots: int, *, abilities: bool = True) -> WorkerRecord:
     """A worker as answers show it.
 
     Args:
         used_slots: how many live jobs it has.
+        abilities: whether to say what its programs can do, which is long.
     """
     return WorkerRecord(
         worker_id=worker.worker_id,
@@ -163,7 +165,7 @@ def worker_record(worker: Worker, used_slots: int) -> WorkerRecord:
         labels=list(worker.labels),
         resources=dict(worker.resources),
         weight=worker.weight,
-        abilities=dict(worker.abilities),
+        abilities=dict(worker.abilities) if abilities else {},
         benchmark=worker.benchmark,
         substitutions=dict(worker.substitutions),
         hours=worker.hours,

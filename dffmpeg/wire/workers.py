@@ -37,7 +37,8 @@ class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `running` is every attempt that the worker holds (accepted or about to be);
     None from an older worker, which is then not reconciled. What `labels` and all below it mean stands
-    with `dffmpeg.model.workers.Worker`.
+    with `dffmpeg.model.workers.Worker`. `abilities_digest` names the abilities; they are sent with it only
+    if the last reply did not name the same, and a worker that has none to tell sends neither.
     """
 
     worker_id: Name
@@ -54,6 +55,7 @@ class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     resources: dict[Name, Annotated[int, msgspec.Meta(ge=0, le=10_000)]] = {}
     weight: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
     abilities: dict[Name, Abilities] = {}
+    abilities_digest: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
     benchmark: Annotated[float, msgspec.Meta(ge=0)] | None = None
     substitutions: dict[str, str] = {}
     hours: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
@@ -69,6 +71,7 @@ class RegisterReply(msgspec.Struct, kw_only=True):
         assigned: attempts given to this worker that it did not list; accept them.
         cancel: attempts that it should cancel gracefully and confirm.
         stop: attempts that it must kill without a report: they are not its own any more.
+        abilities_digest: names the abilities that the coordinator knows of it; None where it knows none.
     """
 
     transport: str
@@ -78,6 +81,7 @@ class RegisterReply(msgspec.Struct, kw_only=True):
     assigned: list[JobRequest] = []
     cancel: list[AttemptRef] = []
     stop: list[AttemptRef] = []
+    abilities_digest: str | None = None
 
 
 class VerifyRequest(msgspec.Struct, kw_only=True):
@@ -120,14 +124,14 @@ class WorkerRecord(msgspec.Struct, kw_only=True):
     strikes: int = 0
 
 
-MessageType = Literal["job_request", "job_status", "job_logs", "verify_registration"]
+MessageType = Literal["job_request", "job_status", "job_logs", "verify_registration", "probe"]
 
 
 class DownlinkMessage(msgspec.Struct, kw_only=True):
     """A message to a worker or a client. It is a hint: losing it costs time, never correctness.
 
     Payloads by type: `job_request` a JobRequest; `job_status` {status, exit_code?, attempt,
-    last_update?}; `verify_registration` {registration_token}; `job_logs` {logs}.
+    last_update?}; `verify_registration` {registration_token}; `job_logs` {logs}; `probe` {benchmark}.
     """
 
     message_id: str

@@ -35,6 +35,7 @@ async def test_any_actor_may_crash_and_the_jobs_finish(tmp_path: Path) -> None:
         "hooks",
         "janitor",
         "web",
+        "hindrances",
     }
     for number, victim in enumerate(victims):
         await crash_and_finish(tmp_path / str(number), victim.split("/")[1:])

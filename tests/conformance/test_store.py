@@ -1,11 +1,13 @@
 """What every engine's repositories have to do, output aside."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import trio
 
 from dffmpeg.model import jobs as model
+from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import AttemptOutcome, Job, JobState, Transition
 from dffmpeg.model.messages import Message
@@ -270,6 +272,40 @@ async def test_workers_register_again_and_again(store: Store) -> None:
     await store.workers.register(worker("v", last_seen=50.0))
     assert [row.worker_id for row in await store.workers.list(None)] == ["v", "w"]
     assert [row.worker_id for row in await store.workers.list(75.0)] == ["w"]
+
+
+async def test_abilities_stay_until_they_have_another_name(store: Store) -> None:
+    able = {"ffmpeg": Abilities(encoders=("libx264",))}
+    first = worker("w", abilities=able, abilities_digest="a")
+    await store.workers.register(first)
+    await store.workers.register(replace(first, slots=7))
+    found = await store.workers.get("w")
+    assert found is not None
+    assert (found.slots, found.abilities, found.abilities_digest) == (7, able, "a")
+    others = worker("w", abilities={}, abilities_digest="b")
+    await store.workers.register(others)
+    assert await store.workers.get("w") == others
+    unnamed = worker("w", abilities=able, abilities_digest=None)
+    await store.workers.register(unnamed)
+    assert await store.workers.get("w") == unnamed
+
+
+async def test_hindrances_are_of_pending_jobs(store: Store) -> None:
+    await store.jobs.add(job("J"))
+    await store.jobs.set_hindrance("J", "nobody can")
+    assert (await load(store, "J")).hindrance == "nobody can"
+    assert await store.jobs.apply(model.assign(await load(store, "J"), "w1", 110.0))
+    assert (await load(store, "J")).hindrance is None
+    await store.jobs.set_hindrance("J", "nobody can")
+    assert (await load(store, "J")).hindrance is None
+
+
+async def test_an_attempt_remembers_its_substitutions(store: Store) -> None:
+    row = await assigned(store)
+    others = {"h264_qsv": "h264_nvenc"}
+    assert await store.jobs.apply(model.accept(row, 1, "w1", 120.0, others))
+    assert (await load(store, "J")).substitutions == others
+    assert [attempt.substitutions for attempt in await store.jobs.attempts("J")] == [others]
 
 
 @pytest.mark.parametrize(("draining", "state"), [(False, WorkerState.ONLINE), (True, WorkerState.DRAINING)])

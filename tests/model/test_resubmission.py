@@ -50,6 +50,7 @@ FATE = {
     "ended_at": 8.0,
     "expires_at": 9.0,
     "resources": {"nvenc": 1},
+    "substitutions": {"a": "b"},
     "hindrance": "nobody can",
     "progress": Progress(frame=3),
 }

@@ -69,6 +69,7 @@ class Job:
     report: FinishReport | None = None
     reason: str | None = None
     heartbeats: int = 0
+    substitutions: dict[str, str] = field(default_factory=dict)
     largest_body: int = 0
 
 
@@ -88,6 +89,7 @@ class FakeCoordinator:
         self.online = False
         self.draining = False
         self.deregistered = False
+        self.abilities_digest: str | None = None
         self.registrations: list[RegisterRequest] = []
         self.cancel: list[AttemptRef] = []
         self.stop: list[AttemptRef] = []
@@ -149,6 +151,8 @@ class FakeCoordinator:
         request = codec.decode(body, RegisterRequest)
         self.registrations.append(request)
         self.draining = request.status == "draining"
+        if request.abilities:
+            self.abilities_digest = request.abilities_digest
         running = set(request.running or ())
         if not self.online:
             self.send("verify_registration", {"registration_token": "token"})
@@ -165,6 +169,7 @@ class FakeCoordinator:
             ],
             cancel=self.cancel,
             stop=self.stop,
+            abilities_digest=self.abilities_digest,
         )
 
     def _current(self, job_id: str, attempt: int | None) -> Job:
@@ -176,10 +181,12 @@ class FakeCoordinator:
         return job
 
     def accept(self, job_id: str, body: bytes) -> dict[str, str]:
-        job = self._current(job_id, codec.decode(body, AttemptReport).attempt)
+        report = codec.decode(body, AttemptReport)
+        job = self._current(job_id, report.attempt)
         if job.status != "assigned":
             raise Problem(409, f"the job is {job.status}")
         job.status = "running"
+        job.substitutions = report.substitutions
         return {"status": "ok"}
 
     def reject(self, job_id: str, body: bytes) -> dict[str, str]:

@@ -8,6 +8,7 @@ import msgspec
 from ulid import ULID
 
 from dffmpeg.actors import lookups
+from dffmpeg.actors.hindrances import judged
 from dffmpeg.actors.operations.base import TRIES, require
 from dffmpeg.actors.operations.overview import OverviewOperations
 from dffmpeg.actors.operations.submission import SubmissionOperations
@@ -51,7 +52,7 @@ class AdministrationOperations(SubmissionOperations, OverviewOperations):
             return job_record(known)
         self._services.follow_up(stored)
         self._services.wake_scheduler()
-        return job_record(stored)
+        return job_record(await judged(self._services, stored))
 
     async def set_priority(self, who: Identity, job_id: str, wanted: int | str) -> JobRecord:
         """Change a pending job's priority; only administrators may raise one.

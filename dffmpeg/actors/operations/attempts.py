@@ -38,7 +38,7 @@ class AttemptOperations(Base):
     async def accept(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
         """The worker takes the attempt; only after this has returned may it start the process."""
         require(who, Role.WORKER)
-        await self._report(job_id, Accept(who.client_id, report.attempt))
+        await self._report(job_id, Accept(who.client_id, report.attempt, report.substitutions))
         return StatusReply()
 
     async def reject(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 
 from ulid import ULID
 
+from dffmpeg.actors.hindrances import judged
 from dffmpeg.actors.operations.base import Base, require
 from dffmpeg.actors.refusals import Conflict, Forbidden
 from dffmpeg.errors import BadInput
 from dffmpeg.model import access, hooks, idempotency, priorities
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job
+from dffmpeg.model.requirements import needs_of
 from dffmpeg.model.rules import Rules
 from dffmpeg.store.errors import Duplicate
 from dffmpeg.transports.downlink import Downlink
@@ -60,7 +62,7 @@ class SubmissionOperations(Base):
             return _same_key(stored, job)
         self._services.follow_up(stored)
         self._services.wake_scheduler()
-        return job_record(stored)
+        return job_record(await judged(self._services, stored))
 
     async def _submitted_before(self, who: Identity, job_id: str) -> JobRecord:
         job = await self._row(job_id)
@@ -82,12 +84,14 @@ class SubmissionOperations(Base):
         now = time.time()
         job_id = request.job_id or str(ULID())
         directory = request.working_directory
+        arguments = list_from_wire(request.arguments, "arguments")
         starts = request.start_at if request.start_at is not None and request.start_at > now else None
         return Job(
             job_id=job_id,
             requester_id=who.client_id,
             binary_name=request.binary_name,
-            arguments=list_from_wire(request.arguments, "arguments"),
+            arguments=arguments,
+            needs=needs_of(request.binary_name, arguments, request.require, config.resources),
             paths=tuple(dict.fromkeys(request.paths)),
             working_directory=None if directory is None else from_wire(directory, "working_directory"),
             client_paths={

@@ -11,7 +11,7 @@ from dffmpeg.actors import lookups
 from dffmpeg.actors.operations.base import PATIENCE, Base, require
 from dffmpeg.actors.refusals import Conflict, Forbidden, NotFound, Unavailable
 from dffmpeg.actors.runtime import ActorStopped, MailboxFull, Request
-from dffmpeg.actors.worker import Connected, Deregister, Disconnected, Register, Verify
+from dffmpeg.actors.worker import ACTIVE, Connected, Deliver, Deregister, Disconnected, Register, Verify
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.transports.websocket_server import WebSocketDownlink
@@ -46,6 +46,22 @@ class WorkerOperations(Base):
         _only_itself(who, worker_id)
         await self._ask_worker(worker_id, Deregister())
         return StatusReply()
+
+    async def probe(self, who: Identity, worker_id: str, *, benchmark: bool = False) -> StatusReply:
+        """Have a worker find out anew what its programs can do, and with `benchmark` how fast it is.
+
+        Raises:
+            Conflict: it is not there to hear it.
+        """
+        require(who, Role.ADMIN)
+        worker = await self._services.store.workers.get(worker_id)
+        if worker is None:
+            raise NotFound(f"there is no worker {worker_id}")
+        actor = self._services.workers.find(worker_id)
+        if actor is None or worker.state not in ACTIVE:
+            raise Conflict(f"worker {worker_id} is {worker.state}: it can be probed once it is online")
+        await actor.tell(Deliver("probe", {"benchmark": benchmark}))
+        return StatusReply(detail="asked; what it finds comes with its next registrations")
 
     async def _ask_worker(self, worker_id: str, request: Request[R]) -> R:
         for _ in range(2):

@@ -18,7 +18,9 @@ def add(subjects: Any) -> None:
     """Add the subject and its actions."""
     actions = subject(subjects, "worker", "the workers")
     command(actions, ("worker", "list"), "list all workers that are known")
-    command(actions, ("worker", "show"), "everything about a worker").add_argument("worker", metavar="WORKER")
+    show = command(actions, ("worker", "show"), "everything about a worker")
+    show.add_argument("worker", metavar="WORKER")
+    show.add_argument("--abilities", action="store_true", help="also name all that its programs can do")
     for verb, text in HOLDS.items():
         hold = command(actions, ("worker", verb), text)
         hold.add_argument("worker", metavar="WORKER")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +18,7 @@ from dffmpeg.client.engine.connections import Lease
 from dffmpeg.client.engine.port import Port
 from dffmpeg.client.engine.relay import Relay
 from dffmpeg.client.engine.service import Service
-from dffmpeg.client.outcome import Outcome
+from dffmpeg.client.outcome import Outcome, hindered
 from dffmpeg.client.session import Session
 from dffmpeg.errors import BadInput, DffmpegError, Refused, Unreachable, single_error
 from dffmpeg.shim import wire
@@ -66,6 +67,7 @@ class Run:
         self._news = trio.Event()
         self._sent = False
         self._busy = False
+        self._hindered = False
         self._notes_in, self._notes = trio.open_memory_channel[str](64)
 
     async def serve(self) -> None:
@@ -264,14 +266,19 @@ class Run:
     def _changed(self) -> None:
         self._news.set()
         self._news = trio.Event()
+        line = None if self._relay.record is None else hindered(self._relay.record)
+        if line is not None and not self._hindered:
+            self._hindered = True
+            self._tell(line)
 
     def _note(self, line: str) -> None:
         if self._call.verbose or self._config.log_level == "DEBUG":
-            try:
-                self._notes_in.send_nowait(line)
-            except trio.WouldBlock:
-                # Nobody reads so many of them.
-                return
+            self._tell(line)
+
+    def _tell(self, line: str) -> None:
+        # Nobody reads so many of them.
+        with contextlib.suppress(trio.WouldBlock):
+            self._notes_in.send_nowait(line)
 
     async def _pass_notes(self) -> None:
         async for line in self._notes:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dffmpeg.model.paths import options
-from dffmpeg.model.paths.spelling import Plain, Token, key_values, skip_whitespace, token
+from dffmpeg.model.paths.graphs import filters_in
+from dffmpeg.model.paths.spelling import Plain, Token, key_values, token
+from dffmpeg.model.paths.words import words
 
 _FILE = re.compile(rb"file:|md5:|bluray:")
 _WRAPPERS = re.compile(
@@ -87,21 +89,13 @@ class _Walk:
         self._format = b""
 
     def places(self) -> Iterator[Place]:
-        arguments = self._arguments
-        index = 0
-        while index < len(arguments):
-            argument = arguments[index]
-            is_file = not argument.startswith(b"-") or argument == b"-"
-            if argument == b"--" and index + 1 < len(arguments):
-                index, is_file = index + 1, True
-            if is_file:
-                yield from self._file(index, Use.WRITTEN)
+        for word in words(self._arguments):
+            if word.value is None:
+                continue
+            if word.option is None:
+                yield from self._file(word.value, Use.WRITTEN)
             else:
-                name = options.name_of(argument)
-                if not options.is_flag(name) and index + 1 < len(arguments):
-                    index += 1
-                    yield from self._value(index, name)
-            index += 1
+                yield from self._value(word.value, options.name_of(self._arguments[word.option]))
 
     def _file(self, index: int, use: Use) -> Iterator[Place]:
         source = Plain(self._arguments[index])
@@ -182,25 +176,9 @@ def _graph(argument: int, source: Plain) -> Iterator[Place]:
     # Most graphs name no file, and reading one byte by byte takes its time.
     if b"/" not in text and b"$" not in text and b"." not in text:
         return
-    position = 0
-    while position < len(text):
-        position = _behind_labels(source, position)
-        name, position = token(source, position, b"=,;[")
-        if text[position : position + 1] == b"=":
-            values, position = token(source, position + 1, b"[],;")
-            yield from _filter(argument, name.text.partition(b"@")[0], values)
-        position = _behind_labels(source, position)
-        if text[position : position + 1] not in (b",", b";"):
-            return
-        position += 1
-
-
-def _behind_labels(source: Plain, position: int) -> int:
-    position = skip_whitespace(source.text, position)
-    while source.text.startswith(b"[", position):
-        _, end = token(source, position + 1, b"]")
-        position = skip_whitespace(source.text, end + 1)
-    return position
+    for name, values in filters_in(source):
+        if values is not None:
+            yield from _filter(argument, name, values)
 
 
 def _filter(argument: int, name: bytes, values: Token) -> Iterator[Place]:

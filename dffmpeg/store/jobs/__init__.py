@@ -170,5 +170,9 @@ class JobRepository(ABC):
         """The client of the job was here."""
 
     @abstractmethod
+    async def set_hindrance(self, job_id: str, hindrance: str | None) -> None:
+        """Note why no known worker could ever run a job, if it is still pending."""
+
+    @abstractmethod
     async def counts(self) -> Mapping[JobState, int]:
         """How many jobs there are in each state."""

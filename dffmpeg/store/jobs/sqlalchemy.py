@@ -31,6 +31,7 @@ _THE_JOB = _j.job_id == sa.bindparam("the_job")
 _ADD = sa.insert(schema.jobs)
 _GET = sa.select(schema.jobs).where(_THE_JOB)
 _SEEN = sa.update(schema.jobs).where(_THE_JOB)
+_HINDRANCE = sa.update(schema.jobs).where(_THE_JOB, _PENDING)
 _OPEN = sa.insert(schema.attempts)
 _RECORD = sa.update(schema.attempts).where(
     _a.job_id == sa.bindparam("the_job"), _a.attempt == sa.bindparam("the_attempt")
@@ -221,6 +222,9 @@ class SqlAlchemyJobRepository(JobRepository):
     async def seen_by_client(self, job_id: str, now: float) -> None:
         await self.database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
 
+    async def set_hindrance(self, job_id: str, hindrance: str | None) -> None:
+        await self.database.execute(_HINDRANCE, {"the_job": job_id, "hindrance": hindrance})
+
     async def counts(self) -> Mapping[JobState, int]:
         query = sa.select(_j.state, sa.func.count()).group_by(_j.state)
         rows = await self.database.read(lambda c: c.execute(query).all())
@@ -327,6 +331,8 @@ def _record_attempt(connection: sa.Connection, transition: Transition) -> None:
     values: dict[str, Any] = {}
     if transition.starts:
         values["started_at"] = transition.now
+        if "substitutions" in transition.changes:
+            values["substitutions"] = transition.changes["substitutions"]
     if transition.closes is not None:
         values |= {"ended_at": transition.now, "outcome": transition.closes.value}
         values |= {key: transition.changes[key] for key in ATTEMPT_RESULTS if key in transition.changes}
@@ -350,6 +356,7 @@ _AS_THEY_ARE = (
     "expires_at",
     "size",
     "resources",
+    "substitutions",
     "hindrance",
     "progress",
     "retry_of",

@@ -19,6 +19,7 @@ _w = schema.workers.c
 _RENEW = sa.update(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _GET = sa.select(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _ALL = sa.select(schema.workers).order_by(_w.worker_id)
+_RENEW_SAME = _RENEW.where(_w.abilities_digest == sa.bindparam("the_digest"))
 _HELD = ("hold", "hold_reason", "hold_until", "strikes")
 """What a registration does not change: others decided it."""
 
@@ -38,7 +39,7 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
         renewed = {name: value for name, value in values.items() if name not in _HELD}
 
         def operation(connection: sa.Connection) -> None:
-            if connection.execute(_RENEW, {**renewed, "the_worker": worker.worker_id}).rowcount == 0:
+            if not _renew(connection, worker, renewed):
                 connection.execute(sa.insert(schema.workers), values)
             note(connection, worker)
 
@@ -112,6 +113,16 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
     ) -> builtins.list[Worker]:
         rows = await self._database.read(lambda c: c.execute(query, parameters).mappings().all())
         return [_to_worker(row) for row in rows]
+
+
+def _renew(connection: sa.Connection, worker: Worker, values: dict[str, Any]) -> bool:
+    """Write a worker's row again, its abilities only if they are others: these are large."""
+    values = {**values, "the_worker": worker.worker_id}
+    if worker.abilities_digest is not None:
+        others = {name: value for name, value in values.items() if name != "abilities"}
+        if connection.execute(_RENEW_SAME, {**others, "the_digest": worker.abilities_digest}).rowcount:
+            return True
+    return bool(connection.execute(_RENEW, values).rowcount)
 
 
 def _to_row(worker: Worker) -> dict[str, Any]:

@@ -1,0 +1,112 @@
+"""Telling submitters at once that no known worker could ever run their job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+from dffmpeg.actors.runtime import Actor
+from dffmpeg.model import jobs
+from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.suitability import hindrance
+from dffmpeg.model.workers import Worker
+
+if TYPE_CHECKING:
+    from dffmpeg.actors.services import Services
+
+PAGE = 256
+"""Pending jobs that are looked at together."""
+
+_REVIEW_SECONDS = 60.0
+"""Between two reviews that nobody asked for: others may change workers too."""
+
+_KNOWN_SECONDS = 5.0
+
+
+class KnownWorkers:
+    """The rows of all workers, for some seconds: they are large, and every submission asks for them."""
+
+    def __init__(self) -> None:
+        self._rows: Sequence[Worker] = ()
+        self._until = 0.0
+        self._changes = 0
+
+    def forget(self) -> None:
+        """A worker has changed."""
+        self._until = 0.0
+        self._changes += 1
+
+    async def rows(self, services: Services) -> Sequence[Worker]:
+        """All workers, also those that are offline."""
+        if time.monotonic() >= self._until:
+            changes = self._changes
+            rows = await services.store.workers.list(None)
+            if changes != self._changes:
+                return rows
+            self._rows, self._until = rows, time.monotonic() + _KNOWN_SECONDS
+        return self._rows
+
+
+async def judged(services: Services, job: Job) -> Job:
+    """A pending job that was just added, with what hinders it; failed if its submitter wants that."""
+    why = hindrance(job, await services.known_workers.rows(services))
+    return job if why is None else await _note(services, job, why)
+
+
+async def _note(services: Services, job: Job, why: str | None) -> Job:
+    if why is not None and job.rules.impossible == "fail":
+        given_up = jobs.impossible(job, time.time(), why)
+        if await services.store.jobs.apply(given_up):
+            made = given_up.made(job)
+            await services.announce(made)
+            return made
+        return await services.store.jobs.get(job.job_id) or job
+    await services.store.jobs.set_hindrance(job.job_id, why)
+    services.changed.ring(job.job_id)
+    return await services.store.jobs.get(job.job_id) or job
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Workers have changed: what was impossible may be possible now, or the other way round."""
+
+
+class Hindrances(Actor[Review]):
+    """Keeps the hindrances of pending jobs true."""
+
+    mailbox_size = 1
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def start(self) -> None:
+        self.context.tell_after(0, Review())
+        self.context.nursery.start_soon(self._now_and_then)
+
+    async def _now_and_then(self) -> None:
+        while True:
+            await trio.sleep(_REVIEW_SECONDS)
+            self._services.review_hindrances()
+
+    async def handle(self, message: Review) -> None:
+        workers = await self._services.known_workers.rows(self._services)
+        # Many jobs ask for the same.
+        found: dict[object, str | None] = {}
+        before: str | None = None
+        while True:
+            page = await self._services.store.jobs.list(
+                requester_id=None, since=None, states={JobState.PENDING}, limit=PAGE, before_id=before
+            )
+            for job in page:
+                kind = (job.binary_name, job.paths, job.needs.key)
+                if kind not in found:
+                    found[kind] = hindrance(job, workers)
+                if found[kind] != job.hindrance:
+                    await _note(self._services, job, found[kind])
+            if len(page) < PAGE:
+                return
+            before = page[-1].job_id
