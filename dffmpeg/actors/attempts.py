@@ -38,6 +38,7 @@ from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, Down, Reply
 from dffmpeg.actors.uplink import Uplink, gone
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import Refused
+from dffmpeg.model.scheduling.capacity import short_of, taken
 from dffmpeg.supervisors import (
     ChildSpec,
     ChildStartFailed,
@@ -84,7 +85,7 @@ class _Held:
 
 
 class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
-    """Holds attempts, at most as many as the configuration has slots.
+    """Holds attempts, at most as many as the configuration has slots, in all and of each resource.
 
     Args:
         processes: asked for the views.
@@ -110,6 +111,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         self._uplink = uplink
         self._config = config
         self._slots = config.slots
+        self._resources = config.resources
         self._processes = processes
         self._jobs = jobs
         self._make_tree = make_tree
@@ -158,9 +160,14 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             case StopAll():
                 return list(self._held)
 
-    @property
-    def _used_slots(self) -> int:
-        return sum(not (held.finishing or held.stopped) for held in self._held.values())
+    def _lacking(self, request: JobRequest) -> str | None:
+        """What there is not enough of for one more attempt."""
+        running = [held.request for held in self._held.values() if not (held.finishing or held.stopped)]
+        used, taken_now = len(running), taken(one.resources for one in running)
+        lack = short_of(self._slots, self._resources, used, taken_now, request.resources)
+        if lack is None:
+            return None
+        return f"all {lack} of the worker are in use" if lack else "all slots of the worker are in use"
 
     def _free_slot(self, attempt: AttemptRef) -> None:
         held = self._held.get(attempt)
@@ -188,11 +195,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         attempt = AttemptRef(job_id=request.job_id, attempt=request.attempt)
         if attempt in self._held:
             return
-        refusal = None
-        if self._draining:
-            refusal = "the worker is draining"
-        elif self._used_slots >= self._slots:
-            refusal = "all slots of the worker are in use"
+        refusal = "the worker is draining" if self._draining else self._lacking(request)
         if refusal is not None:
             self._report(partial(self._uplink.reject, attempt, refusal))
             return

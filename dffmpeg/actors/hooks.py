@@ -38,6 +38,8 @@ class Hooks(Actor[Call]):
         self._services = services
         self._config = services.config.hooks
         self._under_way: set[int] = set()
+        # Since the rows were looked at last.
+        self._settled: set[int] = set()
         self._timer: Timer | None = None
         self._patience = Patience(
             self._config.max_tries,
@@ -63,9 +65,11 @@ class Hooks(Actor[Call]):
         free = self._config.concurrency - len(self._under_way)
         if free > 0:
             now = time.time()
-            # What is under way is still due as far as its row says.
+            self._settled.clear()
+            # What is under way is still due as far as its row says, and so may be what ends while we read.
             due = await self._services.store.hooks.due(now, free + len(self._under_way))
-            for call in [call for call in due if call.seq not in self._under_way][:free]:
+            known = self._under_way | self._settled
+            for call in [call for call in due if call.seq not in known][:free]:
                 self._under_way.add(call.seq)
                 self._calls.start_soon(self._make, call)
             self._arm(await self._services.store.hooks.next_moment(now), now)
@@ -82,6 +86,7 @@ class Hooks(Actor[Call]):
             await self._carry_out(call)
         finally:
             self._under_way.discard(call.seq)
+            self._settled.add(call.seq)
         with suppress(MailboxFull):
             self.context.ref.tell_nowait(Call())
 

@@ -13,6 +13,7 @@ from dffmpeg import __version__
 from dffmpeg.actors.attempt_messages import AttemptsMessage, BeginRegistration, EndRegistration, StopAll
 from dffmpeg.actors.capabilities import Describe
 from dffmpeg.actors.downlink import Open
+from dffmpeg.actors.local_time import in_zone
 from dffmpeg.actors.mounts import PresentPaths
 from dffmpeg.actors.registration_messages import BeginDraining, RegistrationMessage, Renew, Verify
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, Timer
@@ -54,6 +55,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
         self._downlink = neighbours.downlink
         self._attempts = neighbours.attempts
         self._backoff = Backoff(minimum=0.2, maximum=min(5.0, config.registration_interval), jitter=0.5)
+        self._hours = None if config.hours is None else in_zone(config.hours)
         self._failures = 0
         self._next: Timer | None = None
         self._draining = False
@@ -134,6 +136,10 @@ class RegistrationActor(Actor[RegistrationMessage]):
             version=__version__,
             status="draining" if self._draining else "online",
             slots=self._config.slots,
+            labels=self._config.labels,
+            resources=self._config.resources,
+            weight=self._config.weight,
+            hours=self._hours,
             running=running,
             abilities={} if told else dict(offered.abilities),
             abilities_digest=named,

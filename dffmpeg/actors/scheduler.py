@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import trio
 
-from dffmpeg.actors.runtime import Actor, Timer
+from dffmpeg.actors.backlog import Judgement
+from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull, Timer
 from dffmpeg.actors.services import Services
+from dffmpeg.actors.worker import Judged
 from dffmpeg.model import jobs
-from dffmpeg.model.jobs import Job
-from dffmpeg.model.matching import WorkerSlots, match
-from dffmpeg.model.workers import Worker, WorkerState
+from dffmpeg.model.jobs import JobState, Room
+from dffmpeg.model.scheduling.board import Decision
+from dffmpeg.model.scheduling.entries import Entry
 
-PAGE = 64
-"""Pending jobs that are looked at together."""
+CENSUS = 60.0
+"""Seconds between two looks at whether the store says the same as what the scheduler goes by."""
+
+REFUSALS = 8
+"""Rounds of which the store refuses something, after which there is a pause."""
+
+PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,67 +32,97 @@ class Wake:
 
 
 class Scheduler(Actor[Wake]):
-    """Its only state is the timer for the next job that becomes eligible, or whose patience ends."""
+    """Decides on the backlog, and carries it out; each decision is a compare-and-set in the store.
+
+    What it knows it has read from rows when it started.
+    """
 
     mailbox_size = 1
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._timer: Timer | None = None
-        self._due: float | None = None
 
     async def start(self) -> None:
+        await self._load()
         # Whatever woke an earlier instance may not have been served, and some may be overdue.
-        self._due = 0.0
         self._services.wake_scheduler()
 
-    async def handle(self, message: Wake) -> None:
-        if self._due is not None and time.time() >= self._due:
-            await self._expire(time.time())
-        after: Job | None = None
-        while True:
-            now = time.time()
-            workers = await self._online()
-            slots = {worker.worker_id: worker.slots for worker in workers}
-            outlook = await self._services.store.jobs.outlook(now, slots, PAGE, after=after)
-            chosen = match(
-                outlook.pending,
-                [WorkerSlots(worker, outlook.loads.get(worker.worker_id, 0)) for worker in workers],
-            )
-            await self._assign(outlook.pending, chosen, now)
-            if len(outlook.pending) < PAGE:
-                # That was all; whatever came since has woken us again.
-                break
-            after = None if chosen else outlook.pending[-1]
-        self._arm(outlook.next_moment, now)
+    async def _load(self) -> None:
+        await self._services.backlog.load(self._services.store)
+        self._census_at = trio.current_time() + CENSUS
 
-    async def _expire(self, now: float) -> None:
-        for job in await self._services.store.jobs.expired(now):
+    async def handle(self, message: Wake) -> None:
+        backlog, store = self._services.backlog, self._services.store
+        if trio.current_time() >= self._census_at:
+            self._census_at = trio.current_time() + CENSUS
+            if not await backlog.agrees(store):
+                await self._load()
+        refused, paused = 0, False
+        while not paused:
+            if not backlog.read(store):
+                await self._load()
+            await backlog.look_up(store)
+            await self._judge(backlog.judgements())
+            now = backlog.clock()
+            made = backlog.board.decide(now)
+            await self._expire(backlog.board.overdue(), now)
+            if not made:
+                break
+            failed = await self._carry_out(made, now)
+            for decision in failed:
+                await backlog.distrust(store, decision)
+            refused += bool(failed)
+            paused = refused >= REFUSALS
+        self._arm(paused)
+
+    async def _carry_out(self, made: Sequence[Decision], now: float) -> list[Decision]:
+        """Make assignments of decisions; returns those that the store refused."""
+        refused: list[Decision] = []
+
+        async def give(decision: Decision) -> None:
+            if not await self._give(decision, now):
+                refused.append(decision)
+
+        async with trio.open_nursery() as nursery:
+            for decision in made:
+                nursery.start_soon(give, decision)
+        return refused
+
+    async def _give(self, decision: Decision, now: float) -> bool:
+        entry = decision.entry
+        room = Room(decision.at_most)
+        assigned = jobs.assign(entry, decision.worker_id, now, resources=decision.charge, room=room)
+        if not await self._services.store.jobs.apply(assigned):
+            return False
+        # From here on the job's actor drives it; it tells the worker.
+        await self._services.jobs.ensure(entry.job_id)
+        await self._services.announce_entry(entry)
+        return True
+
+    async def _expire(self, overdue: Sequence[Entry], now: float) -> None:
+        for entry in overdue:
+            job = await self._services.store.jobs.get(entry.job_id)
+            if job is None or job.state is not JobState.PENDING:
+                continue
             expired = jobs.expire(job, now)
             if await self._services.store.jobs.apply(expired):
                 await self._services.announce(expired.made(job))
 
-    async def _online(self) -> list[Worker]:
-        workers = await self._services.store.workers.list(None)
-        return [worker for worker in workers if worker.state is WorkerState.ONLINE]
+    async def _judge(self, judgements: Sequence[Judgement]) -> None:
+        """Tell workers' actors what the ends of attempts say of them."""
+        for one in judgements:
+            # A full mailbox costs a strike, or leaves one: the next attempt says the same.
+            with suppress(ActorStopped, MailboxFull):
+                actor = await self._services.workers.reach(one.worker_id)
+                actor.tell_nowait(Judged(one.job_id, one.failure))
 
-    async def _assign(self, pending: Sequence[Job], chosen: Sequence[tuple[str, str]], now: float) -> None:
-        by_id = {job.job_id: job for job in pending}
-        async with trio.open_nursery() as nursery:
-            for job_id, worker_id in chosen:
-                nursery.start_soon(self._give, by_id[job_id], worker_id, now)
-
-    async def _give(self, job: Job, worker_id: str, now: float) -> None:
-        assigned = jobs.assign(job, worker_id, now)
-        if await self._services.store.jobs.apply(assigned):
-            # From here on the job's actor drives it; it tells the worker.
-            await self._services.jobs.ensure(job.job_id)
-            await self._services.announce(assigned.made(job))
-
-    def _arm(self, moment: float | None, now: float) -> None:
+    def _arm(self, paused: bool) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        self._due = moment
+        now = self._services.backlog.clock()
+        moment = now + PAUSE if paused else self._services.backlog.board.next_moment(now)
+        wait = self._census_at - trio.current_time()
         if moment is not None:
-            self._timer = self.context.tell_after(max(0.001, moment - now), Wake())
+            wait = min(wait, moment - now)
+        self._timer = self.context.tell_after(max(0.001, wait), Wake())

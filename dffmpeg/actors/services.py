@@ -21,6 +21,7 @@ from dffmpeg.transports.bell import Bell
 from dffmpeg.wire.records import downlink_message, job_status
 
 if TYPE_CHECKING:
+    from dffmpeg.actors.backlog import Backlog
     from dffmpeg.actors.directory import Directory
     from dffmpeg.actors.hooks import Call
     from dffmpeg.actors.janitor import Sweep
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from dffmpeg.actors.successors import Look
     from dffmpeg.actors.worker import WorkerMessage
     from dffmpeg.configuration.coordinator import CoordinatorConfig
-    from dffmpeg.transports.downlink import Downlinks
+    from dffmpeg.model.scheduling.entries import Entry
+    from dffmpeg.transports.downlink import Downlink, Downlinks
 
 
 class OpenStore:
@@ -85,6 +87,7 @@ class Services:
     janitor: ActorRef[Sweep]
     hindrances: ActorRef[Review]
     known_workers: KnownWorkers = field(default_factory=KnownWorkers)
+    backlog: Backlog
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
 
@@ -97,13 +100,28 @@ class Services:
         """Tell whoever waits for the job that its state has changed."""
         self.changed.ring(job.job_id)
         self.follow_up(job)
-        downlink = self.downlinks.get(job.transport)
-        # Where there are connections, a follower has one of its own and asks for itself.
-        if downlink is None or downlink.connected(job.requester_id) is not None:
-            return
-        await downlink.send(
-            downlink_message(job.requester_id, "job_status", job_status(job), time.time(), job_id=job.job_id)
-        )
+        downlink = self._told_by_message(job.transport, job.requester_id)
+        if downlink is not None:
+            status = job_status(job)
+            await downlink.send(
+                downlink_message(job.requester_id, "job_status", status, time.time(), job_id=job.job_id)
+            )
+
+    async def announce_entry(self, entry: Entry) -> None:
+        """`announce` for a job of which only its entry is at hand."""
+        self.changed.ring(entry.job_id)
+        if self.config.hooks.allowed:
+            self.call_hooks()
+        if self._told_by_message(entry.transport, entry.requester_id) is not None:
+            job = await self.store.jobs.get(entry.job_id)
+            if job is not None:
+                await self.announce(job)
+
+    def _told_by_message(self, transport: str | None, requester_id: str) -> Downlink | None:
+        """How a requester is told; None where there are connections: a follower has one of its own and
+        asks for itself."""
+        downlink = self.downlinks.get(transport)
+        return None if downlink is None or downlink.connected(requester_id) is not None else downlink
 
     def follow_up(self, job: Job) -> None:
         """The job came into its state: have done what follows, which stands in rows already."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import trio
@@ -19,7 +20,8 @@ from dffmpeg.actors.services import Services
 from dffmpeg.model.abilities import UNTRIED, Abilities, ordered
 from dffmpeg.model.jobs import Job
 from dffmpeg.model.reconciliation import Held, reconcile
-from dffmpeg.model.workers import Worker, WorkerState
+from dffmpeg.model.scheduling import quarantine
+from dffmpeg.model.workers import Hold, Worker, WorkerState
 from dffmpeg.wire.records import downlink_message, job_request
 from dffmpeg.wire.workers import AttemptRef, MessageType, RegisterReply, RegisterRequest
 
@@ -56,6 +58,36 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class SetHold(Request[Worker]):
+    """Give the worker nothing new, or (with None) let it have jobs again and forget its strikes.
+
+    Attributes:
+        until: Unix seconds after which it comes back by itself; None is not before it is released.
+    """
+
+    hold: Hold | None
+    reason: str | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The end of an attempt says something of the worker.
+
+    Attributes:
+        failure: of the worker's own making, in words; None where it did what it should.
+    """
+
+    job_id: str
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _HoldDue:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     """Its downlink's connection is open."""
 
@@ -70,7 +102,18 @@ class _LeaseDue:
     pass
 
 
-WorkerMessage = Register | Verify | Deregister | Deliver | Connected | Disconnected | _LeaseDue
+WorkerMessage = (
+    Register
+    | Verify
+    | Deregister
+    | Deliver
+    | SetHold
+    | Judged
+    | Connected
+    | Disconnected
+    | _LeaseDue
+    | _HoldDue
+)
 
 
 class WorkerActor(Actor[WorkerMessage]):
@@ -86,22 +129,32 @@ class WorkerActor(Actor[WorkerMessage]):
         # Unix seconds. What was accepted before our last answer stands in the next
         # registration; what was accepted since may have crossed it on the way.
         self._answered_at: float | None = None
+        # Jobs whose failure has counted, and when the last one did: one job, or one cause, is one strike.
+        self._struck: set[str] = set()
+        self._struck_at = -math.inf
 
     async def start(self) -> None:
         self._worker = await self._services.store.workers.get(self._worker_id)
         self._renewed_at = trio.current_time()
         self.context.tell_after(self._services.config.leases.worker, _LeaseDue())
+        self._watch_hold()
 
-    async def handle(self, message: WorkerMessage) -> object:
+    async def handle(self, message: WorkerMessage) -> object:  # noqa: C901 - a table of messages
         match message:
             case Register():
                 return await self._register(message.request, message.transport)
             case Verify():
                 return await self._verify(message.token)
             case Deregister():
-                await self._leave("it has left")
+                await self._leave(quarantine.LEFT)
             case Deliver():
                 await self._deliver(message)
+            case SetHold():
+                return await self._set_hold(message)
+            case Judged():
+                await self._judge(message)
+            case _HoldDue():
+                await self._end_hold()
             case Connected():
                 self._closed_at = None
                 await self._ask_for_token()
@@ -173,6 +226,10 @@ class WorkerActor(Actor[WorkerMessage]):
             substitutions=request.substitutions,
             hours=request.hours,
             mounts=request.mounts,
+            hold=before.hold if before else None,
+            hold_reason=before.hold_reason if before else None,
+            hold_until=before.hold_until if before else None,
+            strikes=before.strikes if before else 0,
         )
 
     async def _ask_for_token(self) -> None:
@@ -206,6 +263,73 @@ class WorkerActor(Actor[WorkerMessage]):
         with suppress(MailboxFull, ActorStopped):
             actor = await self._services.jobs.reach(job.job_id)
             actor.tell_nowait(Lost(job.attempt, reason))
+
+    # Holds and strikes
+
+    async def _set_hold(self, message: SetHold) -> Worker:
+        if self._worker is None:
+            raise NotFound(f"there is no worker {self._worker_id}")
+        strikes = 0 if message.hold is None else self._worker.strikes
+        await self._hold(
+            replace(
+                self._worker,
+                hold=message.hold,
+                hold_reason=message.reason,
+                hold_until=message.until,
+                strikes=strikes,
+            )
+        )
+        return self._worker
+
+    async def _judge(self, message: Judged) -> None:
+        worker = self._worker
+        if worker is None:
+            return
+        if message.failure is None:
+            self._struck.clear()
+            if worker.strikes:
+                await self._hold(quarantine.proved(worker))
+            return
+        now = trio.current_time()
+        if message.job_id in self._struck or now < self._struck_at + quarantine.AT_ONCE:
+            return
+        self._struck_at = now
+        self._struck.add(message.job_id)
+        rule = self._services.backlog.board.policy.quarantine
+        struck = quarantine.struck(worker, message.failure, self._services.backlog.clock(), rule)
+        if struck.hold is not worker.hold:
+            self._struck.clear()
+            log.warning("worker %s is quarantined: %s", self._worker_id, struck.hold_reason)
+        await self._hold(struck)
+
+    async def _hold(self, worker: Worker) -> None:
+        """Make a worker's hold and strikes durable."""
+        await self._services.store.workers.set_hold(
+            self._worker_id,
+            worker.hold,
+            reason=worker.hold_reason,
+            until=worker.hold_until,
+            strikes=worker.strikes,
+        )
+        self._worker = worker
+        self._watch_hold()
+        self._services.wake_scheduler()
+
+    def _watch_hold(self) -> None:
+        if self._worker is not None and self._worker.hold_until is not None:
+            left = self._worker.hold_until - self._services.backlog.clock()
+            self.context.tell_after(max(0.0, left), _HoldDue())
+
+    async def _end_hold(self) -> None:
+        worker = self._worker
+        if worker is None or worker.hold_until is None:
+            return
+        if self._services.backlog.clock() < worker.hold_until:
+            # It was held anew since, or the clock was set.
+            self._watch_hold()
+            return
+        log.info("worker %s is not %s any more", self._worker_id, worker.hold)
+        await self._hold(quarantine.released(worker))
 
     # The downlink
 
@@ -270,10 +394,4 @@ def _offers_other(before: Worker | None, now: Worker) -> bool:
     """Whether there may be jobs for which it matters now what this worker is."""
     if before is None:
         return True
-    return any(getattr(before, name) != getattr(now, name) for name in _OFFERS)
-
-
-_OFFERS = (
-    *("state", "slots", "binaries", "paths", "labels", "resources", "weight", "benchmark", "hours"),
-    *("abilities_digest", "substitutions"),
-)
+    return replace(before, last_seen=now.last_seen, registered_at=now.registered_at) != now

@@ -17,8 +17,10 @@ import msgspec
 from dffmpeg.configuration.client import ClientConfig, JobDefaults
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Hooks, Repository
+from dffmpeg.configuration.scheduling import Scheduling
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.model import hooks
+from dffmpeg.model.scheduling import hours
 from dffmpeg.wire.signature import decode_key
 
 T = TypeVar("T", bound=Section)
@@ -79,6 +81,7 @@ def _check_worker(config: WorkerConfig, folder: Path) -> dict[str, Any]:
         for option in substitution.options.values():
             if option:
                 check_name(f"substitutions.{_shown(name)}.options", option)
+    _check_offer(config)
     if config.output.chunk > config.output.window:
         raise ValueError("output.chunk: expected at most output.window")
     return changes
@@ -199,6 +202,33 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
     if config.retries.backoff_minimum > config.retries.backoff_maximum:
         raise ValueError("retries.backoff_minimum: expected at most retries.backoff_maximum")
     _check_hooks(config.hooks)
+    _check_scheduling(config.scheduling)
+
+
+def _check_offer(config: WorkerConfig) -> None:
+    for index, label in enumerate(config.labels):
+        check_name(f"labels[{index}]", label)
+    for name in config.resources:
+        check_name(f"resources.{_shown(name)}", name)
+    if config.hours is not None:
+        try:
+            hours.parse(config.hours)
+        except hours.BadHours as error:
+            raise ValueError(f"hours: {error}") from None
+
+
+def _check_scheduling(config: Scheduling) -> None:
+    for name in config.classes:
+        check_name(f"scheduling.classes.{_shown(name)}", name)
+    if len(set(config.classes.values())) < len(config.classes):
+        raise ValueError("scheduling.classes: expected another priority for each class")
+    for key, names in (("reserved", config.reserved), ("reserved_resources", config.reserved_resources)):
+        for name in names:
+            if name not in config.classes:
+                near = did_you_mean(name, config.classes)
+                raise ValueError(f"scheduling.{key}.{_shown(name)}: there is no such class{near}")
+    if config.quarantine.minimum > config.quarantine.maximum:
+        raise ValueError("scheduling.quarantine.minimum: expected at most scheduling.quarantine.maximum")
 
 
 def _check_hooks(config: Hooks) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import field
 
 from dffmpeg.configuration.common import Count, Keep, LogLevel, Port, Seconds, Section, Size, Window
+from dffmpeg.configuration.scheduling import Scheduling
 from dffmpeg.model.resources import RESOURCES
 
 
@@ -140,6 +141,7 @@ class CoordinatorConfig(Section, frozen=True):
     streams: Streams = Streams()
     limits: Limits = Limits()
     retries: Retries = Retries()
+    scheduling: Scheduling = Scheduling()
     hooks: Hooks = Hooks()
     security: Security = Security()
     debug: Debug = Debug()

@@ -23,6 +23,7 @@ from dffmpeg.configuration.coordinator import (
     Streams,
     Transports,
 )
+from dffmpeg.configuration.scheduling import JobLimit, Quarantine, Scheduling
 from dffmpeg.configuration.worker import Cancel, Output, WorkerConfig
 
 _CONNECTION = {
@@ -56,6 +57,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "streams": "How much of a job's output is kept, in bytes.",
         "limits": "What is refused because it is too much. Sizes are bytes.",
         "retries": "What happens to a job whose worker was lost.",
+        "scheduling": "In which order jobs start, and how many of them.",
         "hooks": "Signed calls of the URLs that jobs name, at each change of their state.",
         "security": "Who is trusted, and how far.",
         "debug": "Never on a real cluster.",
@@ -104,6 +106,32 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "backoff_minimum": "Seconds before the second attempt; it doubles with each, with jitter.",
         "backoff_maximum": "The most seconds between two attempts.",
     },
+    Scheduling: {
+        "aging": "Seconds in which a priority that is passed over gains a point.",
+        "half_life": "Seconds after which what a requester used counts half. Of two with jobs waiting, "
+        "the one that used less goes first.",
+        "patience": "Seconds after which a worker is kept free for a job that needs several slots of a "
+        "resource.",
+        "avoid": "Seconds for which the worker that failed a job gets it again only if no other could "
+        "run it.",
+        "queued": "Jobs that may be pending at once; submissions beyond are refused (HTTP 429).",
+        "classes": "Names for priorities from -100 to 100. A class reaches up to the next one.",
+        "reserved": "By class, slots of the whole cluster that jobs of lower priority leave free for it.",
+        "reserved_resources": "The same by class and resource.",
+        "requester": "How many jobs each requester may have.",
+        "requesters": "The same for single requesters, in place of that.",
+        "labels": "How many jobs with a label there may be, of all requesters together.",
+        "quarantine": "When a worker that keeps failing is left alone.",
+    },
+    JobLimit: {
+        "running": "Jobs that run at once; others wait. Without it any number.",
+        "queued": "Jobs that wait at once; submissions beyond are refused (HTTP 429). Without it any number.",
+    },
+    Quarantine: {
+        "strikes": "Failures of its own, in a row and with different jobs, after which it gets nothing more.",
+        "minimum": "Seconds of the first quarantine; each further failure doubles it.",
+        "maximum": "Seconds of the longest.",
+    },
     Hooks: {
         "allowed": "URLs at and below which jobs may have calls made. None: jobs with hooks are refused.",
         "secret": "What calls are signed with, at least 32 characters. Keep this file at mode 0600.",
@@ -122,6 +150,11 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
     WorkerConfig: {
         **_CONNECTION,
         "slots": "How many jobs run here at once.",
+        "resources": "Slots by named resource, such as a graphics card's encoder sessions: a job that asks "
+        "for some takes them besides one of `slots`.",
+        "labels": "What jobs may ask for, and what jobs with the same label like to run on.",
+        "weight": "How much of the work this worker should get, compared to others.",
+        "hours": "When it takes jobs; always, if nothing stands here.",
         "binaries": "Programs that jobs may run here: a name that is looked up on the PATH, or a path.",
         "paths": _PATHS,
         "capabilities": "What this machine can do, beyond what is found out by itself.",
@@ -200,6 +233,14 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (WorkerConfig, "cache"): 'cache = "/var/cache/dffmpeg"',
     (WorkerConfig, "substitutions"): 'h264_qsv = "h264_nvenc"\n'
     'hevc_qsv = { use = "hevc_nvenc", options = { global_quality = "cq", look_ahead = "" } }',
+    (Scheduling, "reserved"): "high = 2",
+    (Scheduling, "reserved_resources"): "[scheduling.reserved_resources.high]\nnvenc = 1",
+    (Scheduling, "requesters"): "[scheduling.requesters.alice]\nrunning = 10",
+    (Scheduling, "labels"): "[scheduling.labels.nightly]\nrunning = 4",
+    (JobLimit, "running"): "running = 20",
+    (JobLimit, "queued"): "queued = 1000",
+    (WorkerConfig, "resources"): "nvenc = 3",
+    (WorkerConfig, "hours"): 'hours = "mon-fri 22:00-06:00; sat,sun 00:00-24:00 Europe/Berlin"',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',
     (Fallback, "binaries"): 'ffmpeg = "/usr/bin/ffmpeg"',

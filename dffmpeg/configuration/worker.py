@@ -40,6 +40,11 @@ class Substitution(Section, frozen=True):
 class WorkerConfig(Connection, frozen=True):
     slots: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 2
     """How many jobs run here at once."""
+    resources: dict[str, Annotated[int, msgspec.Meta(ge=0, le=10_000)]] = {}
+    """Slots by named resource: nvenc = 3."""
+    labels: Annotated[list[str], msgspec.Meta(max_length=64)] = []
+    weight: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
+    hours: str | None = None
     binaries: dict[str, str] = field(default_factory=lambda: {"ffmpeg": "ffmpeg", "ffprobe": "ffprobe"})
     """Name to program, looked up on the PATH if it is not absolute."""
     paths: dict[str, str] = {}

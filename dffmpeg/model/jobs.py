@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.progress import Progress
@@ -164,6 +164,18 @@ class Attempt:
     substitutions: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A condition on the worker that an assignment names: it is online and not held, and it has a free slot
+    and what the job takes of its resources.
+
+    Attributes:
+        at_most: slots that may be in use then, if that is less than it has.
+    """
+
+    at_most: int
+
+
 class TransitionError(Exception):
     """The table has no such edge: the caller decided on something impossible."""
 
@@ -180,6 +192,7 @@ class Transition:
         opens: the attempt that begins with it.
         starts: the attempt's process begins.
         closes: the outcome of the attempt that ends with it.
+        room: what must hold of the worker besides; asked in the same transaction.
     """
 
     job_id: str
@@ -192,6 +205,7 @@ class Transition:
     opens: Attempt | None = None
     starts: bool = False
     closes: AttemptOutcome | None = None
+    room: Room | None = None
 
     def __post_init__(self) -> None:
         wrong = sorted(source for source in self.sources if self.target not in TRANSITIONS[source])
@@ -256,8 +270,30 @@ def _later(now: float, delay: float) -> float | None:
     return now + delay if delay > 0 else None
 
 
-def assign(job: Job, worker_id: str, now: float) -> Transition:
-    """Give a pending job to a worker: its next attempt begins."""
+class Numbered(Protocol):
+    """A job, as far as its next attempt is concerned."""
+
+    @property
+    def job_id(self) -> str: ...
+
+    @property
+    def attempt(self) -> int: ...
+
+
+def assign(
+    job: Numbered,
+    worker_id: str,
+    now: float,
+    *,
+    resources: Mapping[str, int] | None = None,
+    room: Room | None = None,
+) -> Transition:
+    """Give a pending job to a worker: its next attempt begins.
+
+    Args:
+        resources: what it takes of the worker's resources.
+        room: what must hold of the worker; None asks nothing.
+    """
     number = job.attempt + 1
     return Transition(
         job_id=job.job_id,
@@ -272,7 +308,9 @@ def assign(job: Job, worker_id: str, now: float) -> Transition:
             "worker_last_seen": None,
             "substitutions": {},
             "hindrance": None,
+            "resources": resources or {},
         },
+        room=room,
         opens=Attempt(job_id=job.job_id, attempt=number, worker_id=worker_id, assigned_at=now),
     )
 

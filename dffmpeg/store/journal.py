@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from dffmpeg.model.jobs import Job, Transition
+from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.workers import Worker
 
 LIMIT = 100_000
@@ -34,9 +35,9 @@ class WorkerChanged:
     worker_id: str
 
 
-Change = Job | Transition | JobChanged | Worker | WorkerChanged
-"""A new job, a transition that was made, a worker's registration (its hold and strikes aside), or where
-to look."""
+Change = Job | Transition | JobChanged | Worker | WorkerChanged | Pause
+"""A new job, a transition that was made, a worker's registration (its hold and strikes aside), where to
+look, or the queue's switch."""
 
 
 def note(connection: sa.Connection, change: Change) -> None:

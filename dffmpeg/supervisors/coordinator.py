@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+from dffmpeg.actors.backlog import Backlog
 from dffmpeg.actors.directory import Directory
 from dffmpeg.actors.downlinks import DownlinkActor
 from dffmpeg.actors.hindrances import Hindrances, Review
@@ -72,12 +74,15 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
 
 
 def coordinator_services(
-    config: CoordinatorConfig, downlinks: Callable[[OpenStore], list[Downlink]]
+    config: CoordinatorConfig,
+    downlinks: Callable[[OpenStore], list[Downlink]],
+    clock: Callable[[], float] = time.time,
 ) -> Services:
     """The services, whose references the tree binds to living actors.
 
     Args:
         downlinks: makes the enabled downlinks.
+        clock: what the scheduler takes for the time, Unix seconds.
     """
     opened = OpenStore()
     # Children refer to the services, and the services to where the children are.
@@ -102,6 +107,7 @@ def coordinator_services(
         hooks=ActorRef[Call].unbound("hooks", Hooks.mailbox_size),
         hindrances=ActorRef[Review].unbound("hindrances", Hindrances.mailbox_size),
         janitor=ActorRef[Sweep].unbound("janitor"),
+        backlog=Backlog(config.scheduling.policy, clock),
     )
     made.append(services)
     return services

@@ -93,6 +93,7 @@ def job_request(job: Job, lease: float) -> JobRequest:
         client_paths={name: to_wire(path) for name, path in job.client_paths.items()},
         launch=launch_of(job),
         heartbeat_interval=min(job.heartbeat_interval, lease / 3),
+        resources=dict(job.resources),
     )
 
 

@@ -19,7 +19,10 @@ class AttemptRef(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class JobRequest(msgspec.Struct, kw_only=True):
-    """What a worker needs in order to run an attempt."""
+    """What a worker needs in order to run an attempt.
+
+    `resources`: what it takes of the worker's, besides one of its slots.
+    """
 
     job_id: str
     attempt: Attempt
@@ -30,6 +33,7 @@ class JobRequest(msgspec.Struct, kw_only=True):
     client_paths: dict[str, ByteString] = {}
     launch: Launch | None = None
     heartbeat_interval: float
+    resources: dict[str, int] = {}
 
 
 class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):

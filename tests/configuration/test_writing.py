@@ -82,12 +82,11 @@ def test_values_are_set_and_survive() -> None:
         "database": {"engine_defaults": {"sqlite": {"path": "/x/ü\n\x7f.db"}}},
         "leases": {"worker": 5.0},
     }
-    tables: dict[str, Any] = {
-        field.name: {}
-        for field in msgspec.structs.fields(CoordinatorConfig)
-        if isinstance(field.type, type) and issubclass(field.type, Section)
+    # Sections are written as tables, in which all is commented out.
+    assert tomllib.loads(render(CoordinatorConfig, values)) == {
+        **tomllib.loads(render(CoordinatorConfig)),
+        **values,
     }
-    assert tomllib.loads(render(CoordinatorConfig, values)) == {**tables, **values}
     paths = {"paths": {"Movies": "/m", "Other": '/o"\\'}, "binaries": {"ffmpeg": "/x"}}
     config = parse(WorkerConfig, render(WorkerConfig, {**CONNECTION, **paths}).encode(), FILE)
     assert (config.paths, config.binaries) == (paths["paths"], paths["binaries"])

@@ -9,11 +9,15 @@ import trio
 from dffmpeg.model import jobs as model
 from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.identities import Identity, Role
-from dffmpeg.model.jobs import AttemptOutcome, Job, JobState, Transition
+from dffmpeg.model.jobs import AttemptOutcome, Job, JobState, Room, Transition
 from dffmpeg.model.messages import Message
+from dffmpeg.model.needs import Needs
+from dffmpeg.model.scheduling.entries import Entry
+from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.streams import Retention
-from dffmpeg.model.workers import Worker, WorkerState
+from dffmpeg.model.workers import Hold, Worker, WorkerState
 from dffmpeg.store import Duplicate, Store, StreamPiece
+from dffmpeg.store.journal import WorkerChanged
 from dffmpeg.store.purging import purge
 
 S = JobState
@@ -173,40 +177,147 @@ async def test_sixteen_race_and_one_wins(store: Store) -> None:
     assert [a.worker_id for a in await store.jobs.attempts("J")] == won
 
 
-FREE = {"w1": 1}
-
-
 async def test_pending_jobs_oldest_first_and_by_pages(store: Store) -> None:
     for number in (3, 1, 2):
         await store.jobs.add(job(f"J{number}", created=100.0 + number))
     await store.jobs.add(job("later", created=1.0, not_before=500.0))
     await store.jobs.add(job("same", created=102.0))
-    first = (await store.jobs.outlook(200.0, FREE, 3)).pending
-    assert [row.job_id for row in first] == ["J1", "J2", "same"]
-    rest = (await store.jobs.outlook(200.0, FREE, 3, after=first[-1])).pending
-    assert [row.job_id for row in rest] == ["J3"]
-    assert [row.job_id for row in (await store.jobs.outlook(500.0, FREE, 1)).pending] == ["later"]
-
-
-async def test_pending_jobs_are_looked_at_only_for_a_free_slot(store: Store) -> None:
-    await assigned(store, "J", "w1")
-    await store.jobs.add(job("K"))
-    for slots, seen in (({}, []), ({"w1": 1}, []), ({"w1": 2}, ["K"]), ({"w1": 1, "w2": 1}, ["K"])):
-        outlook = await store.jobs.outlook(200.0, slots, 10)
-        assert [row.job_id for row in outlook.pending] == seen
-        assert outlook.loads == {"w1": 1}
+    await assigned(store, "busy")
+    first = await store.jobs.queue(3)
+    assert [row.job_id for row in first] == ["later", "J1", "J2"]
+    assert [row.job_id for row in await store.jobs.queue(9, after=first[-1])] == ["same", "J3"]
+    assert [row.job_id for row in await store.jobs.live_entries()] == ["busy"]
     assert await store.jobs.loads() == {"w1": 1}
 
 
-async def test_when_the_next_job_is_due(store: Store) -> None:
-    assert (await store.jobs.outlook(200.0, FREE, 9)).next_moment is None
-    await store.jobs.add(job("retry", not_before=500.0))
-    await store.jobs.add(job("patient", created=100.0, pending_timeout=300.0))
-    await store.jobs.add(job("over", created=100.0, pending_timeout=50.0))
-    assert (await store.jobs.outlook(200.0, FREE, 9)).next_moment == 400.0
-    assert (await store.jobs.outlook(450.0, FREE, 9)).next_moment == 500.0
-    assert [row.job_id for row in await store.jobs.expired(200.0)] == ["over"]
-    assert [row.job_id for row in await store.jobs.expired(149.0)] == []
+async def test_an_entry_is_its_job_without_what_only_the_worker_needs(store: Store) -> None:
+    needs = Needs(encoders=("libx264",), resources={"nvenc": 2})
+    full = job(
+        "J",
+        labels=("night",),
+        needs=needs,
+        priority=-7,
+        blocked=2,
+        size=1e9,
+        not_before=500.0,
+        pending_timeout=5.0,
+        excluded_worker="w9",
+    )
+    await store.jobs.add(full)
+    await store.jobs.add(job("other"))
+    assert list(await store.jobs.entries(["J", "nowhere"])) == [Entry.of(full)]
+    assert await store.jobs.live_entries("w1") == []
+
+
+async def test_who_used_slots_and_who_does(store: Store) -> None:
+    row = await assigned(store, "a")
+    await store.jobs.apply(model.accept(row, 1, "w1", 120.0))
+    await store.jobs.apply(model.finish(row, 1, "w1", 130.0, S.COMPLETED, 0, None, None))
+    await store.jobs.add(job("b", requester_id="bob", priority=5))
+    await store.jobs.apply(model.assign(await load(store, "b"), "w1", 140.0))
+    uses = [(use.requester_id, use.priority, use.begin, use.end) for use in await store.jobs.uses(100.0, 9)]
+    assert uses == [("bob", 5, 140.0, None), ("alice", 0, 110.0, 130.0)]
+    assert [use.requester_id for use in await store.jobs.uses(135.0, 9)] == ["bob"]
+
+
+async def with_room(store: Store, name: str, worker_id: str, *, at_most: int = 99, **resources: int) -> bool:
+    found = await store.jobs.get(name)
+    if found is None:
+        found = job(name)
+        await store.jobs.add(found)
+    room = Room(at_most)
+    return await store.jobs.apply(model.assign(found, worker_id, 200.0, resources=resources, room=room))
+
+
+async def test_a_worker_that_takes_nothing_is_given_nothing(store: Store) -> None:
+    await store.workers.register(worker("w", WorkerState.ONLINE))
+    assert await with_room(store, "J1", "w")
+    assert not await with_room(store, "J2", "nobody")
+    for hold in Hold:
+        await store.workers.set_hold("w", hold, reason="why", until=None, strikes=0)
+        assert not await with_room(store, "J3", "w")
+    await store.workers.set_hold("w", None, reason=None, until=None, strikes=0)
+    for state in WorkerState:
+        await store.workers.set_state("w", set(WorkerState), state, 1.0)
+        assert await with_room(store, f"J {state}", "w") == (state is WorkerState.ONLINE)
+    assert (await load(store, "J2")).attempt == 0
+
+
+async def test_resources_are_never_given_twice(store: Store) -> None:
+    await store.workers.register(worker("w", WorkerState.ONLINE, slots=9, resources={"nvenc": 3, "qsv": 1}))
+    assert await with_room(store, "a", "w", nvenc=2)
+    assert not await with_room(store, "b", "w", nvenc=2)
+    assert await with_room(store, "c", "w", nvenc=1, qsv=1)
+    assert not await with_room(store, "d", "w", qsv=1)
+    assert not await with_room(store, "d", "w", v4l2=1)
+    assert await with_room(store, "d", "w")
+    assert (await load(store, "a")).resources == {"nvenc": 2}
+    # What has ended takes nothing any more.
+    first = await load(store, "a")
+    await store.jobs.apply(model.request_cancel(first, 210.0, "enough"))
+    assert await with_room(store, "b", "w", nvenc=2)
+    assert not await with_room(store, "e", "w", at_most=3)
+    assert await with_room(store, "e", "w", at_most=4)
+
+
+async def test_forty_race_for_three_slots(store: Store) -> None:
+    await store.workers.register(worker("w", WorkerState.ONLINE, slots=3))
+    won: list[str] = []
+
+    async def try_it(name: str) -> None:
+        if await with_room(store, name, "w"):
+            won.append(name)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(40):
+            nursery.start_soon(try_it, f"J{number}")
+    assert len(won) == 3
+    assert {row.job_id for row in await store.jobs.live("w")} == set(won)
+
+
+async def test_the_journal_tells_what_was_committed_and_nothing_else(store: Store) -> None:
+    journal = store.jobs.journal
+    await store.jobs.add(job("before"))
+    journal.open()
+    await store.jobs.add(job("J"))
+    with pytest.raises(Duplicate):
+        await store.jobs.add(job("J"))
+    assigning = model.assign(job("J"), "w", 110.0)
+    assert await store.jobs.apply(assigning)
+    assert not await store.jobs.apply(assigning)
+    await store.workers.register(worker("w"))
+    await store.workers.set_hold("w", Hold.PAUSED, reason=None, until=None, strikes=0)
+    assert not await store.workers.set_hold("v", Hold.PAUSED, reason=None, until=None, strikes=0)
+    pause = Pause(paused=True, reason="upgrade", by="root", at=5.0)
+    await store.settings.set_pause(pause)
+    assert journal.read() == [job("J"), assigning, worker("w"), WorkerChanged("w"), pause]
+    assert journal.read() == []
+    assert await store.settings.pause() == pause
+
+
+async def test_a_journal_that_is_not_read_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dffmpeg.store.journal.LIMIT", 2)
+    store.jobs.journal.open()
+    for number in range(3):
+        await store.jobs.add(job(f"J{number}"))
+    assert store.jobs.journal.read() is None
+    store.jobs.journal.open()
+    assert store.jobs.journal.read() == []
+
+
+async def test_a_hold_outlives_registrations(store: Store) -> None:
+    await store.workers.register(worker("w"))
+    assert await store.workers.set_hold("w", Hold.QUARANTINED, reason="three", until=900.0, strikes=3)
+    await store.workers.register(worker("w", slots=7))
+    found = await store.workers.get("w")
+    assert found is not None
+    assert (found.slots, found.hold, found.hold_reason, found.hold_until, found.strikes) == (
+        7,
+        Hold.QUARANTINED,
+        "three",
+        900.0,
+        3,
+    )
 
 
 async def test_lists_are_newest_first_and_filtered(store: Store) -> None:

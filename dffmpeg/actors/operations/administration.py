@@ -12,7 +12,7 @@ from dffmpeg.actors.hindrances import judged
 from dffmpeg.actors.operations.base import TRIES, require
 from dffmpeg.actors.operations.overview import OverviewOperations
 from dffmpeg.actors.operations.submission import SubmissionOperations
-from dffmpeg.actors.refusals import Conflict, Forbidden, NotFound, Unavailable
+from dffmpeg.actors.refusals import Conflict, Forbidden, NotFound, TooMany, Unavailable
 from dffmpeg.model import access, jobs, priorities
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job, JobState
@@ -38,15 +38,23 @@ class AdministrationOperations(SubmissionOperations, OverviewOperations):
 
         Returns:
             The new job, which is durable and belongs to nobody who is attached.
+
+        Raises:
+            TooMany: as many jobs are in the queue as there may be.
         """
         job = await self._commanded(who, job_id)
         if job.state not in jobs.TERMINAL:
             raise Conflict(f"job {job_id} is {job.state}; only one that has ended can be retried")
         again = resubmitted(job, request.job_id or str(ULID()), time.time(), launch=_detached(job))
+        store = self._services.store
         try:
-            stored = await self._services.store.jobs.add(again)
-        except Duplicate:
-            known = await self._row(again.job_id)
+            with self._services.backlog.admitted(store, again):
+                stored = await store.jobs.add(again)
+        except (Duplicate, TooMany):
+            # What was taken before is not refused when it is asked for again.
+            known = await store.jobs.get(again.job_id)
+            if known is None:
+                raise
             if known.retry_of != job_id:
                 raise Conflict(f"there is another job {again.job_id}") from None
             return job_record(known)
@@ -63,7 +71,7 @@ class AdministrationOperations(SubmissionOperations, OverviewOperations):
         Raises:
             BadInput: there is no such class.
         """
-        priority = priorities.resolve(wanted, self._priority_classes)
+        priority = priorities.resolve(wanted, self._services.config.scheduling.classes)
         for _ in range(TRIES):
             job = await self._commanded(who, job_id)
             if job.state is not JobState.PENDING:

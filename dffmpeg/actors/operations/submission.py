@@ -9,7 +9,7 @@ from ulid import ULID
 
 from dffmpeg.actors.hindrances import judged
 from dffmpeg.actors.operations.base import Base, require
-from dffmpeg.actors.refusals import Conflict, Forbidden
+from dffmpeg.actors.refusals import Conflict, Forbidden, TooMany
 from dffmpeg.errors import BadInput
 from dffmpeg.model import access, hooks, idempotency, priorities
 from dffmpeg.model.identities import Identity, Role
@@ -40,6 +40,7 @@ class SubmissionOperations(Base):
 
         Raises:
             Conflict: another requester's job has this id; or a job with this key is different work.
+            TooMany: as many jobs are in the queue as there may be.
         """
         require(who, Role.CLIENT, Role.ADMIN)
         downlink = self._services.downlinks.choose(request.supported_transports)
@@ -52,23 +53,23 @@ class SubmissionOperations(Base):
         if len(codec.encode(job_record(job))) > MAX_RECORD:
             raise BadInput(f"arguments: too much altogether: the job's record may have {MAX_RECORD} bytes")
         await self._check_predecessors(who, job.predecessors)
+        store = self._services.store
         try:
-            stored = await self._services.store.jobs.add(job)
-        except Duplicate:
-            if request.job_id is None:
+            with self._services.backlog.admitted(store, job):
+                stored = await store.jobs.add(job)
+        except (Duplicate, TooMany):
+            # What was taken before is not refused when it is submitted again.
+            known = await store.jobs.submitted(job)
+            if known is None:
                 raise
-            return await self._submitted_before(who, request.job_id)
+            stored = known
+        if stored.requester_id != who.client_id:
+            raise Conflict(f"there is another job {job.job_id}")
         if stored.job_id != job.job_id:
             return _same_key(stored, job)
         self._services.follow_up(stored)
         self._services.wake_scheduler()
         return job_record(await judged(self._services, stored))
-
-    async def _submitted_before(self, who: Identity, job_id: str) -> JobRecord:
-        job = await self._row(job_id)
-        if job.requester_id != who.client_id:
-            raise Conflict(f"there is another job {job_id}")
-        return job_record(job)
 
     async def _check_predecessors(self, who: Identity, job_ids: Iterable[str]) -> None:
         for job_id in job_ids:
@@ -112,16 +113,12 @@ class SubmissionOperations(Base):
             launch=None if request.launch is None else codec.encode(request.launch),
             name=request.name,
             labels=tuple(dict.fromkeys(request.labels)),
-            priority=priorities.resolve(request.priority, self._priority_classes),
+            priority=priorities.resolve(request.priority, config.scheduling.classes),
             rules=_rules(request),
             predecessors=tuple(dict.fromkeys(request.after)),
             idempotency_key=request.idempotency_key,
             size=request.size,
         )
-
-    @property
-    def _priority_classes(self) -> dict[str, int]:
-        return {}
 
     def _check(self, request: SubmitRequest) -> None:
         """Refuse what the protocol allows and this coordinator does not."""

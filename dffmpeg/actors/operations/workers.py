@@ -14,6 +14,7 @@ from dffmpeg.actors.runtime import ActorStopped, MailboxFull, Request
 from dffmpeg.actors.worker import ACTIVE, Connected, Deliver, Deregister, Disconnected, Register, Verify
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
+from dffmpeg.model.scheduling import hours
 from dffmpeg.transports.websocket_server import WebSocketDownlink
 from dffmpeg.wire.jobs import StatusReply
 from dffmpeg.wire.workers import DownlinkMessage, RegisterReply, RegisterRequest, WorkerRecord
@@ -27,6 +28,11 @@ class WorkerOperations(Base):
     async def register(self, who: Identity, request: RegisterRequest) -> RegisterReply:
         """Register, or renew the lease, and reconcile what runs with what should."""
         _only_itself(who, request.worker_id)
+        if request.hours is not None:
+            try:
+                hours.parse(request.hours)
+            except hours.BadHours as error:
+                raise BadInput(f"hours: {error}") from None
         downlink = self._services.downlinks.choose(request.supported_transports)
         if downlink is None:
             raise BadInput(

@@ -25,19 +25,19 @@ def taken(charges: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def short_of(
-    worker: Worker, used: int, taken: Mapping[str, int], charge: Mapping[str, int], at_most: int
+    slots: int, resources: Mapping[str, int], used: int, taken: Mapping[str, int], charge: Mapping[str, int]
 ) -> str | None:
     """What a worker lacks for one more job: "" is a slot, else the name of a resource; None is nothing.
 
     Args:
+        slots, resources: what it has.
         used: slots that are taken.
         taken: what is taken of each resource.
         charge: what the job takes of them, as `charged` says.
-        at_most: slots that may be taken, if that is less than it has.
     """
-    if used >= min(worker.slots, at_most):
+    if used >= slots:
         return ""
     for name, number in charge.items():
-        if taken.get(name, 0) + number > worker.resources.get(name, 0):
+        if taken.get(name, 0) + number > resources.get(name, 0):
             return name
     return None

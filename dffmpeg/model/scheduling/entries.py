@@ -57,6 +57,7 @@ class Entry:
     not_before: float | None = None
     pending_timeout: float | None = None
     blocked: int = 0
+    ready_at: float | None = None
     excluded_worker: str | None = None
     size: float | None = None
     worker_id: str | None = None
@@ -76,7 +77,10 @@ class Entry:
     @property
     def deadline(self) -> float | None:
         """When its submitter does not want to wait any longer, Unix seconds."""
-        return None if self.pending_timeout is None else self.created_at + self.pending_timeout
+        if self.pending_timeout is None or self.blocked:
+            # What waits for others does not wait for a worker yet.
+            return None
+        return (self.created_at if self.ready_at is None else self.ready_at) + self.pending_timeout
 
 
 _COPIED = frozenset(one.name for one in fields(Entry)) - {"shape"}

@@ -303,7 +303,8 @@ class Pool:
         if not node.open:
             return Barrier.HOURS
         charge = charged(fit.asked, worker) if fit.asked else fit.asked
-        lack = short_of(worker, node.load.used, node.load.taken, charge, node.at_most)
+        slots = min(worker.slots, node.at_most)
+        lack = short_of(slots, worker.resources, node.load.used, node.load.taken, charge)
         if lack == "":
             return Barrier.SLOTS if node.load.used >= worker.slots else Barrier.PROBATION
         if lack is not None:

@@ -15,6 +15,9 @@ from dffmpeg.model.workers import Hold, Worker
 AT_ONCE = 1.0
 """Seconds: failures that come closer together have one cause, and are one strike."""
 
+LEFT = "it has left"
+"""What is said of a worker that was stopped: no failure."""
+
 _OURS = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_ACCEPTED})
 _FINE = frozenset({AttemptOutcome.COMPLETED, AttemptOutcome.FAILED})
 
@@ -42,15 +45,15 @@ class Quarantine:
         return worker.hold is None and worker.strikes >= self.strikes
 
 
-def verdict(outcome: AttemptOutcome) -> bool | None:
+def verdict(outcome: AttemptOutcome, reason: str) -> bool | None:
     """What the end of an attempt says of its worker: True for it, False against it, None nothing.
 
     A program that failed speaks for its worker, which ran it. A rejection says nothing by itself: the
-    worker says whether the fault is its own.
+    worker says whether the fault is its own. Neither does a loss because it was stopped.
     """
     if outcome in _FINE:
         return True
-    return False if outcome in _OURS else None
+    return False if outcome in _OURS and LEFT not in reason else None
 
 
 def struck(worker: Worker, why: str, now: float, rule: Quarantine) -> Worker:

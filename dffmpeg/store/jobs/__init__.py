@@ -7,24 +7,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dffmpeg.model.jobs import Attempt, Job, JobState, Transition
+from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.store.hooks import HookRepository
 from dffmpeg.store.janitor import JanitorRepository
 from dffmpeg.store.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """See `JobRepository.outlook`.
+class Use:
+    """That somebody's job had a slot. Times are Unix seconds; without an end it still has it."""
 
-    Attributes:
-        loads: by worker, how many jobs it has: assigned, running or canceling.
-        pending: jobs that may be tried now, oldest first.
-        next_moment: when the next pending job that waits for a time may be tried, or gives up.
-    """
-
-    loads: Mapping[str, int]
-    pending: Sequence[Job]
-    next_moment: float | None
+    requester_id: str
+    priority: int
+    begin: float
+    end: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +70,10 @@ class JobRepository(ABC):
         """
 
     @abstractmethod
+    async def submitted(self, job: Job) -> Job | None:
+        """The job that was stored for the same submission before: with its idempotency key, or its id."""
+
+    @abstractmethod
     async def get(self, job_id: str) -> Job | None: ...
 
     @abstractmethod
@@ -101,21 +101,20 @@ class JobRepository(ABC):
         """
 
     @abstractmethod
-    async def outlook(
-        self, now: float, slots: Mapping[str, int], limit: int, *, after: Job | None = None
-    ) -> Outlook:
-        """What a scheduler has to know, in one question.
-
-        Args:
-            slots: by worker, how many jobs it takes at once. Without a free one among
-                them no pending job is looked at.
-            limit: pending jobs at most.
-            after: only those behind this one.
-        """
+    async def queue(self, limit: int, *, after: Entry | None = None) -> Sequence[Entry]:
+        """Pending jobs, oldest first: at most `limit`, and only those behind one."""
 
     @abstractmethod
-    async def expired(self, now: float) -> Sequence[Job]:
-        """Pending jobs whose submitter does not want to wait any longer."""
+    async def live_entries(self, worker_id: str | None = None) -> Sequence[Entry]:
+        """`live`, as the scheduler remembers them."""
+
+    @abstractmethod
+    async def entries(self, job_ids: Collection[str]) -> Sequence[Entry]:
+        """These jobs, as far as they exist, in whichever state."""
+
+    @abstractmethod
+    async def uses(self, since: float, limit: int) -> Sequence[Use]:
+        """Who had slots since then, and who has: the latest attempts, at most so many."""
 
     @abstractmethod
     async def live(self, worker_id: str | None = None) -> Sequence[Job]:
@@ -127,7 +126,8 @@ class JobRepository(ABC):
 
     @abstractmethod
     async def apply(self, transition: Transition) -> bool:
-        """Make a change, if the row still fits: one compare-and-set. Durable when True.
+        """Make a change, if the row still fits, and its worker has room where that is asked for: one
+        compare-and-set. Durable when True.
 
         In the same transaction the calls of the job's hooks are stored, and at the job's end its
         successors are counted down, or become `doomed`.
@@ -174,5 +174,5 @@ class JobRepository(ABC):
         """Note why no known worker could ever run a job, if it is still pending."""
 
     @abstractmethod
-    async def counts(self) -> Mapping[JobState, int]:
-        """How many jobs there are in each state."""
+    async def counts(self, states: Collection[JobState] | None = None) -> Mapping[JobState, int]:
+        """How many jobs there are in each state, or in each of these."""

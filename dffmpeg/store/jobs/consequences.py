@@ -11,6 +11,7 @@ from dffmpeg.model.jobs import TERMINAL, Job, JobState, Transition
 from dffmpeg.store import schema
 from dffmpeg.store.errors import Unstorable
 from dffmpeg.store.hooks.sqlalchemy import enqueue
+from dffmpeg.store.journal import JobChanged, note
 
 _j = schema.jobs.c
 _p = schema.job_predecessors.c
@@ -124,6 +125,8 @@ def count(connection: sa.Connection, job_ids: Sequence[str], now: float) -> None
     """Bring the number of predecessors that pending jobs wait for in line with the table."""
     for ids in _chunks(job_ids):
         connection.execute(_COUNT, {"ids": ids, "now": now})
+        for job_id in ids:
+            note(connection, JobChanged(job_id))
 
 
 def inconsistencies(connection: sa.Connection, limit: int) -> tuple[dict[str, JobState], Sequence[str]]:

@@ -7,23 +7,26 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
-from dffmpeg.model.jobs import LIVE, TERMINAL, Attempt, AttemptOutcome, Job, JobState, Transition
+from dffmpeg.model.jobs import LIVE, TERMINAL, Attempt, AttemptOutcome, Job, JobState, Room, Transition
+from dffmpeg.model.needs import Needs
+from dffmpeg.model.scheduling.capacity import short_of, taken
+from dffmpeg.model.scheduling.entries import Entry, Shape
+from dffmpeg.model.workers import WorkerState
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map, load_names, pack, unpack_list, unpack_map
 from dffmpeg.store.hooks.sqlalchemy import SqlAlchemyHookRepository, enqueue
 from dffmpeg.store.janitor.sqlalchemy import SqlAlchemyJanitorRepository
-from dffmpeg.store.jobs import Doomed, JobRepository, Outlook, consequences
+from dffmpeg.store.jobs import Use, consequences
+from dffmpeg.store.jobs.aftermath import SqlAlchemyAftermath
 from dffmpeg.store.journal import JobChanged, Journal, note
 
 _j = schema.jobs.c
 _PENDING = _j.state == JobState.PENDING.value
 _LIVE = _j.state.in_(sorted(LIVE))
-_FREE = _j.blocked == 0
-# A job that waits for its predecessors, or for its start, does not wait for a worker yet.
-_DEADLINE = sa.func.coalesce(_j.ready_at, _j.created_at) + _j.pending_timeout
 
 # What runs for each request is built once: building a statement costs ten times what running it does.
 _a = schema.attempts.c
@@ -37,61 +40,72 @@ _RECORD = sa.update(schema.attempts).where(
     _a.job_id == sa.bindparam("the_job"), _a.attempt == sa.bindparam("the_attempt")
 )
 
-_NOW = sa.bindparam("now", type_=sa.Double)
 _LOADS = sa.select(_j.worker_id, sa.func.count()).where(_LIVE).group_by(_j.worker_id)
-_ELIGIBLE = (
-    sa.select(schema.jobs)
-    .where(_PENDING, _FREE, sa.or_(_j.not_before.is_(None), _j.not_before <= _NOW))
-    .order_by(_j.created_at, _j.job_id)
-    .limit(sa.bindparam("limit", type_=sa.Integer))
+
+_w = schema.workers.c
+# Locked, where other transactions could run beside this one.
+_WORKER = (
+    sa.select(_w.slots, _w.resources, _w.state, _w.hold)
+    .where(_w.worker_id == sa.bindparam("the_worker"))
+    .with_for_update()
 )
-_ELIGIBLE_AFTER = _ELIGIBLE.where(
+_CHARGES = sa.select(_j.resources).where(_j.worker_id == sa.bindparam("the_worker"), _LIVE)
+
+# Names and needs as text: most jobs have the same, which are decoded once.
+_RAW = ("paths", "labels", "needs")
+_AS_ENTRY = (
+    "job_id",
+    "requester_id",
+    "binary_name",
+    "state",
+    "attempt",
+    "priority",
+    "created_at",
+    "last_update",
+    "not_before",
+    "pending_timeout",
+    "blocked",
+    "ready_at",
+    "excluded_worker",
+    "size",
+    "worker_id",
+    "resources",
+    "transport",
+)
+_ENTRY = sa.select(
+    *(_j[name] for name in _AS_ENTRY), *(sa.type_coerce(_j[name], sa.Text).label(name) for name in _RAW)
+)
+_QUEUE = (
+    _ENTRY.where(_PENDING).order_by(_j.created_at, _j.job_id).limit(sa.bindparam("limit", type_=sa.Integer))
+)
+_QUEUE_AFTER = _QUEUE.where(
     (_j.created_at > sa.bindparam("after_time"))
     | ((_j.created_at == sa.bindparam("after_time")) & (_j.job_id > sa.bindparam("after_id")))
 )
-_NEXT_MOMENTS = (
-    sa.select(sa.func.min(_j.not_before)).where(_PENDING, _FREE, _j.not_before > _NOW),
-    sa.select(sa.func.min(_DEADLINE)).where(_PENDING, _FREE, _DEADLINE > _NOW),
+_USES = (
+    sa.select(_j.requester_id, _j.priority, _a.assigned_at, _a.ended_at)
+    .join(schema.attempts, _a.job_id == _j.job_id)
+    .where(_j.last_update >= sa.bindparam("since", type_=sa.Double))
+    .order_by(_j.last_update.desc())
+    .limit(sa.bindparam("limit", type_=sa.Integer))
 )
 
-_LIMIT = sa.bindparam("limit", type_=sa.Integer)
 _BY_KEY = sa.select(schema.jobs).where(
     _j.requester_id == sa.bindparam("requester"), _j.idempotency_key == sa.bindparam("key")
 )
-_p = schema.job_predecessors.c
-_DOOMED = (
-    sa.select(schema.jobs, _p.predecessor_id, _p.outcome)
-    .join_from(schema.job_predecessors, schema.jobs, _j.job_id == _p.job_id)
-    .where(_p.outcome.is_not(None), _PENDING)
-    .limit(_LIMIT)
-)
-# Who was promised a call of a hook gets it first.
-_h = schema.hook_calls.c
-_TOLD = ~sa.select(_h.seq).where(_h.job_id == _j.job_id, _h.due_at.is_not(None)).exists()
-_ENDED = _j.state.in_(sorted(TERMINAL))
-_EXPIRED = (
-    sa.select(_j.job_id).where(_j.expires_at <= _NOW, _ENDED, _TOLD).order_by(_j.expires_at).limit(_LIMIT)
-)
-_OLD = (
-    sa.select(_j.job_id)
-    .where(_j.ended_at <= sa.bindparam("before", type_=sa.Double), _j.expires_at.is_(None), _ENDED, _TOLD)
-    .order_by(_j.ended_at)
-    .limit(_LIMIT)
-)
+
+_AT_ONCE = 500
+"""Ids in one question."""
 
 ATTEMPT_RESULTS = ("exit_code", "signal", "reason")
 """What an attempt's row takes over from a transition's changes."""
 
 
-class SqlAlchemyJobRepository(JobRepository):
+class SqlAlchemyJobRepository(SqlAlchemyAftermath):
     def __init__(self, database: Database) -> None:
         self.database = database
         self._janitor = SqlAlchemyJanitorRepository(database)
         self._hooks = SqlAlchemyHookRepository(database)
-
-    @property
-    def journal(self) -> Journal:
-        return self.database.journal
 
     @property
     def janitor(self) -> SqlAlchemyJanitorRepository:
@@ -101,8 +115,22 @@ class SqlAlchemyJobRepository(JobRepository):
     def hooks(self) -> SqlAlchemyHookRepository:
         return self._hooks
 
+    @property
+    def journal(self) -> Journal:
+        return self.database.journal
+
     async def add(self, job: Job) -> Job:
         return await self.database.write(lambda connection: _add(connection, job))
+
+    async def submitted(self, job: Job) -> Job | None:
+        def query(connection: sa.Connection) -> Job | None:
+            return _earlier(connection, job) or _find(connection, job.job_id)
+
+        return await self.database.read(query)
+
+    @staticmethod
+    def job_of(row: Mapping[str, Any]) -> Job:
+        return _to_job(row)
 
     async def get(self, job_id: str) -> Job | None:
         found = await self._select(_GET, {"the_job": job_id})
@@ -139,24 +167,37 @@ class SqlAlchemyJobRepository(JobRepository):
             )
         return await self._select(query)
 
-    async def outlook(
-        self, now: float, slots: Mapping[str, int], limit: int, *, after: Job | None = None
-    ) -> Outlook:
-        def query(connection: sa.Connection) -> tuple[dict[str, int], Sequence[sa.RowMapping], float | None]:
-            loads = _loads(connection)
-            free = any(loads.get(worker_id, 0) < count for worker_id, count in slots.items())
-            rows = _pending(connection, now, limit, after) if free else []
-            moments = [connection.scalar(statement, {"now": now}) for statement in _NEXT_MOMENTS]
-            return loads, rows, min((moment for moment in moments if moment is not None), default=None)
+    async def queue(self, limit: int, *, after: Entry | None = None) -> Sequence[Entry]:
+        parameters: dict[str, Any] = {"limit": limit}
+        if after is not None:
+            parameters |= {"after_time": after.created_at, "after_id": after.job_id}
+        return await self._entries(_QUEUE if after is None else _QUEUE_AFTER, parameters)
 
-        loads, rows, moment = await self.database.read(query)
-        return Outlook(loads, [_to_job(row) for row in rows], moment)
+    async def live_entries(self, worker_id: str | None = None) -> Sequence[Entry]:
+        query = _ENTRY.where(_LIVE)
+        return await self._entries(query if worker_id is None else query.where(_j.worker_id == worker_id))
+
+    async def entries(self, job_ids: Collection[str]) -> Sequence[Entry]:
+        found: builtins.list[Entry] = []
+        wanted = sorted(job_ids)
+        for start in range(0, len(wanted), _AT_ONCE):
+            found += await self._entries(_ENTRY.where(_j.job_id.in_(wanted[start : start + _AT_ONCE])))
+        return found
+
+    async def _entries(
+        self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
+    ) -> builtins.list[Entry]:
+        return await self.database.read(
+            lambda c: [_to_entry(row) for row in c.execute(query, parameters).mappings()]
+        )
+
+    async def uses(self, since: float, limit: int) -> Sequence[Use]:
+        parameters = {"since": since, "limit": limit}
+        rows = await self.database.read(lambda c: c.execute(_USES, parameters).all())
+        return [Use(*row) for row in rows]
 
     async def loads(self) -> Mapping[str, int]:
         return await self.database.read(_loads)
-
-    async def expired(self, now: float) -> Sequence[Job]:
-        return await self._select(sa.select(schema.jobs).where(_PENDING, _FREE, now >= _DEADLINE).limit(1000))
 
     async def live(self, worker_id: str | None = None) -> Sequence[Job]:
         query = sa.select(schema.jobs).where(_LIVE)
@@ -166,38 +207,6 @@ class SqlAlchemyJobRepository(JobRepository):
 
     async def apply(self, transition: Transition) -> bool:
         return await self.database.write(lambda connection: apply_transition(connection, transition))
-
-    async def doomed(self, limit: int) -> Sequence[Doomed]:
-        rows = await self.database.read(lambda c: c.execute(_DOOMED, {"limit": limit}).mappings().all())
-        return [_to_doomed(row) for row in rows]
-
-    async def heal(self, now: float, limit: int) -> int:
-        ended, miscounted = await self.database.read(lambda c: consequences.inconsistencies(c, limit))
-        if ended or miscounted:
-            await self.database.write(lambda c: consequences.repair(c, ended, miscounted, now))
-        return len(ended) + len(miscounted)
-
-    async def old(self, ended_before: float | None, now: float, limit: int) -> Sequence[str]:
-        def query(connection: sa.Connection) -> builtins.list[str]:
-            found = list(connection.scalars(_EXPIRED, {"now": now, "limit": limit}))
-            if ended_before is not None:
-                found += connection.scalars(_OLD, {"before": ended_before, "limit": limit})
-            return found[:limit]
-
-        return await self.database.read(query)
-
-    async def outdated(self, job_ids: Collection[str], ended_before: float) -> Collection[str]:
-        def query(connection: sa.Connection) -> Collection[str]:
-            kept = sa.select(_j.job_id).where(
-                _j.job_id.in_(job_ids),
-                _j.ended_at.is_(None) | (_j.ended_at > ended_before) | _j.expires_at.is_not(None),
-            )
-            return set(job_ids) - set(connection.scalars(kept))
-
-        return await self.database.read(query)
-
-    async def delete(self, job_id: str) -> bool:
-        return await self.database.write(lambda connection: _delete(connection, job_id))
 
     async def attempts(self, job_id: str) -> Sequence[Attempt]:
         query = sa.select(schema.attempts).where(_a.job_id == job_id).order_by(_a.attempt)
@@ -225,8 +234,10 @@ class SqlAlchemyJobRepository(JobRepository):
     async def set_hindrance(self, job_id: str, hindrance: str | None) -> None:
         await self.database.execute(_HINDRANCE, {"the_job": job_id, "hindrance": hindrance})
 
-    async def counts(self) -> Mapping[JobState, int]:
+    async def counts(self, states: Collection[JobState] | None = None) -> Mapping[JobState, int]:
         query = sa.select(_j.state, sa.func.count()).group_by(_j.state)
+        if states is not None:
+            query = query.where(_j.state.in_(sorted(states)))
         rows = await self.database.read(lambda c: c.execute(query).all())
         return {JobState(state): int(number) for state, number in rows}
 
@@ -246,17 +257,29 @@ def _pattern(name: str) -> str:
     return name.replace("*", "%")
 
 
+def _find(connection: sa.Connection, job_id: str) -> Job | None:
+    row = connection.execute(_GET, {"the_job": job_id}).mappings().one_or_none()
+    return None if row is None else _to_job(row)
+
+
+def _earlier(connection: sa.Connection, job: Job) -> Job | None:
+    """The requester's job with the same idempotency key."""
+    if job.idempotency_key is None:
+        return None
+    the_key = {"requester": job.requester_id, "key": job.idempotency_key}
+    row = connection.execute(_BY_KEY, the_key).mappings().one_or_none()
+    return None if row is None else _to_job(row)
+
+
 def _load(connection: sa.Connection, job_id: str) -> Job:
     return _to_job(connection.execute(_GET, {"the_job": job_id}).mappings().one())
 
 
 def _add(connection: sa.Connection, job: Job) -> Job:
-    if job.idempotency_key is not None:
-        # Looked up first: where the key's index complains, all that share the transaction begin anew.
-        the_key = {"requester": job.requester_id, "key": job.idempotency_key}
-        earlier = connection.execute(_BY_KEY, the_key).mappings().one_or_none()
-        if earlier is not None:
-            return _to_job(earlier)
+    # Looked up first: where the key's index complains, all that share the transaction begin anew.
+    earlier = _earlier(connection, job)
+    if earlier is not None:
+        return earlier
     entered = consequences.admit(connection, job)
     connection.execute(_ADD, _to_row(entered))
     enqueue(connection, entered, entered.created_at)
@@ -264,25 +287,8 @@ def _add(connection: sa.Connection, job: Job) -> Job:
     return entered
 
 
-def _delete(connection: sa.Connection, job_id: str) -> bool:
-    ended = sa.delete(schema.jobs).where(_j.job_id == job_id, _j.state.in_(sorted(TERMINAL)))
-    if connection.execute(ended).rowcount == 0:
-        return False
-    for table in (schema.attempts, schema.hook_calls, schema.job_predecessors):
-        connection.execute(sa.delete(table).where(table.c.job_id == job_id))
-    return True
-
-
 def _loads(connection: sa.Connection) -> dict[str, int]:
     return {worker_id: int(number) for worker_id, number in connection.execute(_LOADS)}
-
-
-def _pending(connection: sa.Connection, now: float, limit: int, after: Job | None) -> Sequence[sa.RowMapping]:
-    parameters: dict[str, Any] = {"now": now, "limit": limit}
-    if after is not None:
-        parameters |= {"after_time": after.created_at, "after_id": after.job_id}
-    statement = _ELIGIBLE if after is None else _ELIGIBLE_AFTER
-    return connection.execute(statement, parameters).mappings().all()
 
 
 @lru_cache(maxsize=64)
@@ -304,6 +310,8 @@ def apply_transition(connection: sa.Connection, transition: Transition) -> bool:
         values["the_attempt"] = transition.fence_attempt
     if by_worker:
         values["the_worker"] = transition.fence_worker
+    if transition.room is not None and not _has_room(connection, transition, transition.room):
+        return False
     change = _compare_and_set(transition.sources, by_attempt, by_worker)
     if connection.execute(change, values).rowcount != 1:
         return False
@@ -311,6 +319,19 @@ def apply_transition(connection: sa.Connection, transition: Transition) -> bool:
     note(connection, transition)
     consequences.follow(connection, transition, lambda: _load(connection, transition.job_id))
     return True
+
+
+def _has_room(connection: sa.Connection, assignment: Transition, room: Room) -> bool:
+    """Whether the worker of an assignment takes it. Whoever writes is alone, so that this is still so when
+    the assignment is made."""
+    changes = assignment.changes
+    the_worker = {"the_worker": changes["worker_id"]}
+    worker = connection.execute(_WORKER, the_worker).one_or_none()
+    if worker is None or worker.state != WorkerState.ONLINE.value or worker.hold is not None:
+        return False
+    charges = [charge for (charge,) in connection.execute(_CHARGES, the_worker)]
+    slots = min(worker.slots, room.at_most)
+    return short_of(slots, worker.resources, len(charges), taken(charges), changes["resources"]) is None
 
 
 def _record_attempt(connection: sa.Connection, transition: Transition) -> None:
@@ -407,10 +428,15 @@ def _to_job(row: sa.RowMapping | Mapping[str, Any]) -> Job:
     return Job(**values)
 
 
-def _to_doomed(row: sa.RowMapping) -> Doomed:
+def _to_entry(row: sa.RowMapping) -> Entry:
     values = dict(row)
-    predecessor_id, outcome = values.pop("predecessor_id"), JobState(values.pop("outcome"))
-    return Doomed(_to_job(values), predecessor_id, outcome)
+    shape = _shape(values.pop("binary_name"), *(values.pop(name) for name in _RAW))
+    return Entry(shape=shape, **{**values, "state": JobState(values["state"])})
+
+
+@lru_cache(maxsize=4096)
+def _shape(binary_name: str, paths: str, labels: str, needs: str) -> Shape:
+    return Shape(binary_name, load_names(paths), load_names(labels), msgspec.json.decode(needs, type=Needs))
 
 
 def _to_attempt(row: sa.RowMapping) -> Attempt:

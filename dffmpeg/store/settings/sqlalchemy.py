@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
+from dffmpeg.store.journal import note
 from dffmpeg.store.settings import SettingsRepository
 
 _s = schema.settings.c
@@ -30,5 +31,6 @@ class SqlAlchemySettingsRepository(SettingsRepository):
             change = sa.update(schema.settings).where(_s.name == _QUEUE).values(values)
             if connection.execute(change).rowcount == 0:
                 connection.execute(sa.insert(schema.settings), {"name": _QUEUE, **values})
+            note(connection, pause)
 
         await self._database.write(operation)
