@@ -12,7 +12,7 @@ from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.requirements import KINDS
 from dffmpeg.wire import bytestring
-from dffmpeg.wire.jobs import JobRecord
+from dffmpeg.wire.jobs import AttemptRecord, JobRecord
 from dffmpeg.wire.workers import WorkerRecord
 
 _WIDTH = 100
@@ -53,6 +53,43 @@ def job_fields(record: JobRecord) -> str:
             ("client seen", tables.moment(record.client_last_seen)),
         ]
     )
+
+
+def job_text(record: JobRecord, attempts: Sequence[AttemptRecord]) -> str:
+    """Everything about one job, its attempts, and the end of what the last one wrote."""
+    return "\n\n".join([job_fields(record), *_attempt_tables(attempts)])
+
+
+def _attempt_tables(attempts: Sequence[AttemptRecord]) -> list[str]:
+    """The attempts, and the end of what the last one wrote; nothing where there were none."""
+    if not attempts:
+        return []
+    rows = [
+        (
+            one.attempt,
+            one.worker_id,
+            _outcome(one),
+            tables.moment(one.started_at),
+            tables.moment(one.ended_at),
+            None if one.reason is None else tables.shortened(one.reason),
+        )
+        for one in attempts
+    ]
+    found = [tables.table(("ATTEMPT", "WORKER", "OUTCOME", "STARTED", "ENDED", "REASON"), rows, empty="")]
+    last = attempts[-1]
+    if last.outcome not in (None, "completed") and last.stderr_end is not None:
+        lines = bytestring.from_wire(last.stderr_end, "stderr_end").decode("utf-8", "replace").splitlines()
+        found.append("\n".join(["end of its stderr:", *(f"  {tables.plain(line)}" for line in lines[-10:])]))
+    return found
+
+
+def _outcome(attempt: AttemptRecord) -> str:
+    if attempt.outcome is None:
+        return "running" if attempt.started_at is not None else "assigned"
+    outcome = attempt.outcome.replace("_", " ")
+    if attempt.signal is not None:
+        return f"{outcome} (signal {attempt.signal})"
+    return f"{outcome} (exit code {attempt.exit_code})" if attempt.exit_code else outcome
 
 
 def needs_line(needs: Needs) -> str:

@@ -20,7 +20,7 @@ from dffmpeg.wire.administration import (
     ProbeRequest,
 )
 from dffmpeg.wire.janitor import JanitorRecord
-from dffmpeg.wire.jobs import JobRecord, LogLine, StatusReply
+from dffmpeg.wire.jobs import AttemptRecord, JobRecord, LogLine, StatusReply
 from dffmpeg.wire.scheduling import Explanation, QueueState
 from dffmpeg.wire.signature import decode_key
 from dffmpeg.wire.workers import WorkerRecord
@@ -85,6 +85,9 @@ class Coordinator:
 
     async def job(self, job_id: str) -> JobRecord:
         return await self._get(f"/jobs/{job_id}/status", JobRecord)
+
+    async def attempts(self, job_id: str) -> list[AttemptRecord]:
+        return await self._get(f"/jobs/{job_id}/attempts", list[AttemptRecord])
 
     async def logs(self, job_id: str, since: str | None) -> tuple[list[LogLine], str | None]:
         page = await self._get(f"/jobs/{job_id}/logs", _Logs, since_message_id=since)

@@ -18,8 +18,8 @@ from dffmpeg.store import InUse, Store, StoreUnavailable, open_store, upkeeps
 from dffmpeg.store.purging import purge
 from dffmpeg.wire.administration import Overview
 from dffmpeg.wire.janitor import JanitorRecord
-from dffmpeg.wire.jobs import JobRecord, LogLine
-from dffmpeg.wire.records import janitor_record, job_record, queue_state
+from dffmpeg.wire.jobs import AttemptRecord, JobRecord, LogLine
+from dffmpeg.wire.records import attempt_record, janitor_record, job_record, queue_state
 from dffmpeg.wire.scheduling import QueueState
 from dffmpeg.wire.workers import WorkerRecord
 
@@ -65,6 +65,9 @@ class Database:
 
     async def job(self, job_id: str) -> JobRecord:
         return job_record(await self._row(job_id))
+
+    async def attempts(self, job_id: str) -> list[AttemptRecord]:
+        return [attempt_record(one) for one in await self._store.jobs.attempts(job_id)]
 
     async def logs(self, job_id: str, since: str | None) -> tuple[list[LogLine], str | None]:
         return await lookups.log_lines(self._store, await self._row(job_id), since=since, limit=1000)

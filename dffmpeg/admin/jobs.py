@@ -13,7 +13,7 @@ from dffmpeg.admin.reaching import Cluster, name_of
 from dffmpeg.admin.statuses import NOT_FOUND, NotThere, status_of
 from dffmpeg.errors import BadInput, Refused
 from dffmpeg.model.jobs import TERMINAL
-from dffmpeg.wire import times
+from dffmpeg.wire import codec, times
 from dffmpeg.wire.jobs import JobRecord
 from dffmpeg.wire.scheduling import Explanation
 
@@ -36,7 +36,9 @@ async def show_all(options: argparse.Namespace, cluster: Cluster) -> None:
 async def show(options: argparse.Namespace, cluster: Cluster) -> None:
     """Everything about one job."""
     record = await cluster.job(_job(options.job))
-    answer(options, record, summaries.job_fields(record))
+    attempts = await cluster.attempts(record.job_id)
+    everything = {**codec.to_builtins(record), "attempts": codec.to_builtins(attempts)}
+    answer(options, everything, summaries.job_text(record, attempts))
 
 
 async def logs(options: argparse.Namespace, cluster: Cluster) -> None:

@@ -36,6 +36,7 @@ ACCESS: Mapping[str, Roles | None] = {
     "POST /jobs/submit": CLIENTS,
     "GET /jobs": CLIENTS,
     "GET /jobs/<job_id>/status": EVERYONE,
+    "GET /jobs/<job_id>/attempts": CLIENTS,
     "POST /jobs/<job_id>/cancel": CLIENTS,
     "POST /jobs/<job_id>/retry": CLIENTS,
     "POST /jobs/<job_id>/priority": CLIENTS,

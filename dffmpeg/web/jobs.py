@@ -63,6 +63,10 @@ def _add_client_routes(routes: Blueprint, operations: Operations) -> None:
     async def job(job_id: str) -> Response:
         return json_answer(await operations.job(caller(), job_id))
 
+    @routes.get("/<job_id>/attempts")
+    async def attempts(job_id: str) -> Response:
+        return json_answer(await operations.attempts(caller(), job_id))
+
     @routes.post("/<job_id>/cancel")
     async def cancel(job_id: str) -> Response:
         return json_answer(await operations.cancel(caller(), job_id))

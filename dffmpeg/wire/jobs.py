@@ -189,6 +189,26 @@ class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     substitutions: Annotated[dict[Name, Name], msgspec.Meta(max_length=64)] = {}
 
 
+class AttemptRecord(msgspec.Struct, kw_only=True):
+    """One attempt of a job, as GET /jobs/{id}/attempts shows it. Times are ISO 8601 UTC.
+
+    Attributes:
+        stderr_end: the last bytes that it wrote there, 4 KiB at most.
+    """
+
+    attempt: int
+    worker_id: str
+    assigned_at: str
+    started_at: str | None = None
+    ended_at: str | None = None
+    outcome: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str | None = None
+    stderr_end: ByteString | None = None
+    substitutions: dict[str, str] = {}
+
+
 class FinishReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     """POST /jobs/{id}/status: how an attempt ended.
 

@@ -8,14 +8,14 @@ from typing import Any
 from ulid import ULID
 
 from dffmpeg.model.janitor import JanitorRun
-from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState
+from dffmpeg.model.jobs import CLIENT_GONE, Attempt, Job, JobState
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.workers import Worker
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.bytestring import list_to_wire, to_wire
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.janitor import JanitorRecord
-from dffmpeg.wire.jobs import JobRecord, Launch
+from dffmpeg.wire.jobs import AttemptRecord, JobRecord, Launch
 from dffmpeg.wire.scheduling import QueueState
 from dffmpeg.wire.workers import DownlinkMessage, JobRequest, MessageType, WorkerRecord
 
@@ -63,6 +63,23 @@ def job_record(job: Job) -> JobRecord:
         hindrance=job.hindrance,
         progress=job.progress,
         retry_of=job.retry_of,
+    )
+
+
+def attempt_record(attempt: Attempt) -> AttemptRecord:
+    """An attempt as answers show it."""
+    return AttemptRecord(
+        attempt=attempt.attempt,
+        worker_id=attempt.worker_id,
+        assigned_at=times.to_wire(attempt.assigned_at),
+        started_at=_time(attempt.started_at),
+        ended_at=_time(attempt.ended_at),
+        outcome=None if attempt.outcome is None else attempt.outcome.value,
+        exit_code=attempt.exit_code,
+        signal=attempt.signal,
+        reason=attempt.reason,
+        stderr_end=None if attempt.stderr_end is None else to_wire(attempt.stderr_end),
+        substitutions=dict(attempt.substitutions),
     )
 
 

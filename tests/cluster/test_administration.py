@@ -131,9 +131,13 @@ def test_jobs_are_listed_and_shown(admin: Admin) -> None:
     assert job_id in admin("job", "list", "--state", "failed", "--requester", "admin")
     assert admin.json("job", "list", "--requester", "nobody") == []
     assert admin("job", "list", "--requester", "nobody") == "no jobs\n"
-    assert admin.json("job", "show", job_id)["exit_code"] == 3
+    record = admin.json("job", "show", job_id)
+    assert record["exit_code"] == 3
+    assert [(one["attempt"], one["outcome"], one["exit_code"]) for one in record["attempts"]] == [
+        (1, "failed", 3)
+    ]
     shown = admin("job", "show", job_id)
-    for expected in ("failed (exit code 3)", "ffmpeg fail 'a b'"):
+    for expected in ("failed (exit code 3)", "ffmpeg fail 'a b'", record["attempts"][0]["worker_id"]):
         assert expected in shown
     assert admin("job", "logs", job_id) == "it is broken\n"
     assert [one["content"] for one in admin.json("job", "logs", job_id)] == ["it is broken"]

@@ -21,6 +21,7 @@ from dffmpeg.wire.administration import Overview, RetryRequest
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import (
+    AttemptRecord,
     AttemptReport,
     FinishReport,
     JobRecord,
@@ -210,6 +211,10 @@ class MemoryOperations(Operations):
     ) -> list[JobRecord]:
         mine = (job.record for job in self.all.values() if job.record.requester_id == who.client_id)
         return [record for record in mine if since_id is None or record.job_id > since_id][:limit]
+
+    async def attempts(self, who: Identity, job_id: str) -> list[AttemptRecord]:
+        await self._job(who, job_id)
+        return []
 
     async def cancel(self, who: Identity, job_id: str) -> StatusReply:
         job = await self._job(who, job_id)

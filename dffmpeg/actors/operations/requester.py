@@ -23,8 +23,8 @@ from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.wire import descriptors
 from dffmpeg.wire.frames import Frame
-from dffmpeg.wire.jobs import JobRecord, Position, StatusReply
-from dffmpeg.wire.records import job_record, launch_of, status_frame
+from dffmpeg.wire.jobs import AttemptRecord, JobRecord, Position, StatusReply
+from dffmpeg.wire.records import attempt_record, job_record, launch_of, status_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,11 @@ class RequesterOperations(SubmissionOperations):
     async def job(self, who: Identity, job_id: str) -> JobRecord:
         """One job, as its requester, its worker or an administrator may see it."""
         return job_record(await self._visible(who, job_id))
+
+    async def attempts(self, who: Identity, job_id: str) -> list[AttemptRecord]:
+        """All attempts of a job, the first one first."""
+        await self._visible(who, job_id)
+        return [attempt_record(one) for one in await self._services.store.jobs.attempts(job_id)]
 
     async def jobs(
         self,
