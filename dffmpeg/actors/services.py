@@ -85,9 +85,9 @@ class Services:
     successors: ActorRef[Look]
     hooks: ActorRef[Call]
     janitor: ActorRef[Sweep]
+    backlog: Backlog
     hindrances: ActorRef[Review]
     known_workers: KnownWorkers = field(default_factory=KnownWorkers)
-    backlog: Backlog
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
 
@@ -139,6 +139,12 @@ class Services:
         except MailboxFull:
             return
 
+    def review_hindrances(self) -> None:
+        """Workers have changed: whether a job is possible at all is to be looked at again."""
+        self.known_workers.forget()
+        with suppress(MailboxFull):
+            self.hindrances.tell_nowait(Review())
+
     def look_at_successors(self) -> None:
         """A job has failed, or was canceled. One such message waits at most, as for the scheduler."""
         from dffmpeg.actors.successors import Look
@@ -152,12 +158,6 @@ class Services:
 
         with suppress(MailboxFull):
             self.hooks.tell_nowait(Call())
-
-    def review_hindrances(self) -> None:
-        """Workers have changed: whether a job is possible at all is to be looked at again."""
-        self.known_workers.forget()
-        with suppress(MailboxFull):
-            self.hindrances.tell_nowait(Review())
 
 
 async def wait_at_most(event: trio.Event, seconds: float) -> bool:

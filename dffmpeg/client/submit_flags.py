@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from dffmpeg.client.options import JobOptions
 from dffmpeg.command_line import duration
-from dffmpeg.model import hooks
+from dffmpeg.errors import BadInput
+from dffmpeg.model import hooks, requirements
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 MAX_ATTEMPTS = 100
@@ -24,13 +25,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     who.add_argument("--name", type=_text, metavar="NAME", help="a name to find it by")
     who.add_argument("--label", action="append", type=_name, metavar="LABEL", help="may be repeated")
     who.add_argument("--idempotency-key", type=_key, metavar="KEY", help="submitting again is the same job")
-    who.add_argument(
-        "--require",
-        action="append",
-        type=_text,
-        metavar="NEED",
-        help="what its worker must have, such as encoder=hevc_nvenc or label=gpu; may be repeated",
-    )
     when = parser.add_argument_group("when it runs")
     when.add_argument("--priority", type=_priority, metavar="N", help="from -100 to 100, or a class's name")
     when.add_argument(
@@ -38,6 +32,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     when.add_argument(
         "--start-at", type=_moment, metavar="TIME", help="such as 2030-01-31T22:00, or +10m: not before"
+    )
+    when.add_argument(
+        "--require",
+        action="append",
+        type=_requirement,
+        metavar="KIND=NAME",
+        help="only where that is: encoder=hevc_nvenc, label=gpu, resource=nvenc:2, …",
     )
     when.add_argument("--size", type=_size, metavar="N", help="how much work it is, in pixels of input")
     limits = parser.add_argument_group("time limits", "such as 90, 90s, 10m, 2h or 7d")
@@ -141,6 +142,14 @@ def _priority(text: str) -> int | str:
 
 def _jobs(text: str) -> list[str]:
     return [_name(job_id) for job_id in text.split(",")]
+
+
+def _requirement(text: str) -> str:
+    try:
+        requirements.required([text])
+    except BadInput as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("require: ")) from None
+    return text
 
 
 def _moment(text: str) -> float:

@@ -57,34 +57,21 @@ def check(config: T, folder: Path) -> T:
     if isinstance(config, ClientConfig):
         _check_job(config.job)
     if isinstance(config, WorkerConfig):
-        changes |= _check_worker(config, folder)
-    if isinstance(config, CoordinatorConfig):
-        _check_coordinator(config)
-        changes["database"] = _check_database(config.database, folder)
-    return msgspec.structs.replace(config, **changes)
-
-
-def _check_worker(config: WorkerConfig, folder: Path) -> dict[str, Any]:
-    changes: dict[str, Any] = {
-        "binaries": {
+        changes["binaries"] = {
             check_name(f"binaries.{_shown(name)}", name): _program(
                 f"binaries.{_shown(name)}", program, folder
             )
             for name, program in config.binaries.items()
         }
-    }
-    if config.cache is not None:
-        changes["cache"] = _file("cache", config.cache, folder)
-    for name, substitution in config.stand_ins.items():
-        check_name(f"substitutions.{_shown(name)}", name)
-        check_name(f"substitutions.{_shown(name)}.use", substitution.use)
-        for option in substitution.options.values():
-            if option:
-                check_name(f"substitutions.{_shown(name)}.options", option)
-    _check_offer(config)
-    if config.output.chunk > config.output.window:
-        raise ValueError("output.chunk: expected at most output.window")
-    return changes
+        changes["cache"] = None if config.cache is None else _file("cache", config.cache, folder)
+        _check_substitutions(config)
+        _check_offer(config)
+        if config.output.chunk > config.output.window:
+            raise ValueError("output.chunk: expected at most output.window")
+    if isinstance(config, CoordinatorConfig):
+        _check_coordinator(config)
+        changes["database"] = _check_database(config.database, folder)
+    return msgspec.structs.replace(config, **changes)
 
 
 def check_url(key: str, url: str) -> str:
@@ -194,8 +181,6 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
         raise ValueError("host: expected an address to listen on, such as 127.0.0.1 or ::")
     for index, name in enumerate(config.allowed_binaries):
         check_name(f"allowed_binaries[{index}]", name)
-    for name in config.resources:
-        check_name(f"resources.{_shown(name)}", name)
     _check_transports("transports.enabled_transports", config.transports.enabled_transports)
     _check_networks("allowed_dashboard_ips", config.allowed_dashboard_ips)
     _check_networks("security.trusted_proxies", config.security.trusted_proxies)
@@ -217,9 +202,20 @@ def _check_offer(config: WorkerConfig) -> None:
             raise ValueError(f"hours: {error}") from None
 
 
+def _check_substitutions(config: WorkerConfig) -> None:
+    for name, substitution in config.stand_ins.items():
+        key = f"substitutions.{_shown(name)}"
+        check_name(key, name)
+        check_name(f"{key}.use", substitution.use)
+        for option in filter(None, substitution.options.values()):
+            check_name(f"{key}.options", option)
+
+
 def _check_scheduling(config: Scheduling) -> None:
     for name in config.classes:
         check_name(f"scheduling.classes.{_shown(name)}", name)
+    for name in config.resources:
+        check_name(f"scheduling.resources.{_shown(name)}", name)
     if len(set(config.classes.values())) < len(config.classes):
         raise ValueError("scheduling.classes: expected another priority for each class")
     for key, names in (("reserved", config.reserved), ("reserved_resources", config.reserved_resources)):

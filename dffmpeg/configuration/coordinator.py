@@ -9,7 +9,6 @@ from msgspec import field
 
 from dffmpeg.configuration.common import Count, Keep, LogLevel, Port, Seconds, Section, Size, Window
 from dffmpeg.configuration.scheduling import Scheduling
-from dffmpeg.model.resources import RESOURCES
 
 
 class Repository(Section, frozen=True):
@@ -127,10 +126,6 @@ class CoordinatorConfig(Section, frozen=True):
     default_pending_timeout: Seconds | None = None
     """None: a job waits until a worker can take it."""
     allowed_binaries: list[str] = field(default_factory=lambda: ["ffmpeg", "ffprobe"])
-    resources: dict[str, list[str]] = field(
-        default_factory=lambda: {name: list(patterns) for name, patterns in RESOURCES.items()}
-    )
-    """Resource to patterns of encoders that take one of its slots."""
     web_dashboard_enabled: bool = True
     allowed_dashboard_ips: list[str] = field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
     database: Database = Database()

@@ -45,8 +45,6 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "default_pending_timeout": "Seconds after which a job that no worker took is given up. "
         "Without it a job waits until a worker can take it.",
         "allowed_binaries": "Programs that a job may name.",
-        "resources": "Resource to patterns of encoders: a job with such an encoder takes one slot of that "
-        "resource on workers that declare it.",
         "web_dashboard_enabled": "The read-only dashboard at /status.",
         "allowed_dashboard_ips": "Networks from which the dashboard may be seen.",
         "database": "The database is the cluster's memory. SQLite needs nothing else.",
@@ -116,6 +114,8 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "run it.",
         "queued": "Jobs that may be pending at once; submissions beyond are refused (HTTP 429).",
         "classes": "Names for priorities from -100 to 100. A class reaches up to the next one.",
+        "resources": "Resource to patterns of encoders: a job with such an encoder takes one slot of that "
+        "resource on workers that declare it.",
         "reserved": "By class, slots of the whole cluster that jobs of lower priority leave free for it.",
         "reserved_resources": "The same by class and resource.",
         "requester": "How many jobs each requester may have.",
@@ -230,9 +230,6 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (Hooks, "allowed"): 'allowed = ["https://media.example/hooks/"]',
     (Hooks, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
-    (WorkerConfig, "cache"): 'cache = "/var/cache/dffmpeg"',
-    (WorkerConfig, "substitutions"): 'h264_qsv = "h264_nvenc"\n'
-    'hevc_qsv = { use = "hevc_nvenc", options = { global_quality = "cq", look_ahead = "" } }',
     (Scheduling, "reserved"): "high = 2",
     (Scheduling, "reserved_resources"): "[scheduling.reserved_resources.high]\nnvenc = 1",
     (Scheduling, "requesters"): "[scheduling.requesters.alice]\nrunning = 10",
@@ -241,6 +238,9 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (JobLimit, "queued"): "queued = 1000",
     (WorkerConfig, "resources"): "nvenc = 3",
     (WorkerConfig, "hours"): 'hours = "mon-fri 22:00-06:00; sat,sun 00:00-24:00 Europe/Berlin"',
+    (WorkerConfig, "cache"): 'cache = "/var/cache/dffmpeg"',
+    (WorkerConfig, "substitutions"): 'h264_qsv = "h264_nvenc"\n'
+    'hevc_qsv = { use = "hevc_nvenc", options = { global_quality = "cq", look_ahead = "" } }',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',
     (Fallback, "binaries"): 'ffmpeg = "/usr/bin/ffmpeg"',

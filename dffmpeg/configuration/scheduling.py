@@ -9,6 +9,7 @@ import msgspec
 from msgspec import field
 
 from dffmpeg.configuration.common import Count, Seconds, Section
+from dffmpeg.model.resources import RESOURCES
 from dffmpeg.model.scheduling import policy, quarantine
 from dffmpeg.model.scheduling.policy import Policy, PriorityClass
 
@@ -40,6 +41,9 @@ class Scheduling(Section, frozen=True):
     avoid: Seconds = 60.0
     queued: Count = 200_000
     classes: dict[str, Priority] = field(default_factory=lambda: {"low": -50, "normal": 0, "high": 50})
+    resources: dict[str, list[str]] = field(
+        default_factory=lambda: {name: list(patterns) for name, patterns in RESOURCES.items()}
+    )
     reserved: dict[str, Slots] = {}
     reserved_resources: dict[str, dict[str, Slots]] = {}
     requester: JobLimit = JobLimit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dffmpeg.model.listings import HARDWARE
@@ -14,9 +14,6 @@ _NOWHERE = ("-f", "null", "-")
 
 _NEEDS_FRAMES_ON_DEVICE = frozenset(("vaapi", "vulkan", "d3d12va"))
 """Encoders that take no picture from memory: it has to be uploaded to the device first."""
-
-_BY_NODE = frozenset(("vaapi", "qsv", "drm"))
-"""Accelerators whose default device may be the wrong one of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +59,26 @@ def accelerator_trials(accelerator: str, devices: Devices) -> list[tuple[str, ..
     ]
 
 
-def _openings(kind: str, name: str, devices: Devices) -> Sequence[str]:
+def _openings(kind: str, name: str, devices: Devices) -> list[str]:
     """Values of `-init_hw_device`: the default device first, then each that there is."""
-    openings = [f"{kind}={name}"]
-    if kind in _BY_NODE:
-        nodes = devices.cards if kind == "drm" else devices.render
-        option = "child_device=" if kind == "qsv" else ""
-        openings += [f"{kind}={name}:{',' if option else ''}{option}{node}" for node in nodes]
-    elif kind == "opencl":
-        # Without a number it takes no device where there are several.
-        openings.append(f"{kind}={name}:0.0")
-    return openings
+    return [f"{kind}={name}{rest}" for rest in ("", *_DEVICES.get(kind, _none)(devices))]
+
+
+def _none(devices: Devices) -> Sequence[str]:
+    return ()
+
+
+_DEVICES: Mapping[str, Callable[[Devices], Sequence[str]]] = {
+    # Which driver is the right one is not always found out by itself.
+    "vaapi": lambda devices: [
+        f":{node}{driver}" for node in devices.render for driver in ("", ",driver=iHD")
+    ],
+    "qsv": lambda devices: [f":,child_device={node}" for node in devices.render],
+    "drm": lambda devices: [f":{node}" for node in (*devices.render, *devices.cards)],
+    # Without a number it takes no device where there are several.
+    "opencl": lambda devices: [":0.0"],
+}
+"""What stands behind the name for accelerators whose default device may be the wrong one, or none."""
 
 
 BENCHMARK_WIDTH, BENCHMARK_HEIGHT, BENCHMARK_FRAMES = 1280, 720, 150

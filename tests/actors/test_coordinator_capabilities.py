@@ -11,6 +11,7 @@ import trio
 
 from dffmpeg.actors.operations import Conflict, Forbidden, NotFound
 from dffmpeg.configuration.coordinator import CoordinatorConfig
+from dffmpeg.configuration.scheduling import Scheduling
 from dffmpeg.errors import BadInput
 from dffmpeg.model.abilities import Abilities, digest
 from dffmpeg.wire.jobs import AttemptReport, JobRecord
@@ -155,7 +156,7 @@ async def test_substitutions_are_recorded(tmp_path: Path) -> None:
 
 
 async def test_needs_take_slots_of_resources(tmp_path: Path) -> None:
-    config = CoordinatorConfig(resources={"gpu": ["*_nvenc"]})
+    config = CoordinatorConfig(scheduling=Scheduling(resources={"gpu": ["*_nvenc"]}))
     async with open_coordinator(tmp_path, config) as coordinator:
         job_id = await coordinator.submit(arguments=NVENC, require=["resource=gpu:2", "label=big"])
         needs = (await coordinator.operations.job(ALICE, job_id)).needs

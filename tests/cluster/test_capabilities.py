@@ -166,8 +166,7 @@ def test_requirements_and_impossible_jobs(tmp_path: Path) -> None:
             "ffmpeg",
             "--require",
             "encoder=none",
-            "--impossible",
-            "fail",
+            "--fail-if-impossible",
             "--",
             "-version",
         ]

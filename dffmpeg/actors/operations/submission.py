@@ -91,6 +91,7 @@ class SubmissionOperations(Base):
     def _new_job(self, who: Identity, request: SubmitRequest, downlink: Downlink) -> Job:
         config = self._services.config
         self._check(request)
+        arguments = list_from_wire(request.arguments, "arguments")
         now = time.time()
         job_id = request.job_id or str(ULID())
         directory = request.working_directory
@@ -101,7 +102,7 @@ class SubmissionOperations(Base):
             requester_id=who.client_id,
             binary_name=request.binary_name,
             arguments=arguments,
-            needs=needs_of(request.binary_name, arguments, request.require, config.resources),
+            needs=needs_of(request.binary_name, arguments, request.require, config.scheduling.resources),
             paths=tuple(dict.fromkeys(request.paths)),
             working_directory=None if directory is None else from_wire(directory, "working_directory"),
             client_paths={
