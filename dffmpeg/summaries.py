@@ -11,6 +11,7 @@ from dffmpeg.model import durations
 from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.requirements import KINDS
+from dffmpeg.progress_figures import figures
 from dffmpeg.wire import bytestring
 from dffmpeg.wire.jobs import AttemptRecord, JobRecord
 from dffmpeg.wire.workers import WorkerRecord
@@ -42,7 +43,9 @@ def job_fields(record: JobRecord) -> str:
             ("requester", record.requester_id),
             ("retry of", record.retry_of),
             ("worker", record.worker_id),
-            ("attempt", f"{record.attempt} of {record.max_attempts}"),
+            ("attempt", record.attempt),
+            ("losses", f"{record.losses} of {record.max_attempts}" if record.losses else None),
+            ("progress", None if record.progress is None else figures(record.progress)),
             ("after", _predecessors(record)),
             ("not before", tables.moment(record.not_before)),
             ("created", tables.moment(record.created_at)),

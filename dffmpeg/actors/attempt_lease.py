@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dffmpeg.actors.attempt_messages import StopAttempt
-from dffmpeg.actors.runtime import Actor, ActorRef
+from dffmpeg.actors.attempt_messages import Moved, StopAttempt
+from dffmpeg.actors.runtime import Actor, ActorRef, Timer
 from dffmpeg.actors.uplink import Uplink, gone
 from dffmpeg.errors import Refused
 from dffmpeg.wire.workers import AttemptRef
@@ -16,8 +16,8 @@ class Beat:
     """The time has come for a heartbeat."""
 
 
-class AttemptLeaseActor(Actor[Beat]):
-    """Sends a heartbeat every `interval` seconds.
+class AttemptLeaseActor(Actor[Beat | Moved]):
+    """Sends a heartbeat every `interval` seconds, and with each news of the program's progress.
 
     Args:
         attempts: told `StopAttempt` when the coordinator says that the attempt is not ours.
@@ -30,16 +30,24 @@ class AttemptLeaseActor(Actor[Beat]):
         self._uplink = uplink
         self._interval = interval
         self._attempts = attempts
+        self._timer: Timer | None = None
 
     async def start(self) -> None:
-        self.context.tell_after(self._interval, Beat())
+        self._rearm()
 
-    async def handle(self, message: Beat) -> None:
+    def _rearm(self) -> None:
+        self._timer = self.context.tell_after(self._interval, Beat())
+
+    async def handle(self, message: Beat | Moved) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         try:
-            await self._uplink.heartbeat(self._attempt)
+            await self._uplink.heartbeat(
+                self._attempt, message.progress if isinstance(message, Moved) else None
+            )
         except Refused as refusal:
             if not gone(refusal):
                 raise
             await self._attempts.tell(StopAttempt(self._attempt))
             return
-        self.context.tell_after(self._interval, message)
+        self._rearm()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dffmpeg.actors.processes import RunningProcess
 from dffmpeg.actors.runtime import Request
+from dffmpeg.model.progress import Progress
 from dffmpeg.wire.control import Record
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.workers import AttemptRef, JobRequest, RegisterReply
@@ -59,6 +60,14 @@ class Finishing:
     attempt: AttemptRef
 
 
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """What runs there comes to nothing, through no fault of the command: kill it, and report it lost."""
+
+    attempt: AttemptRef
+    reason: str
+
+
 class BeginRegistration(Request[list[AttemptRef]]):
     """Which attempts are held. No further one is accepted until `EndRegistration`.
 
@@ -78,7 +87,9 @@ class Drain(Request[None]):
     """Take no further attempt; answered when none is held."""
 
 
-AttemptsMessage = Assign | CancelAttempt | StopAttempt | StopJob | StopAll | Finishing | EndRegistration
+AttemptsMessage = (
+    Assign | CancelAttempt | StopAttempt | StopJob | StopAll | Finishing | GiveBack | EndRegistration
+)
 
 # To a job's process actor
 
@@ -100,9 +111,20 @@ class Control:
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """The coordinator has all outputs, or will have before it hears anything else; their lengths in bytes,
-    by descriptor."""
+    by descriptor; and how far the program is."""
 
     lengths: Mapping[int, int]
+    progress: Progress | None = None
+
+
+# To the actor of a job's lease
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The program is farther than it was."""
+
+    progress: Progress
 
 
 # To the actor of a job's streams

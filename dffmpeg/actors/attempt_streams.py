@@ -9,6 +9,8 @@ next message.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 import trio
 
@@ -17,6 +19,8 @@ from dffmpeg.actors.attempt_messages import (
     Control,
     Delivered,
     Ended,
+    GiveBack,
+    Moved,
     Opened,
     SendAgain,
     StopAttempt,
@@ -25,10 +29,12 @@ from dffmpeg.actors.intakes import Intake
 from dffmpeg.actors.links import Links
 from dffmpeg.actors.outlets import Outlet
 from dffmpeg.actors.processes import RunningProcess
-from dffmpeg.actors.runtime import Actor, ActorRef
+from dffmpeg.actors.runtime import Actor, ActorRef, MailboxFull
+from dffmpeg.actors.stalls import StallDetector
 from dffmpeg.actors.uplink import Uplink, gone
 from dffmpeg.configuration.worker import Output
 from dffmpeg.errors import Refused, Unreachable
+from dffmpeg.model.progress import ProgressParser
 from dffmpeg.supervisors import Backoff
 from dffmpeg.transports.client import Link
 from dffmpeg.wire import frames, link
@@ -43,6 +49,25 @@ _BODY_BYTES = 2 << 20
 _PACE = Backoff(minimum=0.02, maximum=1.0, jitter=0.0)
 """Between requests that brought a stream no further."""
 
+_PROGRESS_SECONDS = 1.0
+"""Between two that the coordinator is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a program is watched for.
+
+    Attributes:
+        error_output: the output under which its stderr is found, which tells of its progress.
+        stall_timeout: seconds without a sign of life after which it has stalled; None for never.
+        keys: whether descriptor 0 is a keyboard for it, and no data.
+    """
+
+    error_output: int | None = None
+    stall_timeout: float | None = None
+    keys: bool = False
+
+
 StreamsMessage = Opened | Ended | SendAgain | Arrived
 
 
@@ -52,7 +77,10 @@ class StreamsActor(Actor[StreamsMessage]):
     Args:
         links: where that connection is found.
         process: told `Delivered` when the coordinator has all outputs, and each `Control`.
-        attempts: told `StopAttempt` when the coordinator says that the attempt is not ours.
+        attempts: told `StopAttempt` when the coordinator says that the attempt is not ours, and `GiveBack`
+            when the program has stalled.
+        lease: told `Moved`, once a second at most.
+        watch: what is looked at besides.
         settings: the size of the windows, and how much is read and put into one request's frame at once.
     """
 
@@ -63,15 +91,22 @@ class StreamsActor(Actor[StreamsMessage]):
         links: Links,
         *,
         process: ActorRef[Delivered | Control],
-        attempts: ActorRef[StopAttempt],
+        attempts: ActorRef[StopAttempt | GiveBack],
+        lease: ActorRef[Moved],
         settings: Output,
+        watch: Watch,
     ) -> None:
         self._attempt = attempt
         self._uplink = uplink
         self._links = links
         self._process = process
         self._attempts = attempts
+        self._lease = lease
         self._settings = settings
+        self._watch = watch
+        self._parser: ProgressParser | None = None
+        self._said = trio.Event()
+        self._stalls: StallDetector | None = None
         self._outlets: dict[int, Outlet] = {}
         self._intakes: dict[int, Intake] = {}
         self._link: Link | None = None
@@ -102,12 +137,16 @@ class StreamsActor(Actor[StreamsMessage]):
     def _open(self, process: RunningProcess) -> None:
         nursery, number = self.context.nursery, self._attempt.attempt
         window, chunk = self._settings.window, self._settings.chunk
+        if self._watch.stall_timeout is not None:
+            self._stalls = StallDetector(self._watch.stall_timeout, keys=self._watch.keys)
         for descriptor, pipe in process.outputs.items():
-            outlet = Outlet(descriptor, number, window, chunk, self._note_change)
+            tap = self._listen if descriptor == self._watch.error_output else None
+            outlet = Outlet(descriptor, number, window, chunk, self._note_change, tap)
             self._outlets[descriptor] = outlet
             nursery.start_soon(outlet.pump, pipe)
         for descriptor in (*process.inputs, CONTROL):
-            intake = Intake(descriptor, number, self._note_change)
+            given = None if self._stalls is None else self._stalls.given
+            intake = Intake(descriptor, number, self._note_change, given)
             self._intakes[descriptor] = intake
             if descriptor == CONTROL:
                 nursery.start_soon(intake.control, self._control)
@@ -115,8 +154,39 @@ class StreamsActor(Actor[StreamsMessage]):
                 nursery.start_soon(intake.feed, process)
         nursery.start_soon(self._watch_links)
         nursery.start_soon(self._ship)
+        if self._watch.error_output in process.outputs:
+            self._parser = ProgressParser(process.command.arguments)
+            nursery.start_soon(self._tell_progress, self._parser)
+        if self._stalls is not None:
+            nursery.start_soon(self._watch_stalls, self._stalls, process)
+
+    # What the program does
+
+    def _listen(self, data: bytes) -> None:
+        if self._parser is not None:
+            self._parser.feed(data)
+            self._said.set()
+
+    async def _tell_progress(self, parser: ProgressParser) -> None:
+        told = None
+        while True:
+            await self._said.wait()
+            self._said = trio.Event()
+            progress = parser.read()
+            if progress is not None and progress != told:
+                told = progress
+                # Where there is no room it has not said the last one yet.
+                with suppress(MailboxFull):
+                    self._lease.tell_nowait(Moved(progress))
+            await trio.sleep(_PROGRESS_SECONDS)
+
+    async def _watch_stalls(self, stalls: StallDetector, process: RunningProcess) -> None:
+        reason = await stalls.stalled(process, self._outlets.values(), self._intakes.values())
+        await self._attempts.tell(GiveBack(self._attempt, reason))
 
     async def _control(self, record: Record) -> None:
+        if self._stalls is not None:
+            self._stalls.noted(record)
         await self._process.tell(Control(record))
 
     def _take(self, frame: Frame) -> None:
@@ -163,7 +233,8 @@ class StreamsActor(Actor[StreamsMessage]):
         if done:
             self._told = True
             lengths = {number: outlet.window.end for number, outlet in self._outlets.items()}
-            await self._process.tell(Delivered(lengths))
+            progress = None if self._parser is None else self._parser.read()
+            await self._process.tell(Delivered(lengths, progress))
 
     # Over the worker's connection
 

@@ -8,7 +8,7 @@ a cancelation is only noted.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,17 +24,16 @@ from dffmpeg.actors.attempt_messages import (
     Drain,
     EndRegistration,
     Finishing,
+    GiveBack,
     StopAll,
     StopAttempt,
     StopJob,
 )
-from dffmpeg.actors.capabilities import Describe, Description
-from dffmpeg.actors.commands import Machine, NotRunnable, prepare
-from dffmpeg.actors.launches import CannotStart, Command
-from dffmpeg.actors.mounts import PresentPaths
+from dffmpeg.actors.commands import NotRunnable
+from dffmpeg.actors.launches import Command
 from dffmpeg.actors.occupancy import Occupancy
-from dffmpeg.actors.processes import Processes
-from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, Down, Reply
+from dffmpeg.actors.preparation import Preparation, Prepared
+from dffmpeg.actors.runtime import Actor, ActorRef, Down, Reply
 from dffmpeg.actors.uplink import Uplink, gone
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import Refused
@@ -52,7 +51,6 @@ from dffmpeg.wire.workers import AttemptRef, JobRequest, RegisterReply
 
 logger = logging.getLogger("dffmpeg.worker.attempts")
 
-_ASK_SECONDS = 10.0
 _MAX_REPORTS = 64
 
 
@@ -82,17 +80,17 @@ class _Held:
     killed: bool = False
     stopped: bool = False
     finishing: bool = False
+    lost: str | None = None
+    """Why it is given back although nothing here broke."""
 
 
 class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
     """Holds attempts, at most as many as the configuration has slots, in all and of each resource.
 
     Args:
-        processes: asked for the views.
+        preparation: makes the commands.
         jobs: the supervisor under which each attempt's tree runs.
         make_tree: what such a tree is made of.
-        mounts: asked for the directories that are there.
-        capabilities: asked for the programs and what they can do.
         occupancy: told how many attempts are held.
     """
 
@@ -101,22 +99,17 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         uplink: Uplink,
         *,
         config: WorkerConfig,
-        processes: Processes,
+        preparation: Preparation,
         jobs: SupervisorRef,
         make_tree: TreeFactory,
-        mounts: ActorRef[PresentPaths],
-        capabilities: ActorRef[Describe],
         occupancy: Occupancy,
     ) -> None:
         self._uplink = uplink
-        self._config = config
         self._slots = config.slots
         self._resources = config.resources
-        self._processes = processes
+        self._preparation = preparation
         self._jobs = jobs
         self._make_tree = make_tree
-        self._mounts = mounts
-        self._capabilities = capabilities
         self._occupancy = occupancy
         occupancy.set(0)
         self._held: dict[AttemptRef, _Held] = {}
@@ -125,8 +118,6 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         self._open = trio.Event()
         self._open.set()
         self._reports = 0
-        # Its own, because a thread that hangs on a dead mount keeps its token.
-        self._threads = trio.CapacityLimiter(4 * config.slots)
 
     async def handle(self, message: AttemptsMessage | BeginRegistration | Drain | Down) -> object:
         match message:
@@ -134,9 +125,8 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
                 self._assign(request)
             case CancelAttempt(attempt, kill):
                 self._cancel(attempt, kill=kill)
-            case StopAttempt() | StopJob() | StopAll():
-                for attempt in self._meant(message):
-                    self._stop(attempt)
+            case StopAttempt() | StopJob() | StopAll() | GiveBack():
+                self._end(message)
             case Finishing(attempt):
                 self._free_slot(attempt)
             case BeginRegistration():
@@ -150,6 +140,13 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             case Down():
                 self._tree_ended(message)
         return None
+
+    def _end(self, message: StopAttempt | StopJob | StopAll | GiveBack) -> None:
+        if isinstance(message, GiveBack):
+            self._lose(message.attempt, message.reason)
+        else:
+            for attempt in self._meant(message):
+                self._stop(attempt)
 
     def _meant(self, message: StopAttempt | StopJob | StopAll) -> list[AttemptRef]:
         match message:
@@ -218,9 +215,21 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         if held is None or held.stopped:
             return
         logger.info("job %s, attempt %d, is not ours any more", attempt.job_id, attempt.attempt)
+        self._stop_held(held)
+
+    def _stop_held(self, held: _Held) -> None:
         held.stopped = True
         if held.tree is not None:
             self.context.nursery.start_soon(self._terminate, held.tree)
+
+    def _lose(self, attempt: AttemptRef, reason: str) -> None:
+        """Kill it, and give it back."""
+        held = self._held.get(attempt)
+        if held is None or held.stopped or held.finishing:
+            return
+        logger.warning("job %s, attempt %d, is given back: %s", attempt.job_id, attempt.attempt, reason)
+        held.lost = reason
+        self._stop_held(held)
 
     async def _terminate(self, tree: JobTree) -> None:
         with suppress(NotFound, SupervisorNotRunning):
@@ -231,13 +240,25 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
     async def _begin(self, attempt: AttemptRef) -> None:
         held = self._held[attempt]
         try:
-            command = await self._prepare(held.request)
+            prepared = await self._preparation.prepare(held.request)
         except NotRunnable as reason:
             self._forget(attempt)
             await self._send_report(partial(self._uplink.reject, attempt, str(reason)))
             return
         await self._open.wait()
-        if held.stopped or not await self._accepted(attempt, command):
+        if held.stopped or not await self._accepted(attempt, prepared):
+            self._forget(attempt)
+            return
+        try:
+            await self._preparation.clear(held.request, prepared)
+        except NotRunnable as reason:
+            self._forget(attempt)
+            await self._send_report(partial(self._uplink.reject, attempt, str(reason)))
+            return
+        await self._start(attempt, held, prepared.command)
+
+    async def _start(self, attempt: AttemptRef, held: _Held, command: Command) -> None:
+        if held.stopped:
             self._forget(attempt)
         elif held.canceled:
             self._forget(attempt)
@@ -245,40 +266,9 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         else:
             await self._start_tree(attempt, held, command)
 
-    async def _prepare(self, request: JobRequest) -> Command:
+    async def _accepted(self, attempt: AttemptRef, prepared: Prepared) -> bool:
         try:
-            present = await self._mounts.ask(PresentPaths(), _ASK_SECONDS)
-            offered = await self._capabilities.ask(Describe(), _ASK_SECONDS)
-            machine = self._machine(offered, present)
-            with trio.fail_after(_ASK_SECONDS):
-                command = await trio.to_thread.run_sync(
-                    prepare, request, machine, abandon_on_cancel=True, limiter=self._threads
-                )
-            if command.view is not None:
-                # Now, while another worker may still get the job if it cannot be made.
-                await self._processes.namespaces.have(command.view)
-        except CannotStart as reason:
-            raise NotRunnable(str(reason)) from reason
-        except trio.TooSlowError:
-            raise NotRunnable("the worker's directories do not answer") from None
-        except ActorError as error:
-            raise NotRunnable("the worker is restarting") from error
-        return command
-
-    def _machine(self, offered: Description, present: Mapping[str, bytes]) -> Machine:
-        return Machine(
-            programs=offered.programs,
-            present=present,
-            abilities=offered.abilities,
-            substitutions=self._config.stand_ins,
-            environment=self._config.environment,
-            as_caller=self._config.run_as == "caller",
-            kept=self._processes.tools.folders if self._processes.namespaces.available else None,
-        )
-
-    async def _accepted(self, attempt: AttemptRef, command: Command) -> bool:
-        try:
-            await self._uplink.accept(attempt, command.substitutions)
+            await self._uplink.accept(attempt, prepared.new_outputs, prepared.command.substitutions)
         except Refused as refusal:
             logger.info("job %s was not accepted: %s", attempt.job_id, refusal)
             return False
@@ -303,7 +293,9 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         for attempt, held in self._held.items():
             if held.tree is not None and held.tree.supervisor.ref == down.ref:
                 self._forget(attempt)
-                if down.reason is not None and not held.stopped:
+                if held.lost is not None:
+                    self.context.nursery.start_soon(self._give_back, attempt, held)
+                elif down.reason is not None and not held.stopped:
                     self.context.nursery.start_soon(self._report_lost, attempt, down.reason)
                 return
 
@@ -339,6 +331,12 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         """Give a running attempt back: what broke was ours, not the command, so it may run again."""
         reason = f"lost: a fault in the worker ended it ({type(error).__name__})"
         await self._send_report(partial(self._uplink.reject, attempt, reason))
+
+    async def _give_back(self, attempt: AttemptRef, held: _Held) -> None:
+        if held.canceled:
+            await self._send_report(partial(self._confirm_canceled, attempt))
+        else:
+            await self._send_report(partial(self._uplink.reject, attempt, held.lost or "lost"))
 
     async def _confirm_canceled(self, attempt: AttemptRef) -> None:
         await self._uplink.finish(attempt.job_id, FinishReport(status="canceled", attempt=attempt.attempt))

@@ -52,7 +52,12 @@ class GiveUpOutput:
     """A canceled process's output was not taken in time: report its end without it."""
 
 
-FFmpegMessage = Cancel | Control | Delivered | Ended | Escalate | GiveUpOutput
+@dataclass(frozen=True, slots=True)
+class RunDue:
+    """It has run for as long as it may."""
+
+
+FFmpegMessage = RunDue | Cancel | Control | Delivered | Ended | Escalate | GiveUpOutput
 
 
 class FFmpegProcessActor(Actor[FFmpegMessage]):
@@ -65,6 +70,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         output: told when the pipes can be read, and when the process is gone.
         attempts: told when its slot may be used again.
         steps: how long each step of a cancelation may take.
+        run_timeout: seconds after which the program is ended, by the same steps, as a failure.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         output: ActorRef[Opened | Ended | SendAgain],
         attempts: ActorRef[Finishing],
         steps: CancelSteps,
+        run_timeout: float | None = None,
     ) -> None:
         self._attempt = attempt
         self._command = command
@@ -85,6 +92,8 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         self._output = output
         self._attempts = attempts
         self._steps = steps
+        self._run_timeout = run_timeout
+        self._overrun = False
         self._process: RunningProcess | None = None
         self._canceled = False
         self._escalation: Timer | None = None
@@ -97,13 +106,13 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
                 self._process = process
                 self.context.nursery.start_soon(self._await_end, process)
                 await self._output.tell(Opened(process))
+                if self._run_timeout is not None:
+                    self.context.tell_after(self._run_timeout, RunDue())
                 await super().run()
         except CannotStart as reason:
             logger.warning("job %s: %s", self._attempt.job_id, reason)
             self.context.ready()
-            await self._finish(
-                FinishReport(status="failed", attempt=self._attempt.attempt, reason=str(reason)[:2000])
-            )
+            await self._give_back(str(reason))
 
     async def _await_end(self, process: RunningProcess) -> None:
         await process.exited.wait()
@@ -117,20 +126,30 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
                 self._cancel(process, kill=kill)
             case Control(record):
                 await self._control(process, record)
+            case RunDue():
+                self._end_overrun(process)
             case Escalate(number):
                 self._signal(process, signal.Signals(number))
             case Ended():
-                if self._escalation is not None:
-                    self._escalation.cancel()
-                await self._output.tell(message)
-                if self._canceled:
-                    self.context.tell_after(_CANCELED_OUTPUT_SECONDS, GiveUpOutput())
-                await self._finish_if_over(process)
+                await self._ended(process)
             case Delivered():
                 self._delivered = message
                 await self._finish_if_over(process)
             case GiveUpOutput():
                 await self._finish(self._report(process, None))
+
+    async def _ended(self, process: RunningProcess) -> None:
+        if self._escalation is not None:
+            self._escalation.cancel()
+        await self._output.tell(Ended())
+        if self._canceled:
+            self.context.tell_after(_CANCELED_OUTPUT_SECONDS, GiveUpOutput())
+        await self._finish_if_over(process)
+
+    def _end_overrun(self, process: RunningProcess) -> None:
+        if not (self._canceled or process.exited.is_set()):
+            self._overrun = True
+            self._signal(process, signal.SIGINT)
 
     def _cancel(self, process: RunningProcess, *, kill: bool) -> None:
         first, self._canceled = not self._canceled, True
@@ -168,7 +187,10 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
     async def _finish_if_over(self, process: RunningProcess) -> None:
         # In either order: a program may close its streams long before it ends.
         if process.exited.is_set() and self._delivered is not None:
-            await self._finish(self._report(process, self._delivered))
+            if process.failure is not None and not self._canceled:
+                await self._give_back(process.failure)
+            else:
+                await self._finish(self._report(process, self._delivered))
 
     def _report(self, process: RunningProcess, delivered: Delivered | None) -> FinishReport:
         report = FinishReport(
@@ -181,12 +203,24 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
             others = dict(delivered.lengths)
             report.stdout, report.stderr = others.pop(1, 0), others.pop(2, 0)
             report.others = others
-        if process.failure is not None:
-            report.reason = process.failure
-            report.exit_code = None
+            report.progress = delivered.progress
+        if self._overrun:
+            # How it ended then was our doing.
+            report.status, report.exit_code, report.signal = "failed", None, None
+            report.reason = f"it ran for longer than {self._run_timeout:g} s"
         if self._canceled:
             report.status = "canceled"
         return report
+
+    async def _give_back(self, reason: str) -> None:
+        """Report that the program could not be started, so that another worker may try, and end."""
+        await self._attempts.tell(Finishing(self._attempt))
+        try:
+            await self._uplink.reject(self._attempt, reason)
+        except Refused as refusal:
+            if not gone(refusal):
+                raise
+        self.context.finish()
 
     async def _finish(self, report: FinishReport) -> None:
         """Report, and end; or have the output sent again if the coordinator lost some of it."""

@@ -24,21 +24,39 @@ class Intake:
 
     Args:
         note: called when there is something new to be acknowledged.
+        tap: is shown the number and each piece that the program was given.
 
     Attributes:
         due: whether there is.
     """
 
-    def __init__(self, number: int, attempt: int, note: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        number: int,
+        attempt: int,
+        note: Callable[[], None],
+        tap: Callable[[int, bytes], None] | None = None,
+    ) -> None:
         self.number = number
         self.due = True
         self._attempt = attempt
         self._note = note
+        self._tap = tap
         self._relay = Relay()
         self._written = 0
         self._ended = False
         self._missed = False
         self._arrived = trio.Event()
+
+    @property
+    def written(self) -> int:
+        """Bytes that the program was given."""
+        return self._written
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that came was given to the program, and more may come."""
+        return not self._ended and not self._relay.eof and self._relay.end == self._written
 
     def take(self, frame: Frame) -> None:
         """Keep a piece that came; one that does not join on, or for which there is no room, is asked for."""
@@ -67,6 +85,8 @@ class Intake:
         try:
             while data := await self._next(CHUNK):
                 await stream.send_all(data)
+                if self._tap is not None:
+                    self._tap(self.number, data)
                 self._done(len(data))
             await process.end_input(self.number)
         except (trio.BrokenResourceError, trio.ClosedResourceError):

@@ -6,10 +6,10 @@ crashed loads the row and goes on, with every timer begun anew.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import trio
 
@@ -39,18 +39,23 @@ from dffmpeg.actors.job_streams import JobStreams
 from dffmpeg.actors.refusals import Conflict, Forbidden
 from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull, Reply
 from dffmpeg.actors.services import Services
+from dffmpeg.actors.verdicts import Verdicts
 from dffmpeg.actors.worker import Deliver
 from dffmpeg.model import access, jobs
 from dffmpeg.model.identities import Identity
-from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState, RetryPolicy, Transition
+from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState, Transition
+from dffmpeg.model.retries import STDERR_END
 from dffmpeg.store import StreamPiece
 from dffmpeg.wire import codec
 from dffmpeg.wire.frames import Frame
-from dffmpeg.wire.jobs import FinishReport, OutputReply
+from dffmpeg.wire.jobs import OutputReply
 from dffmpeg.wire.records import job_request, job_status
 
 CANCEL_PATIENCE = 120.0
 """Seconds after which a cancelation without its worker's word is taken as done: the attempt is fenced."""
+
+RUN_PATIENCE = 120.0
+"""Seconds that a worker has for ending what has run for too long, before the attempt is fenced."""
 
 
 class JobActor(Actor[JobMessage]):
@@ -64,14 +69,11 @@ class JobActor(Actor[JobMessage]):
     def __init__(self, job_id: str, services: Services) -> None:
         self._job_id = job_id
         self._services = services
+        self._verdicts = Verdicts(services)
         self._job: Job | None = None
         self._owners: set[int] = set()
         self._over = False
         self._late: list[Reply[object]] = []
-
-    @property
-    def _leases(self) -> float:
-        return self._services.config.leases.worker
 
     async def start(self) -> None:
         job = await self._services.store.jobs.get(self._job_id)
@@ -86,10 +88,18 @@ class JobActor(Actor[JobMessage]):
         # Silence is counted from now: whoever could not reach a coordinator that was
         # away gets a whole lease to come back.
         self._worker_seen = self._client_seen = self._owner_left = trio.current_time()
-        self._enter(job.state)
+        self._enter(job.state, await self._ran(job))
         if job.monitor:
             self.context.tell_after(self._client_lease, Due("client"))
         await self._offer()
+
+    async def _ran(self, job: Job) -> float:
+        """For how long the attempt has run, before this actor."""
+        if job.state is not JobState.RUNNING:
+            return 0.0
+        attempts = await self._services.store.jobs.attempts(self._job_id)
+        started = next((one.started_at for one in attempts if one.attempt == job.attempt), None)
+        return 0.0 if started is None else max(0.0, time.time() - started)
 
     @property
     def job(self) -> Job:
@@ -105,7 +115,7 @@ class JobActor(Actor[JobMessage]):
             case Reject():
                 return await self._reject(message)
             case WorkerBeat():
-                return self._beat(message)
+                return await self._beat(message)
             case Output():
                 return await self._take_output(message)
             case Streamed():
@@ -144,6 +154,9 @@ class JobActor(Actor[JobMessage]):
         Args:
             output: pieces of the attempt's output that are to be durable with it.
         """
+        if transition.closes is not None:
+            end = await self._streams.stderr_end(STDERR_END)
+            transition = replace(transition, results={**transition.results, "stderr_end": end})
         won = await self._services.store.apply_with_output(transition, output)
         self._streams.output.settled(output)
         if won:
@@ -161,15 +174,23 @@ class JobActor(Actor[JobMessage]):
             await self._services.announce(self._job)
         return won
 
-    def _enter(self, state: JobState) -> None:
+    def _enter(self, state: JobState, ran: float = 0.0) -> None:
+        """Begin a state's timers.
+
+        Args:
+            ran: for how many seconds the attempt has run already.
+        """
         self._attempt = self.job.attempt
         match state:
             case JobState.ASSIGNED:
-                patience = self._services.config.janitor.job_assignment_timeout
-                self.context.tell_after(patience, Due("assignment"))
+                self.context.tell_after(self._verdicts.patience(self.job), Due("assignment"))
             case JobState.RUNNING:
                 self._worker_seen = trio.current_time()
-                self.context.tell_after(self._leases, Due("worker"))
+                self.context.tell_after(self._verdicts.lease(self.job), Due("worker"))
+                limit = self._verdicts.rules(self.job).run_timeout
+                if limit is not None:
+                    # The worker ends it in time; this is for one that does not.
+                    self.context.tell_after(max(0.0, limit + RUN_PATIENCE - ran), Due("run"))
             case JobState.CANCELING:
                 self.context.tell_after(CANCEL_PATIENCE, Due("cancel"))
             case _:
@@ -220,28 +241,30 @@ class JobActor(Actor[JobMessage]):
             return self.job
         if self.job.state is not JobState.ASSIGNED:
             raise Conflict(f"job {self._job_id} is {self.job.state}")
-        now, others = time.time(), message.substitutions
-        if not await self._apply(jobs.accept(self.job, self._attempt, message.worker_id, now, others)):
+        now, outputs = time.time(), message.new_outputs
+        accepted = jobs.accept(
+            self.job, self._attempt, message.worker_id, now, outputs, substitutions=message.substitutions
+        )
+        if not await self._apply(accepted):
             raise Conflict(f"job {self._job_id} is {self.job.state}")
         return self.job
 
-    def _beat(self, message: WorkerBeat) -> Job:
+    async def _beat(self, message: WorkerBeat) -> Job:
         self._fence(message.worker_id, message.attempt)
         self._worker_seen = trio.current_time()
+        if message.progress is not None and message.progress != self.job.progress:
+            self._job = self._streams.job = replace(self.job, progress=message.progress)
+            await self._streams.note_progress(message.progress)
         return self.job
 
     async def _reject(self, message: Reject) -> Job:
         self._fence(message.worker_id, message.attempt)
-        if self.job.state is JobState.ASSIGNED:
-            # The first rejection may be bad luck; from the second on there is no hurry.
-            delay = self._retries.delay(self._attempt - 1, random.random())  # noqa: S311 - jitter
-            transition = jobs.reject(
-                self.job, self._attempt, message.worker_id, time.time(), message.reason, delay=delay
-            )
-        else:
-            transition = self._losing(f"{message.worker_id}: {message.reason}")
-        await self._apply(transition)
+        await self._lose(self._verdicts.rejected(self.job, message.worker_id, message.reason))
         return self.job
+
+    async def _lose(self, transition: Transition) -> None:
+        """End the attempt, but not its job perhaps; the log is kept."""
+        await self._apply(transition, self._streams.output.unsettled(only_log=True))
 
     def _fence_running(self, worker_id: str, attempts: Iterable[int]) -> None:
         """Refuse streams that do not come from the current attempt's worker, once it has accepted."""
@@ -277,17 +300,9 @@ class JobActor(Actor[JobMessage]):
         missing = self._streams.output.missing(report)
         if missing is not None:
             raise Conflict(missing)
-        finished = jobs.finish(
-            self.job,
-            self._attempt,
-            message.worker_id,
-            time.time(),
-            _target(self.job.state, report),
-            report.exit_code,
-            report.signal,
-            report.reason,
-        )
-        if not await self._apply(finished, self._streams.output.unsettled()):
+        finished = await self._verdicts.finished(self.job, message.worker_id, report, self._streams)
+        again = finished.target is JobState.PENDING
+        if not await self._apply(finished, self._streams.output.unsettled(only_log=again)):
             raise Conflict(f"job {self._job_id} is {self.job.state}")
         return self.job
 
@@ -342,15 +357,7 @@ class JobActor(Actor[JobMessage]):
 
     async def _lost(self, message: Lost) -> None:
         if message.attempt == self._attempt:
-            await self._apply(self._losing(message.reason))
-
-    def _losing(self, reason: str) -> Transition:
-        return jobs.lose(self.job, time.time(), reason, self._retries, random.random())  # noqa: S311 - jitter
-
-    @property
-    def _retries(self) -> RetryPolicy:
-        retries = self._services.config.retries
-        return RetryPolicy(self.job.max_attempts, retries.backoff_minimum, retries.backoff_maximum)
+            await self._lose(self._verdicts.losing(self.job, message.reason))
 
     @property
     def _client_lease(self) -> float:
@@ -360,15 +367,17 @@ class JobActor(Actor[JobMessage]):
         now = trio.current_time()
         state = self.job.state
         if what == "assignment" and state is JobState.ASSIGNED:
-            await self._apply(jobs.not_accepted(self.job, time.time()))
+            await self._apply(self._verdicts.not_accepted(self.job))
         elif what == "cancel" and state is JobState.CANCELING:
             await self._apply(jobs.confirm_canceled(self.job, time.time()))
         elif what == "worker" and state is JobState.RUNNING:
-            left = self._worker_seen + self._leases - now
+            left = self._worker_seen + self._verdicts.lease(self.job) - now
             if left > 0:
                 self.context.tell_after(left, Due("worker"))
             else:
-                await self._apply(self._losing(f"no word from {self.job.worker_id}"))
+                await self._lose(self._verdicts.losing(self.job, f"no word from {self.job.worker_id}"))
+        elif what == "run" and state is JobState.RUNNING:
+            await self._overrun()
         elif what == "client" and self.job.monitor and state is not JobState.CANCELING:
             left = self._client_seen + self._client_lease - now
             if left > 0:
@@ -380,13 +389,21 @@ class JobActor(Actor[JobMessage]):
         elif what == "keep":
             await self._streams.keep()
 
+    async def _overrun(self) -> None:
+        limit = self._verdicts.rules(self.job).run_timeout
+        if limit is not None:
+            await self._apply(jobs.overrun(self.job, time.time(), limit), self._streams.output.unsettled())
+            await self._offer()
+
     async def _offer(self) -> None:
         """A hint to the worker; registration repeats whatever gets lost."""
         job = self.job
         if job.worker_id is None:
             return
         if job.state is JobState.ASSIGNED:
-            message = Deliver("job_request", codec.to_builtins(job_request(job, self._leases)), job.job_id)
+            message = Deliver(
+                "job_request", codec.to_builtins(job_request(job, self._services.rules)), job.job_id
+            )
         elif job.state is not JobState.RUNNING:
             message = Deliver("job_status", job_status(job), job.job_id)
         else:
@@ -395,8 +412,3 @@ class JobActor(Actor[JobMessage]):
         with suppress(MailboxFull, ActorStopped):
             worker = await self._services.workers.reach(job.worker_id)
             worker.tell_nowait(message)
-
-
-def _target(state: JobState, report: FinishReport) -> JobState:
-    """Where a report leads: a job that was being canceled ends canceled, however its process ended."""
-    return JobState.CANCELED if state is JobState.CANCELING else JobState(report.status)

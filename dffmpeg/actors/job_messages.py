@@ -12,6 +12,7 @@ from dffmpeg.actors.inputs import Reached
 from dffmpeg.actors.runtime import Request
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import Job
+from dffmpeg.model.progress import Progress
 from dffmpeg.model.streams import Stream
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import FinishReport, OutputReply, Position
@@ -19,10 +20,12 @@ from dffmpeg.wire.jobs import FinishReport, OutputReply, Position
 
 @dataclass(frozen=True, slots=True)
 class Accept(Request[Job]):
-    """`substitutions`: encoders that the worker's own stand in for."""
+    """`new_outputs`: those of the output files that do not exist; None from an older worker.
+    `substitutions`: encoders that the worker's own stand in for."""
 
     worker_id: str
     attempt: int | None
+    new_outputs: tuple[bytes, ...] | None = None
     substitutions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -37,6 +40,7 @@ class Reject(Request[Job]):
 class WorkerBeat(Request[Job]):
     worker_id: str
     attempt: int | None
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,12 @@ from dffmpeg.actors.job_messages import (
     OutputDue,
     WaitDue,
 )
+from dffmpeg.actors.job_progress import JobProgress
 from dffmpeg.actors.relays import AttemptOutput
 from dffmpeg.actors.runtime import Context, Reply, Timer
 from dffmpeg.model import jobs
 from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.progress import Progress
 from dffmpeg.model.streams import Stream
 from dffmpeg.wire import descriptors
 from dffmpeg.wire.frames import Frame, Kind
@@ -60,6 +62,8 @@ class JobStreams:
         self.job = job
         """As its followers are to see it."""
         self._attempt = job.attempt
+        self._error_output = descriptors.error_output(launch)
+        self._progress = JobProgress(job.job_id, job.attempt, services.store.jobs)
         self._context = context
         self._generation = next(_generations)
         settings = services.config.streams
@@ -103,6 +107,18 @@ class JobStreams:
         self._keeping = None
         await self.output.keep()
         await self.serve(Attend)
+
+    async def stderr_end(self, size: int) -> bytes | None:
+        """The last bytes of stderr, or None: there were none, or it does not travel."""
+        if self._error_output is None:
+            return None
+        return await self.output.tail(self._error_output, size) or None
+
+    async def note_progress(self, progress: Progress) -> None:
+        """The worker says that the job is so far; `job` says so already."""
+        if self._progress.show():
+            await self.serve(Follow)
+        await self._progress.write(progress)
 
     def answer_output(self) -> OutputReply | None:
         """The answer to an output request, or None if it is held back until there is room."""
@@ -174,9 +190,17 @@ class JobStreams:
         job, cursor = self.job, request.cursor
         if job.state in jobs.TERMINAL:
             frames = await self.output.frames(cursor, ended=True)
-            return [*frames, status_frame(job)] if all(frame.eof for frame in frames) else frames
+            return (
+                [*frames, status_frame(job, self._progress.number)]
+                if all(frame.eof for frame in frames)
+                else frames
+            )
         changed = cursor.status != job.state.value or cursor.attempt != job.attempt
-        frames = [status_frame(job)] if changed else []
+        number = self._progress.number
+        if cursor.progress is not None:
+            # Only those who said so are told of progress.
+            changed = changed or (number > 0 and cursor.progress != number)
+        frames = [status_frame(job, number)] if changed else []
         if job.attempt != self._attempt or job.state is JobState.PENDING:
             return frames
         if request.heard is not None:

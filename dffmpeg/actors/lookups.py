@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from dffmpeg import __version__
-from dffmpeg.model.jobs import LIVE, Job, JobState
+from dffmpeg.model.jobs import LIVE, Attempt, JobState
+from dffmpeg.model.retries import ended_with
 from dffmpeg.model.streams import Stream
 from dffmpeg.store import Store
 from dffmpeg.wire.administration import Overview
@@ -59,9 +60,10 @@ async def overview(store: Store, window: float) -> Overview:
 
 
 async def log_lines(
-    store: Store, job: Job, *, since: str | None, limit: int
+    store: Store, job_id: str, *, since: str | None, limit: int
 ) -> tuple[list[LogLine], str | None]:
-    """What is kept of the current attempt's stderr, by lines; a line's id is its offset's.
+    """What is kept of a job's stderr, by lines: of all attempts in order, with a line of ours before
+    each but the first. A line's id is its attempt's and its end's offset.
 
     Args:
         since: the id of a line; only what is behind it.
@@ -70,18 +72,55 @@ async def log_lines(
     Returns:
         The lines, and the id to go on from.
     """
-    offset = _offset(since, job.attempt)
-    part = await store.streams.read(job.job_id, job.attempt, Stream.STDERR, offset, LOG_BYTES)
     lines: list[LogLine] = []
-    position = part.offset
-    for raw in part.data.splitlines(keepends=True)[:limit]:
-        position += len(raw)
-        text = raw.rstrip(b"\r\n").decode("utf-8", "replace")
-        lines.append(LogLine(stream="stderr", content=text, id=f"{job.attempt}-{position}"))
+    first, offset = _place(since)
+    previous: Attempt | None = None
+    for attempt in await store.jobs.attempts(job_id):
+        if attempt.attempt >= first:
+            if attempt.attempt > first:
+                offset = 0
+            if previous is not None and offset == 0 and since != _begin(attempt):
+                lines.append(_mark(previous, attempt))
+            found, whole = await _lines(store, attempt, offset, limit - len(lines))
+            lines += found
+            if not whole or len(lines) >= limit:
+                break
+        previous = attempt
     return lines, lines[-1].id if lines else since
 
 
-def _offset(since: str | None, attempt: int) -> int:
-    """Where the line behind an id begins; the id of another attempt begins anew."""
+async def _lines(store: Store, attempt: Attempt, offset: int, limit: int) -> tuple[list[LogLine], bool]:
+    """Lines of one attempt from an offset on, and whether they reach its end."""
+    number = attempt.attempt
+    part = await store.streams.read(attempt.job_id, number, Stream.STDERR, offset, LOG_BYTES)
+    lines: list[LogLine] = []
+    position = part.offset
+    for raw in part.data.splitlines(keepends=True)[: max(0, limit)]:
+        position += len(raw)
+        text = raw.rstrip(b"\r\n").decode("utf-8", "replace")
+        lines.append(LogLine(stream="stderr", content=text, id=f"{number}-{position}"))
+    return lines, position >= part.end
+
+
+def _begin(attempt: Attempt) -> str:
+    return f"{attempt.attempt}-0"
+
+
+def _mark(previous: Attempt, attempt: Attempt) -> LogLine:
+    """The line that stands between two attempts in a job's log, and nowhere else."""
+    why = previous.reason
+    if why is None and (previous.exit_code, previous.signal) != (None, None):
+        why = ended_with(previous.exit_code, previous.signal)
+    outcome = "ended" if previous.outcome is None else previous.outcome.value.replace("_", " ")
+    text = f"dffmpeg: attempt {previous.attempt} on {previous.worker_id}: {outcome}"
+    text += f" ({why})" if why else ""
+    text += f"; attempt {attempt.attempt} on {attempt.worker_id} begins"
+    return LogLine(stream="stderr", content=text, id=_begin(attempt))
+
+
+def _place(since: str | None) -> tuple[int, int]:
+    """The attempt and the offset at which the line behind an id begins."""
     number, _, offset = (since or "").partition("-")
-    return int(offset) if number == str(attempt) and offset.isdigit() else 0
+    if number.isascii() and number.isdigit() and offset.isascii() and offset.isdigit():
+        return int(number), int(offset)
+    return 1, 0

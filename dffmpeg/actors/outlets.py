@@ -24,10 +24,17 @@ class Outlet:
         capacity: of the window, bytes.
         chunk: bytes that are read at once.
         note: called when something changed.
+        tap: is shown each piece as it comes out.
     """
 
     def __init__(
-        self, number: int, attempt: int, capacity: int, chunk: int, note: Callable[[], None]
+        self,
+        number: int,
+        attempt: int,
+        capacity: int,
+        chunk: int,
+        note: Callable[[], None],
+        tap: Callable[[bytes], None] | None = None,
     ) -> None:
         self.number = number
         self.window = SendWindow(max(capacity, chunk))
@@ -38,6 +45,7 @@ class Outlet:
         self._attempt = attempt
         self._chunk = chunk
         self._note = note
+        self._tap = tap
         self._received = 0
         self._room = trio.Event()
         self._reading = trio.CancelScope()
@@ -59,6 +67,8 @@ class Outlet:
             if not data:
                 break
             self.window.append(data)
+            if self._tap is not None:
+                self._tap(data)
             self._note()
         self.close()
 
@@ -67,6 +77,11 @@ class Outlet:
         with trio.move_on_after(self._patience) as self._reading:
             return bytes(await pipe.receive_some(min(self._chunk, self.window.room)))
         return b""
+
+    @property
+    def full(self) -> bool:
+        """Whether it is not read because nobody takes what was read: the program has to wait."""
+        return not self.window.closed and self.window.room == 0
 
     def process_ended(self) -> None:
         """What the pipe holds now is the rest."""

@@ -241,13 +241,37 @@ class AttemptOutput:
                 return f"output missing: {name} has {end} of {length} bytes"
         return None
 
-    def unsettled(self) -> list[StreamPiece]:
-        """What no reader has acknowledged and the store does not have: durable before the end is."""
+    def unsettled(self, *, only_log: bool = False) -> list[StreamPiece]:
+        """What no reader has acknowledged and the store does not have: durable before the end is.
+
+        Args:
+            only_log: of an owned job only stderr, because another attempt will bring the rest.
+        """
         found: list[StreamPiece] = []
         for number, line in self._lines.items():
+            if only_log and self.owned and number != Stream.STDERR:
+                continue
             taken = line.taken if self.owned and number != Stream.STDERR else 0
             found += self._pieces(number, line, max(line.kept, taken))
         return found
+
+    async def tail(self, number: int, size: int) -> bytes:
+        """The last bytes of what was received of a stream."""
+        line = self._lines.get(number)
+        if line is None:
+            return b""
+        offset = max(0, line.relay.end - size)
+        parts: list[bytes] = []
+        while offset < line.relay.end:
+            piece = await self._piece(number, line.relay, offset)
+            if not piece.data:
+                break
+            if piece.offset > offset:
+                # Something in between was dropped: the end is what is behind that.
+                parts.clear()
+            parts.append(piece.data)
+            offset = piece.end
+        return b"".join(parts)[-size:]
 
     def settled(self, pieces: Iterable[StreamPiece]) -> None:
         """The store has these pieces now."""

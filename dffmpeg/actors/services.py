@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import trio
 
 from dffmpeg.actors.hindrances import KnownWorkers, Review
+from dffmpeg.actors.patterns import PatternSearch
 from dffmpeg.actors.runtime import Actor, ActorRef, MailboxFull
 from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.rules import Rules
 from dffmpeg.store import Store, StoreSettings, StoreUnavailable, open_store
 from dffmpeg.transports.bell import Bell
 from dffmpeg.wire.records import downlink_message, job_status
@@ -90,6 +92,19 @@ class Services:
     known_workers: KnownWorkers = field(default_factory=KnownWorkers)
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
+
+    patterns: PatternSearch = field(default_factory=PatternSearch)
+
+    @property
+    def rules(self) -> Rules:
+        """The time-outs of jobs whose submitters do not say."""
+        config = self.config
+        return Rules(
+            assignment_timeout=config.janitor.job_assignment_timeout,
+            lease=config.leases.worker,
+            run_timeout=config.timeouts.run,
+            stall_timeout=config.timeouts.stall,
+        )
 
     @property
     def store(self) -> Store:

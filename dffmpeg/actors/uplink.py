@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import trio
@@ -20,8 +20,10 @@ import trio
 from dffmpeg.actors.links import Links
 from dffmpeg.actors.runtime import Actor
 from dffmpeg.errors import BadInput, Refused, Unreachable
+from dffmpeg.model.progress import Progress
 from dffmpeg.supervisors import Backoff
 from dffmpeg.transports.signed_http import SignedHttp
+from dffmpeg.wire.bytestring import list_to_wire
 from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StatusReply
 from dffmpeg.wire.link import CallRoute
 from dffmpeg.wire.workers import (
@@ -63,11 +65,16 @@ class Uplink(Protocol):
 
     async def deregister(self, worker_id: str) -> None: ...
 
-    async def accept(self, attempt: AttemptRef, substitutions: Mapping[str, str]) -> None: ...
+    async def accept(
+        self,
+        attempt: AttemptRef,
+        new_outputs: Sequence[bytes] | None = None,
+        substitutions: Mapping[str, str] | None = None,
+    ) -> None: ...
 
     async def reject(self, attempt: AttemptRef, reason: str) -> None: ...
 
-    async def heartbeat(self, attempt: AttemptRef) -> None: ...
+    async def heartbeat(self, attempt: AttemptRef, progress: Progress | None = None) -> None: ...
 
     async def output(self, attempt: AttemptRef, frames: bytes) -> OutputReply: ...
 
@@ -160,16 +167,24 @@ class HttpUplink:
         request = DeregisterRequest(worker_id=worker_id)
         await self._once(lambda: self._post("/worker/deregister", request))
 
-    async def accept(self, attempt: AttemptRef, substitutions: Mapping[str, str]) -> None:
-        report = AttemptReport(attempt=attempt.attempt, substitutions=dict(substitutions))
+    async def accept(
+        self,
+        attempt: AttemptRef,
+        new_outputs: Sequence[bytes] | None = None,
+        substitutions: Mapping[str, str] | None = None,
+    ) -> None:
+        named = None if new_outputs is None else list_to_wire(new_outputs)
+        report = AttemptReport(
+            attempt=attempt.attempt, new_outputs=named, substitutions=dict(substitutions or {})
+        )
         await self._report("accept", attempt.job_id, report)
 
     async def reject(self, attempt: AttemptRef, reason: str) -> None:
         report = AttemptReport(attempt=attempt.attempt, reason=reason[:2000])
         await self._report("reject", attempt.job_id, report)
 
-    async def heartbeat(self, attempt: AttemptRef) -> None:
-        report = AttemptReport(attempt=attempt.attempt)
+    async def heartbeat(self, attempt: AttemptRef, progress: Progress | None = None) -> None:
+        report = AttemptReport(attempt=attempt.attempt, progress=progress)
         await self._report("heartbeat", attempt.job_id, report)
 
     async def output(self, attempt: AttemptRef, frames: bytes) -> OutputReply:

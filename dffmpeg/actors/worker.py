@@ -191,7 +191,7 @@ class WorkerActor(Actor[WorkerMessage]):
             transport_metadata=self._services.downlinks[transport].worker_metadata(self._worker_id),
             status=self._worker.state.value,
             lease=self._services.config.leases.worker,
-            assigned=[job_request(job, self._services.config.leases.worker) for job in offer],
+            assigned=[job_request(job, self._services.rules) for job in offer],
             cancel=[AttemptRef(job_id=job_id, attempt=attempt) for job_id, attempt in cancel],
             stop=[AttemptRef(job_id=job_id, attempt=attempt) for job_id, attempt in stop],
             abilities_digest=self._worker.abilities_digest,

@@ -70,7 +70,8 @@ class Database:
         return [attempt_record(one) for one in await self._store.jobs.attempts(job_id)]
 
     async def logs(self, job_id: str, since: str | None) -> tuple[list[LogLine], str | None]:
-        return await lookups.log_lines(self._store, await self._row(job_id), since=since, limit=1000)
+        await self._row(job_id)
+        return await lookups.log_lines(self._store, job_id, since=since, limit=1000)
 
     async def purge(self, job_id: str) -> None:
         job = await self._row(job_id)

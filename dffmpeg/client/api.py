@@ -42,7 +42,7 @@ from dffmpeg.errors import (
 from dffmpeg.model import paths
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.wire import signature
-from dffmpeg.wire.jobs import JobRecord, LogLine, StatusReply, SubmitRequest
+from dffmpeg.wire.jobs import AttemptRecord, JobRecord, LogLine, StatusReply, SubmitRequest
 from dffmpeg.wire.workers import WorkerRecord
 
 Argument = bytes | str
@@ -239,6 +239,11 @@ class Client:
         """A worker's record."""
         return await self._http.call("GET", f"/workers/{identifier('worker', worker_id)}", WorkerRecord)
 
+    async def attempts(self, job_id: str) -> list[AttemptRecord]:
+        """All attempts of a job, the first one first."""
+        path = f"/jobs/{identifier('job', job_id)}/attempts"
+        return await self._http.call("GET", path, list[AttemptRecord])
+
     async def logs(self, job_id: str, *, limit: int = 100_000) -> list[LogLine]:
         """A job's stderr as lines of text, as far as it is kept; at most `limit` lines."""
         path = f"/jobs/{identifier('job', job_id)}/logs"
@@ -254,7 +259,7 @@ class Client:
         return lines
 
     def follow(
-        self, job_id: str, *, owner: bool = False
+        self, job_id: str, *, owner: bool = False, progress: bool = False
     ) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         """Follow a job from its beginning, or from what is kept of it, to its end.
 
@@ -267,23 +272,26 @@ class Client:
         Args:
             owner: whether the job was submitted with `monitor` and this is its caller: the program
                 then waits while we do.
+            progress: whether a `Status` comes for the program's progress too, twice a second at most.
 
         Raises:
             Refused, OutputDiffers, OutputLost: from the iteration, as `Follower.run`.
         """
-        return self._follow(identifier("job", job_id), owner)
+        return self._follow(identifier("job", job_id), owner, progress)
 
     @asynccontextmanager
-    async def _follow(self, job_id: str, owner: bool) -> AsyncIterator[AsyncIterator[Event]]:
+    async def _follow(self, job_id: str, owner: bool, progress: bool) -> AsyncIterator[AsyncIterator[Event]]:
         handing = Handing()
-        follower = self._follower(job_id, owner, handing.hand)
+        follower = self._follower(job_id, owner, handing.hand, progress=progress)
         with single_error():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(handing.close_after, follower.run)
                 yield handing
                 nursery.cancel_scope.cancel()
 
-    def _follower(self, job_id: str, owner: bool, deliver: Callable[[Event], Awaitable[None]]) -> Follower:
+    def _follower(
+        self, job_id: str, owner: bool, deliver: Callable[[Event], Awaitable[None]], *, progress: bool = False
+    ) -> Follower:
         return Follower(
             lambda: self._http,
             self._http,
@@ -292,6 +300,7 @@ class Client:
             transports=self.config.transports,
             heartbeat=self.config.heartbeat_interval,
             deliver=deliver,
+            progress=progress,
             note=self._note,
         )
 
@@ -303,11 +312,13 @@ class Client:
         stderr: Sink,
         owner: bool = False,
         on_event: Callable[[Status | Gap], Awaitable[None]] | None = None,
+        progress: bool = False,
     ) -> Outcome:
         """Follow a job to its end and write its output to two sinks, each at its own pace.
 
         Args:
             on_event: is told what is no output.
+            progress: as for `follow`.
 
         Raises:
             Refused, OutputDiffers, OutputLost: as `Follower.run`.
@@ -323,7 +334,8 @@ class Client:
             elif on_event is not None:
                 await on_event(event)
 
-        return Outcome.of(await self._follower(identifier("job", job_id), owner, pass_on).run())
+        follower = self._follower(identifier("job", job_id), owner, pass_on, progress=progress)
+        return Outcome.of(await follower.run())
 
     async def run(
         self,

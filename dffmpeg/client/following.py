@@ -31,6 +31,7 @@ class Follower:
         heartbeat: seconds between two signs of life.
         deliver: takes each event and returns when it is dealt with; called by several
             tasks, but never twice at once for one stream.
+        progress: whether a `Status` is to tell of the program's progress too.
         note: takes a line for those who want to know about reconnects.
     """
 
@@ -44,11 +45,12 @@ class Follower:
         transports: Iterable[str],
         heartbeat: float,
         deliver: Callable[[Event], Awaitable[None]],
+        progress: bool = False,
         note: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.delivered = Delivered()
         self._deliver = deliver
-        self._progress = Progress(owner=owner)
+        self._progress = Progress(owner=owner, told=progress)
         self._outlets: dict[int, Outlet] = {}
         self._record_changed = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -123,7 +125,9 @@ class Follower:
     async def take(self, message: bytes) -> None:
         for frame in frames.decode_all(message):
             if frame.kind is Kind.STATUS:
-                if self._progress.see(codec.decode(frame.payload, JobRecord, what="job record")):
+                if self._progress.see(
+                    codec.decode(frame.payload, JobRecord, what="job record"), frame.offset
+                ):
                     self._record_changed.set()
                     self._record_changed = trio.Event()
             elif frame.kind in (Kind.STDOUT, Kind.STDERR, Kind.OUTPUT):

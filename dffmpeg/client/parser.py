@@ -92,8 +92,10 @@ def _parser() -> ArgumentParser:
     _command(job, "cancel", jobs.cancel, "cancel a job").add_argument("job", metavar="JOB")
     logs = _command(job, "logs", jobs.logs, "what a job wrote")
     logs.add_argument("--follow", action="store_true", help="as it comes, until the job ends")
+    _views(logs)
     logs.add_argument("job", metavar="JOB")
     attach = _command(job, "attach", jobs.attach, "follow a job, and end as it does; Ctrl-C detaches")
+    _views(attach)
     attach.add_argument("job", metavar="JOB")
 
     worker = groups.add_parser("worker", help="the workers").add_subparsers(required=True, metavar="COMMAND")
@@ -110,6 +112,14 @@ def _command(groups: Any, name: str, command: Command | LocalCommand, text: str)
     parser.set_defaults(command=command)
     _common(parser)
     return parser
+
+
+def _views(parser: ArgumentParser) -> None:
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--progress", action="store_true", help="on a terminal, a line of progress instead of its stderr"
+    )
+    shown.add_argument("-q", "--quiet", action="store_true", help="neither its stderr nor a line of progress")
 
 
 def _common(parser: ArgumentParser) -> None:

@@ -104,20 +104,29 @@ class OutputProgress:
 
 
 class Progress:
-    """A follower's place in a job: its record and its streams."""
+    """A follower's place in a job: its record and its streams.
 
-    def __init__(self, *, owner: bool) -> None:
+    Args:
+        told: whether it wants to be told of the program's progress.
+    """
+
+    def __init__(self, *, owner: bool, told: bool = False) -> None:
         self.owner = owner
+        self._number = 0 if told else None
         self.attempt = 0
         self.record: JobRecord | None = None
         self.streams = {
             stream: OutputProgress(stream, owner=owner, repeats=stream is STDOUT) for stream in STREAMS
         }
 
-    def see(self, record: JobRecord) -> bool:
-        """Take a job record; returns whether it says something new."""
+    def see(self, record: JobRecord, number: int = 0) -> bool:
+        """Take a job record, and the number of its progress; returns whether it says something new."""
         last, self.record = self.record, record
         self._reach(record.attempt)
+        if self._number is not None:
+            self._number = number
+            if last is not None and last.progress != record.progress:
+                return True
         return last is None or (last.status, last.attempt, last.worker_id) != (
             record.status,
             record.attempt,
@@ -152,6 +161,7 @@ class Progress:
             others={number: each.delivered for number, each in self.streams.items() if number not in STREAMS},
             status=self.record.status if self.record is not None else None,
             owner=self.owner,
+            progress=self._number,
             wait=wait,
         )
 

@@ -89,6 +89,15 @@ class Retries(Section, frozen=True):
     backoff_maximum: Seconds = 30.0
 
 
+class Timeouts(Section, frozen=True):
+    """For jobs whose submitters do not say; waiting, assignments and leases have theirs elsewhere."""
+
+    run: Seconds | None = None
+    """None: a program may run for as long as it takes."""
+    stall: Seconds | None = None
+    """None: a program that waits for a network source looks the same, and would be run again for nothing."""
+
+
 class Hooks(Section, frozen=True):
     """Calls of the URLs that jobs name."""
 
@@ -136,6 +145,7 @@ class CoordinatorConfig(Section, frozen=True):
     streams: Streams = Streams()
     limits: Limits = Limits()
     retries: Retries = Retries()
+    timeouts: Timeouts = Timeouts()
     scheduling: Scheduling = Scheduling()
     hooks: Hooks = Hooks()
     security: Security = Security()

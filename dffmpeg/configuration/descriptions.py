@@ -21,6 +21,7 @@ from dffmpeg.configuration.coordinator import (
     Retries,
     Security,
     Streams,
+    Timeouts,
     Transports,
 )
 from dffmpeg.configuration.scheduling import JobLimit, Quarantine, Scheduling
@@ -54,7 +55,9 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "leases": "How long silence is borne before the coordinator acts on it, in seconds.",
         "streams": "How much of a job's output is kept, in bytes.",
         "limits": "What is refused because it is too much. Sizes are bytes.",
-        "retries": "What happens to a job whose worker was lost.",
+        "retries": "What happens to a job whose attempt was lost through no fault of its command.",
+        "timeouts": "For jobs whose submitters do not say, in seconds. See also default_pending_timeout, "
+        "janitor.job_assignment_timeout and leases.worker.",
         "scheduling": "In which order jobs start, and how many of them.",
         "hooks": "Signed calls of the URLs that jobs name, at each change of their state.",
         "security": "Who is trusted, and how far.",
@@ -100,9 +103,15 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "workers": "Workers that are registered at once.",
     },
     Retries: {
-        "max_attempts": "How often a job is tried where the client does not say.",
-        "backoff_minimum": "Seconds before the second attempt; it doubles with each, with jitter.",
+        "max_attempts": "How many attempts may come to nothing, where the client does not say, before the "
+        "job fails.",
+        "backoff_minimum": "Seconds before another attempt, at least; it doubles with each, with jitter.",
         "backoff_maximum": "The most seconds between two attempts.",
+    },
+    Timeouts: {
+        "run": "A program that runs for longer is ended, gently first, and its job fails.",
+        "stall": "A program without output and without use of a processor for so long is lost, and its job "
+        "moves. Not counted: paused by its caller, waiting for its caller's input or for its reader.",
     },
     Scheduling: {
         "aging": "Seconds in which a priority that is passed over gains a point.",
@@ -227,6 +236,8 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (CoordinatorConfig, "default_pending_timeout"): "default_pending_timeout = 600.0",
     (Database, "repositories"): '[database.repositories.auth]\nencryption_keys_file = "auth.keys"',
     (Transports, "transport_settings"): "[transports.transport_settings.websocket]",
+    (Timeouts, "run"): "run = 86400.0",
+    (Timeouts, "stall"): "stall = 900.0",
     (Hooks, "allowed"): 'allowed = ["https://media.example/hooks/"]',
     (Hooks, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.progress import Progress
+from dffmpeg.model.retries import GiveUp, Retry, RetryPolicy, ended_with
 from dffmpeg.model.rules import Rules
 
 
@@ -91,6 +92,8 @@ class Job:
         resources: slots by resource that the current attempt takes on its worker, besides one of its own.
         substitutions: encoders that the current attempt's worker stands in for with its own.
         hindrance: why no known worker could ever run it.
+        new_outputs: its output files, in the `$Name` form, that did not exist when the first attempt was
+            accepted, so that what is there now was begun by an attempt; None before that.
         retry_of: the finished job whose request this one repeats.
     """
 
@@ -138,6 +141,7 @@ class Job:
     substitutions: Mapping[str, str] = field(default_factory=dict)
     hindrance: str | None = None
     progress: Progress | None = None
+    new_outputs: tuple[bytes, ...] | None = None
     retry_of: str | None = None
 
 
@@ -193,6 +197,7 @@ class Transition:
         starts: the attempt's process begins.
         closes: the outcome of the attempt that ends with it.
         room: what must hold of the worker besides; asked in the same transaction.
+        results: columns of the attempt that ends, besides those that it has in common with `changes`.
     """
 
     job_id: str
@@ -206,6 +211,7 @@ class Transition:
     starts: bool = False
     closes: AttemptOutcome | None = None
     room: Room | None = None
+    results: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         wrong = sorted(source for source in self.sources if self.target not in TRANSITIONS[source])
@@ -223,47 +229,6 @@ class Transition:
     def made(self, job: Job) -> Job:
         """The row once the change was made to it."""
         return replace(job, **self.columns)
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """Try again, not before so many seconds have passed."""
-
-    delay: float
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """There have been enough attempts."""
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """For attempts lost through no fault of the command: exponential backoff, jitter above a floor.
-
-    Args:
-        minimum, maximum: bounds of the delay, seconds.
-    """
-
-    max_attempts: int
-    minimum: float
-    maximum: float
-
-    def next(self, attempt: int, jitter: float) -> Retry | GiveUp:
-        """What follows the loss of an attempt.
-
-        Args:
-            attempt: its number, from 1.
-            jitter: a random number from 0 to 1.
-        """
-        return GiveUp() if attempt >= self.max_attempts else Retry(self.delay(attempt, jitter))
-
-    def delay(self, attempt: int, jitter: float) -> float:
-        """Seconds to wait after that attempt; none before the first."""
-        if attempt < 1:
-            return 0.0
-        ceiling = min(self.maximum, self.minimum * 2.0 ** min(attempt, 60))
-        return self.minimum + (max(ceiling, self.minimum) - self.minimum) * jitter
 
 
 def _later(now: float, delay: float) -> float | None:
@@ -316,13 +281,23 @@ def assign(
 
 
 def accept(
-    job: Job, attempt: int, worker_id: str, now: float, substitutions: Mapping[str, str] | None = None
+    job: Job,
+    attempt: int,
+    worker_id: str,
+    now: float,
+    new_outputs: tuple[bytes, ...] | None = None,
+    *,
+    substitutions: Mapping[str, str] | None = None,
 ) -> Transition:
     """The worker takes the attempt, and may start the process once this has won.
 
     Args:
+        new_outputs: those of the output files that do not exist. What the first attempt that may have
+            begun some says counts.
         substitutions: encoders that its own stand in for.
     """
+    first = {"new_outputs": new_outputs} if job.new_outputs is None and new_outputs is not None else {}
+    others = {"substitutions": substitutions} if substitutions else {}
     return Transition(
         job_id=job.job_id,
         sources=frozenset({S.ASSIGNED}),
@@ -330,7 +305,7 @@ def accept(
         now=now,
         fence_attempt=attempt,
         fence_worker=worker_id,
-        changes={"worker_last_seen": now, **({"substitutions": substitutions} if substitutions else {})},
+        changes={"worker_last_seen": now, **first, **others},
         starts=True,
     )
 
@@ -361,8 +336,8 @@ def reject(
     )
 
 
-def not_accepted(job: Job, now: float) -> Transition:
-    """The worker said nothing in time."""
+def not_accepted(job: Job, now: float, *, delay: float = 0.0) -> Transition:
+    """The worker said nothing in time; `delay` as for `reject`."""
     return Transition(
         job_id=job.job_id,
         sources=frozenset({S.ASSIGNED}),
@@ -373,7 +348,7 @@ def not_accepted(job: Job, now: float) -> Transition:
             "worker_id": None,
             "excluded_worker": job.worker_id,
             "reason": f"{job.worker_id} did not accept it in time",
-            "not_before": None,
+            "not_before": _later(now, delay),
         },
         closes=AttemptOutcome.NOT_ACCEPTED,
     )
@@ -437,18 +412,75 @@ def confirm_canceled(job: Job, now: float) -> Transition:
     )
 
 
+def repeat(
+    job: Job,
+    attempt: int,
+    worker_id: str,
+    now: float,
+    exit_code: int | None,
+    signal: int | None,
+    *,
+    delay: float,
+) -> Transition:
+    """The command failed, and its submitter's rules say that it is tried again.
+
+    Args:
+        delay: seconds before the next attempt.
+    """
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({S.RUNNING}),
+        target=S.PENDING,
+        now=now,
+        fence_attempt=attempt,
+        fence_worker=worker_id,
+        changes={
+            "worker_id": None,
+            "excluded_worker": worker_id,
+            "reason": f"attempt {attempt} on {worker_id} ended with {ended_with(exit_code, signal)}",
+            "not_before": _later(now, delay),
+            "losses": job.losses + 1,
+            "progress": None,
+        },
+        closes=AttemptOutcome.FAILED,
+        # The job itself has no exit code as long as it may get another.
+        results={"exit_code": exit_code, "signal": signal, "reason": None},
+    )
+
+
+def overrun(job: Job, now: float, limit: float) -> Transition:
+    """The attempt runs for longer than it may, and its worker did not end it."""
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({S.RUNNING}),
+        target=S.FAILED,
+        now=now,
+        fence_attempt=job.attempt,
+        changes={"reason": f"it ran for longer than {limit:g} s"},
+        closes=AttemptOutcome.FAILED,
+    )
+
+
 def lose(job: Job, now: float, reason: str, policy: RetryPolicy, jitter: float) -> Transition:
-    """The attempt is gone through no fault of the command: again, if there are attempts left."""
+    """The attempt is gone through no fault of the command: again, if there are attempts left.
+
+    One that was not accepted yet has used up nothing.
+    """
     if job.state is S.CANCELING:
         return confirm_canceled(job, now)
-    verdict = Retry(0.0) if job.state is S.ASSIGNED else policy.next(job.attempt, jitter)
-    changes: dict[str, Any] = {"excluded_worker": job.worker_id}
+    changes: dict[str, Any] = {"excluded_worker": job.worker_id, "progress": None}
+    if job.state is S.ASSIGNED:
+        verdict: Retry | GiveUp = Retry(policy.delay(job.attempt - 1, jitter))
+    else:
+        changes["losses"] = job.losses + 1
+        verdict = policy.next(job.losses + 1, jitter)
     target = S.PENDING if isinstance(verdict, Retry) else S.FAILED
     match verdict:
         case Retry(delay=delay):
             changes |= {"worker_id": None, "reason": reason, "not_before": _later(now, delay)}
         case GiveUp():
-            changes |= {"reason": f"{reason}; {job.attempt} of {job.max_attempts} attempts are used up"}
+            used = f"{job.losses + 1} of {job.max_attempts} attempts are used up"
+            changes |= {"reason": f"{reason}; {used}"}
     return Transition(
         job_id=job.job_id,
         sources=frozenset({job.state}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -32,3 +32,14 @@ class Rules:
     impossible: Literal["wait", "fail"] = "wait"
     retention: float | None = None
     hooks: tuple[str, ...] = ()
+
+
+def filled(rules: Rules, defaults: Rules) -> Rules:
+    """A job's rules, with the time-outs that its submitter left to the coordinator."""
+    return replace(
+        rules,
+        assignment_timeout=rules.assignment_timeout or defaults.assignment_timeout,
+        lease=rules.lease or defaults.lease,
+        run_timeout=rules.run_timeout or defaults.run_timeout,
+        stall_timeout=rules.stall_timeout or defaults.stall_timeout,
+    )

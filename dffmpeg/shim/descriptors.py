@@ -58,17 +58,22 @@ def survey(arguments: list[bytes]) -> list[Descriptor]:
 
 def reads_standard_input(program: bytes, arguments: list[bytes]) -> bool:
     """Whether the program may read standard input, so that we have to. Not every ffmpeg does."""
-    if names_standard_input(program, arguments):
+    if has_standard_input(program, arguments):
         return True
     return program != b"ffprobe" and b"-nostdin" not in arguments
 
 
-def names_standard_input(program: bytes, arguments: list[bytes]) -> bool:
+def has_standard_input(program: bytes, arguments: list[bytes]) -> bool:
     """Whether standard input is one of the program's inputs, not only where its keys come from."""
-    if 0 in _named(arguments):
+    if names_standard_input(arguments):
         return True
     # Whatever is no option is ffprobe's input.
     return program == b"ffprobe" and any(argument in (b"-", b"pipe:", b"fd:") for argument in arguments)
+
+
+def names_standard_input(arguments: list[bytes]) -> bool:
+    """Whether the arguments say that standard input is read, so that it is no keyboard."""
+    return 0 in _named(arguments)
 
 
 def _named(arguments: list[bytes]) -> dict[int, str]:

@@ -9,6 +9,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
+from dffmpeg.store.encoding import pack, unpack_list
+
 
 class Json(TypeDecorator[Any]):
     """A value of one type as JSON text; NULL is None.
@@ -35,3 +37,18 @@ class Json(TypeDecorator[Any]):
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
         del dialect
         return None if value is None else self._decode(value)
+
+
+class ByteStrings(TypeDecorator[Any]):
+    """A tuple of byte strings as MessagePack; NULL is None."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> bytes | None:
+        del dialect
+        return None if value is None else pack(value)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        del dialect
+        return None if value is None else unpack_list(value)

@@ -16,8 +16,9 @@ from dffmpeg.actors.attempt_messages import (
     Control,
     Delivered,
     Drain,
+    Moved,
 )
-from dffmpeg.actors.attempt_streams import StreamsActor, StreamsMessage
+from dffmpeg.actors.attempt_streams import StreamsActor, StreamsMessage, Watch
 from dffmpeg.actors.attempts import AttemptsActor, JobTree
 from dffmpeg.actors.capabilities import CapabilitiesActor, Describe, Probe
 from dffmpeg.actors.downlink import DownlinkActor, Open
@@ -26,6 +27,7 @@ from dffmpeg.actors.launches import Command
 from dffmpeg.actors.links import Links
 from dffmpeg.actors.mounts import MountsActor, PresentPaths
 from dffmpeg.actors.occupancy import Occupancy
+from dffmpeg.actors.preparation import Preparation
 from dffmpeg.actors.processes import Processes, ProcessesActor
 from dffmpeg.actors.registration import Neighbours, RegistrationActor
 from dffmpeg.actors.registration_messages import RegistrationMessage
@@ -33,6 +35,7 @@ from dffmpeg.actors.runtime import ActorRef
 from dffmpeg.actors.uplink import HttpUplink, Uplink, UplinkActor
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.model.paths import validated
+from dffmpeg.shim.descriptors import names_standard_input
 from dffmpeg.supervisors import (
     AutoShutdown,
     Backoff,
@@ -46,7 +49,7 @@ from dffmpeg.supervisors import (
 )
 from dffmpeg.transports.client import TransportFactory
 from dffmpeg.transports.signed_http import SignedHttp
-from dffmpeg.wire import signature
+from dffmpeg.wire import descriptors, signature
 from dffmpeg.wire.workers import AttemptRef, JobRequest
 
 _RESTART = Backoff(minimum=0.1, maximum=10.0)
@@ -109,11 +112,9 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         AttemptsActor,
         uplink,
         config=config,
-        processes=processes,
+        preparation=Preparation(config, processes, mounts, capabilities),
         jobs=jobs,
         make_tree=make_tree,
-        mounts=mounts,
-        capabilities=capabilities,
         occupancy=occupancy,
     )
     make_mounts = partial(MountsActor, directories, registration)
@@ -164,8 +165,14 @@ def job_tree(
     """
     attempt = AttemptRef(job_id=request.job_id, attempt=request.attempt)
     name = f"{request.job_id}.{request.attempt}"
+    watch = Watch(
+        error_output=descriptors.error_output(request.launch),
+        stall_timeout=request.stall_timeout,
+        keys=request.binary_name.startswith("ffmpeg") and not names_standard_input([*command.arguments]),
+    )
     process: ActorRef[Cancel | Control | Delivered] = ActorRef.unbound(f"worker/jobs/{name}/process", 16)
     streams: ActorRef[StreamsMessage] = ActorRef.unbound(f"worker/jobs/{name}/streams", 64)
+    lease: ActorRef[Moved] = ActorRef.unbound(f"worker/jobs/{name}/lease", 4)
     supervisor = SupervisorRef.unbound(f"worker/jobs/{name}")
 
     make_process = partial(
@@ -177,16 +184,25 @@ def job_tree(
         output=streams,
         attempts=attempts,
         steps=config.cancel,
+        run_timeout=request.run_timeout,
     )
     make_streams = partial(
-        StreamsActor, attempt, uplink, links, process=process, attempts=attempts, settings=config.output
+        StreamsActor,
+        attempt,
+        uplink,
+        links,
+        process=process,
+        attempts=attempts,
+        lease=lease,
+        settings=config.output,
+        watch=watch,
     )
     make_lease = partial(AttemptLeaseActor, attempt, uplink, request.heartbeat_interval, attempts)
 
     children = [
         ChildSpec("process", make_process, Restart.TRANSIENT, 3.0, significant=True, ref=process),
         ChildSpec("streams", make_streams, Restart.TRANSIENT, Shutdown.BRUTAL, ref=streams),
-        ChildSpec("lease", make_lease, Restart.TRANSIENT, Shutdown.BRUTAL),
+        ChildSpec("lease", make_lease, Restart.TRANSIENT, Shutdown.BRUTAL, ref=lease),
     ]
     make_tree = partial(
         Supervisor,

@@ -180,12 +180,15 @@ class Progress:
         before = self.cursor
         if frame.attempt != before.attempt:
             # The first frame of another attempt begins all streams anew.
-            self.cursor = Position(attempt=frame.attempt, status=before.status, owner=before.owner)
+            self.cursor = Position(
+                attempt=frame.attempt, status=before.status, owner=before.owner, progress=before.progress
+            )
             self.heard = {}
         match frame.kind:
             case Kind.STATUS:
                 status = codec.decode(frame.payload, _Outcome).status
-                self.cursor = msgspec.structs.replace(self.cursor, status=status)
+                told = None if before.progress is None else frame.offset
+                self.cursor = msgspec.structs.replace(self.cursor, status=status, progress=told)
                 self.complete = status in _FINAL
                 return True
             case Kind.ACK:

@@ -33,6 +33,22 @@ def outputs(launch: Launch | None) -> frozenset[int]:
     return frozenset({STDOUT, STDERR} | pipes)
 
 
+def error_output(launch: Launch | None) -> int | None:
+    """The output under which the program's stderr is found; None where it does not travel."""
+    listed = {descriptor.number: descriptor for descriptor in _of(launch)}
+    if not listed:
+        return STDERR
+    found = listed.get(STDERR)
+    while found is not None and found.kind == "same":
+        # Always a lower one, so this ends.
+        found = listed.get(found.of if found.of is not None and found.of < found.number else -1)
+    if found is None or found.kind not in ("pipe", "terminal"):
+        return None
+    if found.kind == "pipe":
+        return found.number if found.direction == "out" else None
+    return min({d.number for d in listed.values() if d.kind == "terminal"} - {0}, default=0)
+
+
 def _of(launch: Launch | None) -> list[Descriptor]:
     return [] if launch is None else launch.descriptors
 

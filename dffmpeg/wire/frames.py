@@ -36,7 +36,7 @@ class Kind(IntEnum):
     STDOUT = 1
     STDERR = 2
     STATUS = 3
-    """A job record as JSON; offset and floor are 0."""
+    """A job record as JSON; offset is the number of its progress, floor 0."""
     OUTPUT = 4
     """Of what the program wrote to another descriptor than 1 and 2, whose number the frame has."""
     ACK = 5

@@ -181,12 +181,16 @@ class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     """POST /jobs/{id}/accept, /reject, /worker_heartbeat.
 
     An older worker sends no body: its report is taken for the current attempt
-    if that attempt is its own. `substitutions`, only with accept: encoders that its own stand in for.
+    if that attempt is its own. `substitutions`, to accept: encoders that its own stand in for.
+    `new_outputs`, to accept: those of the command's output files, in the `$Name` form, that do not exist.
+    `progress`, to a heartbeat: how far it is.
     """
 
     attempt: Attempt | None = None
     reason: Reason | None = None
     substitutions: Annotated[dict[Name, Name], msgspec.Meta(max_length=64)] = {}
+    new_outputs: Annotated[list[ByteString], msgspec.Meta(max_length=64)] | None = None
+    progress: Progress | None = None
 
 
 class AttemptRecord(msgspec.Struct, kw_only=True):
@@ -224,6 +228,7 @@ class FinishReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     stdout: Annotated[int, msgspec.Meta(ge=0)] | None = None
     stderr: Annotated[int, msgspec.Meta(ge=0)] | None = None
     others: dict[DescriptorNumber, Annotated[int, msgspec.Meta(ge=0)]] = {}
+    progress: Progress | None = None
 
 
 class StreamAck(msgspec.Struct, kw_only=True):
@@ -249,7 +254,8 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     body of POST /jobs/{id}/follow. `owner`: this follower is the caller that
     the job belongs to, whose pace ffmpeg has to follow. `wait`: seconds that a
     poll may be held when there is nothing new. `others`: offsets in the outputs
-    that are neither stdout nor stderr, by descriptor.
+    that are neither stdout nor stderr, by descriptor. `progress`: number of the last progress that the
+    follower was told, 0 for none; None if it does not want to be told.
     """
 
     attempt: Attempt = 0
@@ -258,6 +264,7 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     others: dict[DescriptorNumber, Annotated[int, msgspec.Meta(ge=0)]] = {}
     status: str | None = None
     owner: bool = False
+    progress: Annotated[int, msgspec.Meta(ge=0)] | None = None
     wait: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0
 
 

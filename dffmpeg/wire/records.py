@@ -9,6 +9,7 @@ from ulid import ULID
 
 from dffmpeg.model.janitor import JanitorRun
 from dffmpeg.model.jobs import CLIENT_GONE, Attempt, Job, JobState
+from dffmpeg.model.rules import Rules, filled
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.workers import Worker
 from dffmpeg.wire import codec, times
@@ -83,9 +84,13 @@ def attempt_record(attempt: Attempt) -> AttemptRecord:
     )
 
 
-def status_frame(job: Job) -> Frame:
-    """The frame that tells a follower how the job stands."""
-    return Frame(Kind.STATUS, job.attempt, 0, codec.encode(job_record(job)))
+def status_frame(job: Job, progress: int = 0) -> Frame:
+    """The frame that tells a follower how the job stands.
+
+    Args:
+        progress: the number of the job's progress, another one whenever that is another.
+    """
+    return Frame(Kind.STATUS, job.attempt, progress, codec.encode(job_record(job)))
 
 
 def launch_of(job: Job) -> Launch | None:
@@ -93,13 +98,17 @@ def launch_of(job: Job) -> Launch | None:
     return None if job.launch is None else codec.decode(job.launch, Launch, what="launch")
 
 
-def job_request(job: Job, lease: float) -> JobRequest:
+def job_request(job: Job, defaults: Rules) -> JobRequest:
     """What a worker needs in order to run the job's current attempt.
 
+    Its heartbeats come three times as often as its lease ends, however slowly the job's client wants
+    its own.
+
     Args:
-        lease: seconds of silence after which the worker is lost. Its heartbeats come
-            three times as often, however slowly the job's client wants its own.
+        defaults: the coordinator's time-outs, for what the job's own rules leave open.
     """
+    rules = filled(job.rules, defaults)
+    interval = job.heartbeat_interval if rules.lease is None else min(job.heartbeat_interval, rules.lease / 3)
     return JobRequest(
         job_id=job.job_id,
         attempt=job.attempt,
@@ -109,8 +118,11 @@ def job_request(job: Job, lease: float) -> JobRequest:
         working_directory=None if job.working_directory is None else to_wire(job.working_directory),
         client_paths={name: to_wire(path) for name, path in job.client_paths.items()},
         launch=launch_of(job),
-        heartbeat_interval=min(job.heartbeat_interval, lease / 3),
+        heartbeat_interval=interval,
         resources=dict(job.resources),
+        run_timeout=rules.run_timeout,
+        stall_timeout=rules.stall_timeout,
+        new_outputs=None if job.new_outputs is None else list_to_wire(job.new_outputs),
     )
 
 

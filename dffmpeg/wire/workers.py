@@ -21,7 +21,12 @@ class AttemptRef(msgspec.Struct, kw_only=True, frozen=True):
 class JobRequest(msgspec.Struct, kw_only=True):
     """What a worker needs in order to run an attempt.
 
-    `resources`: what it takes of the worker's, besides one of its slots.
+    Attributes:
+        resources: what it takes of the worker's, besides one of its slots.
+        run_timeout: seconds after which it is ended as a failure.
+        stall_timeout: seconds without output and without use of a processor after which it is given back.
+        new_outputs: output files, in the `$Name` form, that earlier attempts began: what is there of them
+            is to be removed. None before the first attempt.
     """
 
     job_id: str
@@ -34,6 +39,9 @@ class JobRequest(msgspec.Struct, kw_only=True):
     launch: Launch | None = None
     heartbeat_interval: float
     resources: dict[str, int] = {}
+    run_timeout: float | None = None
+    stall_timeout: float | None = None
+    new_outputs: list[ByteString] | None = None
 
 
 class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):

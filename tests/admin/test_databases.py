@@ -17,7 +17,7 @@ import pytest
 import trio
 
 from dffmpeg.model import jobs as model
-from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.jobs import Job, JobState, Transition
 from dffmpeg.model.streams import Retention
 from dffmpeg.model.workers import Worker, WorkerState
 from dffmpeg.store import SCHEMA_VERSION, Store, StoreSettings, StreamPiece, open_store
@@ -72,6 +72,19 @@ def job(job_id: str, age: float, **changes: Any) -> Job:
     )
 
 
+async def fail(store: Store, job_id: str) -> None:
+    """Have a worker run a pending job, which ends with 3."""
+
+    async def step(change: Callable[[Job], Transition]) -> None:
+        row = await store.jobs.get(job_id)
+        assert row is not None
+        assert await store.jobs.apply(change(row))
+
+    await step(lambda row: model.assign(row, "w1", row.created_at))
+    await step(lambda row: model.accept(row, 1, "w1", row.created_at))
+    await step(lambda row: model.finish(row, 1, "w1", row.created_at, JobState.FAILED, 3, None, None))
+
+
 @pytest.fixture
 def filled(folder: Path) -> Path:
     """A database with a job of every kind, and workers."""
@@ -80,14 +93,15 @@ def filled(folder: Path) -> Path:
         day = 86_400.0
         old = {"state": JobState.COMPLETED, "ended_at": time.time() - 40 * day}
         await store.jobs.add(job("OLD", 40 * day, **old))
-        await store.jobs.add(job("FAILED", 60, state=JobState.FAILED, exit_code=3, requester_id="bob"))
+        await store.jobs.add(job("FAILED", 60, requester_id="bob"))
+        await fail(store, "FAILED")
         await store.jobs.add(job("WAITS", 30, priority=7, name="night"))
         await store.jobs.add(job("RUNS", 20))
         running = await store.jobs.get("RUNS")
         assert running is not None
         assert await store.jobs.apply(model.assign(running, "w1", time.time()))
         lines = b"".join(b"line %d\n" % number for number in range(2500)) + b"\xff end"
-        await store.streams.append(StreamPiece("FAILED", 0, 2, 0, lines, Retention(1 << 20, 1 << 20)))
+        await store.streams.append(StreamPiece("FAILED", 1, 2, 0, lines, Retention(1 << 20, 1 << 20)))
         now = time.time()
         for name, state in (("w1", WorkerState.ONLINE), ("w2", WorkerState.OFFLINE)):
             await store.workers.register(

@@ -18,7 +18,7 @@ from quart_trio import QuartTrio
 
 from dffmpeg.wire import codec, control, frames, signature
 from dffmpeg.wire.frames import Frame, Kind
-from dffmpeg.wire.jobs import JobRecord, Position, StatusReply, SubmitRequest
+from dffmpeg.wire.jobs import AttemptRecord, JobRecord, Position, StatusReply, SubmitRequest
 from dffmpeg.wire.workers import WorkerRecord
 from tests.client.records import TIME, record
 
@@ -165,6 +165,7 @@ class Coordinator:
         self.overlap = 0
         self.window = 1 << 22
         self.mangle: Callable[[list[Frame]], list[Frame]] = lambda found: found
+        self.attempts: list[AttemptRecord] = []
         self.workers: list[WorkerRecord] = []
         self.url = ""
         self.app = QuartTrio("coordinator")
@@ -225,6 +226,11 @@ class Coordinator:
         @app.get("/jobs/<job_id>/status")
         async def status(job_id: str) -> Response:
             return _json(self._find(job_id).record)
+
+        @app.get("/jobs/<job_id>/attempts")
+        async def attempts(job_id: str) -> Response:
+            self._find(job_id)
+            return _json(self.attempts)
 
         @app.post("/jobs/<job_id>/cancel")
         async def cancel(job_id: str) -> Response:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 
 import pytest
 import trio
 
+from dffmpeg.model.progress import Progress
 from dffmpeg.wire import times
 from dffmpeg.wire.frames import Kind
+from dffmpeg.wire.jobs import AttemptRecord
 from tests.client.coordinator import Coordinator, Job, free_port, worker
 from tests.client.programs import GUARD, Programs, assert_one_line, ended
+from tests.client.records import TIME
 
 
 async def test_submit_streams_and_ends_as_the_job(coordinator: Coordinator, programs: Programs) -> None:
@@ -88,6 +92,33 @@ async def test_job_show_and_status(coordinator: Coordinator, programs: Programs)
         assert b"\x1b" not in out
         code, out, _ = await programs.run("dffmpeg-client", *command, job.record.job_id, "--json")
         assert json.loads(out)["signal"] == 9
+
+
+async def test_job_show_has_the_attempts(coordinator: Coordinator, programs: Programs) -> None:
+    job = coordinator.job("failed", exit_code=1, losses=1, progress=Progress(fraction=0.5, time=65.0))
+    coordinator.attempts = [
+        AttemptRecord(
+            attempt=1, worker_id="w1", assigned_at=TIME, started_at=TIME, outcome="lost", reason="w1: stalled"
+        ),
+        AttemptRecord(
+            attempt=2,
+            worker_id="w2",
+            assigned_at=TIME,
+            outcome="failed",
+            exit_code=1,
+            stderr_end="one\nConversion \x1b[2Jfailed!\n",
+        ),
+    ]
+    code, out, _ = await programs.run("dffmpeg-client", "job", "show", job.record.job_id)
+    assert code == 0
+    text = out.decode()
+    assert re.search(r"^1 +w1 +lost .* w1: stalled$", text, re.MULTILINE)
+    assert re.search(r"^2 +w2 +failed \(exit code 1\)", text, re.MULTILINE)
+    assert "losses" in text
+    assert "50.0%, time 1:05" in text
+    assert text.endswith("end of its stderr:\n  one\n  Conversion \\x1b[2Jfailed!\n")
+    code, out, _ = await programs.run("dffmpeg-client", "job", "show", job.record.job_id, "--json")
+    assert [one["outcome"] for one in json.loads(out)["attempts"]] == ["lost", "failed"]
 
 
 async def test_status_of_everything(coordinator: Coordinator, programs: Programs) -> None:

@@ -12,6 +12,7 @@ from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import AttemptOutcome, Job, JobState, Room, Transition
 from dffmpeg.model.messages import Message
 from dffmpeg.model.needs import Needs
+from dffmpeg.model.retries import RetryPolicy
 from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.streams import Retention
@@ -69,7 +70,7 @@ async def test_a_job_s_life_and_its_attempts(store: Store) -> None:
     first = await assigned(store)
     assert (first.state, first.attempt, first.worker_id) == (S.ASSIGNED, 1, "w1")
     assert await store.jobs.apply(model.accept(first, 1, "w1", 120.0))
-    policy = model.RetryPolicy(3, 1.0, 1.0)
+    policy = RetryPolicy(3, 1.0, 1.0)
     assert await store.jobs.apply(model.lose(await load(store, "J"), 130.0, "gone", policy, 0.0))
     assert await store.jobs.apply(model.assign(await load(store, "J"), "w2", 140.0))
     second = await load(store, "J")
@@ -104,7 +105,7 @@ def _finish(target: JobState) -> Callable[[Job], Transition]:
     return lambda row: model.finish(row, 1, "w1", 200.0, target, 0, None, None)
 
 
-POLICY = model.RetryPolicy(3, 1.0, 1.0)
+POLICY = RetryPolicy(3, 1.0, 1.0)
 GRID: dict[str, tuple[Callable[[Job], Transition], dict[JobState, JobState]]] = {
     "assign": (lambda row: model.assign(row, "w2", 200.0), {S.PENDING: S.ASSIGNED}),
     "accept": (lambda row: model.accept(row, 1, "w1", 200.0), {S.ASSIGNED: S.RUNNING}),
@@ -152,7 +153,7 @@ async def test_what_has_ended_stays_as_it_is(store: Store) -> None:
     await store.jobs.apply(model.accept(row, 1, "w1", 120.0))
     await store.jobs.apply(model.finish(row, 1, "w1", 130.0, S.COMPLETED, 0, None, None))
     ended = await load(store, "J")
-    policy = model.RetryPolicy(3, 1.0, 1.0)
+    policy = RetryPolicy(3, 1.0, 1.0)
     running = job("J", state=S.RUNNING, attempt=1, worker_id="w1")
     assert not await store.jobs.apply(model.finish(row, 1, "w1", 140.0, S.FAILED, 1, None, None))
     assert not await store.jobs.apply(model.lose(running, 140.0, "gone", policy, 0.0))
@@ -414,7 +415,7 @@ async def test_hindrances_are_of_pending_jobs(store: Store) -> None:
 async def test_an_attempt_remembers_its_substitutions(store: Store) -> None:
     row = await assigned(store)
     others = {"h264_qsv": "h264_nvenc"}
-    assert await store.jobs.apply(model.accept(row, 1, "w1", 120.0, others))
+    assert await store.jobs.apply(model.accept(row, 1, "w1", 120.0, substitutions=others))
     assert (await load(store, "J")).substitutions == others
     assert [attempt.substitutions for attempt in await store.jobs.attempts("J")] == [others]
 

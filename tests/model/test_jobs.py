@@ -7,14 +7,13 @@ from dffmpeg.model.jobs import (
     LIVE,
     TERMINAL,
     TRANSITIONS,
-    GiveUp,
+    AttemptOutcome,
     Job,
     JobState,
-    Retry,
-    RetryPolicy,
     Transition,
     TransitionError,
 )
+from dffmpeg.model.retries import GiveUp, Retry, RetryPolicy
 
 S = JobState
 POLICY = RetryPolicy(max_attempts=3, minimum=1.0, maximum=10.0)
@@ -72,6 +71,12 @@ GRID: dict[str, tuple[Callable[[Job], Transition], frozenset[JobState], JobState
     "complete": (finish_as(S.COMPLETED), frozenset({S.RUNNING}), S.COMPLETED),
     "fail": (finish_as(S.FAILED), frozenset({S.RUNNING}), S.FAILED),
     "canceled": (finish_as(S.CANCELED), frozenset({S.RUNNING, S.CANCELING}), S.CANCELED),
+    "repeat": (
+        lambda job: jobs.repeat(job, 1, "w1", 200.0, 1, None, delay=1.0),
+        frozenset({S.RUNNING}),
+        S.PENDING,
+    ),
+    "overrun": (lambda job: jobs.overrun(job, 200.0, 5.0), frozenset({S.RUNNING}), S.FAILED),
     "confirm": (lambda job: jobs.confirm_canceled(job, 200.0), frozenset({S.CANCELING}), S.CANCELED),
     "expire": (
         lambda job: jobs.expire(make_job(job.state, pending_timeout=5.0), 200.0),
@@ -124,19 +129,47 @@ def test_finishing_needs_an_end(target: JobState) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "attempt", "target"),
+    ("state", "attempt", "losses", "target", "used"),
     [
-        (S.RUNNING, 1, S.PENDING),
-        (S.RUNNING, 2, S.PENDING),
-        (S.RUNNING, 3, S.FAILED),
-        (S.ASSIGNED, 1, S.PENDING),
-        (S.ASSIGNED, 3, S.PENDING),
-        (S.CANCELING, 1, S.CANCELED),
+        (S.RUNNING, 1, 0, S.PENDING, 1),
+        (S.RUNNING, 9, 1, S.PENDING, 2),
+        (S.RUNNING, 3, 2, S.FAILED, 3),
+        (S.ASSIGNED, 1, 0, S.PENDING, None),
+        (S.ASSIGNED, 9, 2, S.PENDING, None),
+        (S.CANCELING, 1, 0, S.CANCELED, None),
     ],
 )
-def test_losing_an_attempt(state: JobState, attempt: int, target: JobState) -> None:
-    lost = jobs.lose(make_job(state, attempt=attempt), 200.0, "w1 is gone", POLICY, 0.5)
+def test_losing_an_attempt(
+    state: JobState, attempt: int, losses: int, target: JobState, used: int | None
+) -> None:
+    lost = jobs.lose(make_job(state, attempt=attempt, losses=losses), 200.0, "w1 is gone", POLICY, 0.5)
     assert (lost.target, lost.fence_attempt) == (target, attempt)
+    assert lost.changes.get("losses") == used
+
+
+@pytest.mark.parametrize(("attempt", "waits"), [(1, False), (2, True), (9, True)])
+def test_what_was_never_accepted_uses_nothing_up_but_waits(attempt: int, waits: bool) -> None:
+    lost = jobs.lose(make_job(S.ASSIGNED, attempt=attempt, losses=2), 200.0, "w1 is gone", POLICY, 0.5)
+    assert lost.target is S.PENDING
+    assert (lost.changes["not_before"] is not None) == waits
+
+
+def test_a_failure_that_is_tried_again_is_the_attempt_s_and_not_the_job_s() -> None:
+    again = jobs.repeat(make_job(S.RUNNING, losses=1), 1, "w1", 200.0, 69, None, delay=2.0)
+    assert (again.target, again.closes) == (S.PENDING, AttemptOutcome.FAILED)
+    assert (again.results["exit_code"], "exit_code" in again.changes) == (69, False)
+    assert (again.changes["losses"], again.changes["not_before"]) == (2, 202.0)
+    assert again.changes["reason"] == "attempt 1 on w1 ended with exit code 69"
+    assert again.changes["excluded_worker"] == "w1"
+
+
+def test_only_the_first_acceptance_says_which_outputs_are_new() -> None:
+    job = make_job(S.ASSIGNED)
+    first = jobs.accept(job, 1, "w1", 200.0, (b"$Media/a",))
+    assert first.changes["new_outputs"] == (b"$Media/a",)
+    later = jobs.accept(first.made(job), 2, "w2", 300.0, ())
+    assert "new_outputs" not in later.changes
+    assert "new_outputs" not in jobs.accept(job, 1, "old", 200.0).changes
 
 
 def test_a_lost_attempt_says_why_and_keeps_its_worker_away() -> None:
@@ -148,7 +181,7 @@ def test_a_lost_attempt_says_why_and_keeps_its_worker_away() -> None:
 
 
 def test_the_last_attempt_s_loss_keeps_its_worker_on_record() -> None:
-    lost = jobs.lose(make_job(S.RUNNING, attempt=3), 200.0, "w1 is gone", POLICY, 0.5)
+    lost = jobs.lose(make_job(S.RUNNING, attempt=7, losses=2), 200.0, "w1 is gone", POLICY, 0.5)
     assert "worker_id" not in lost.changes
     assert lost.changes["reason"] == "w1 is gone; 3 of 3 attempts are used up"
 
@@ -161,7 +194,7 @@ def test_assigning_opens_the_next_attempt_behind_a_fence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "jitter", "verdict"),
+    ("losses", "jitter", "verdict"),
     [
         (1, 0.0, Retry(1.0)),
         (1, 1.0, Retry(2.0)),
@@ -172,8 +205,8 @@ def test_assigning_opens_the_next_attempt_behind_a_fence() -> None:
         (9, 0.5, GiveUp()),
     ],
 )
-def test_retry_policy(attempt: int, jitter: float, verdict: Retry | GiveUp) -> None:
-    assert POLICY.next(attempt, jitter) == verdict
+def test_retry_policy(losses: int, jitter: float, verdict: Retry | GiveUp) -> None:
+    assert POLICY.next(losses, jitter) == verdict
 
 
 def test_backoff_is_bounded() -> None:

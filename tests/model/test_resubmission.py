@@ -53,6 +53,7 @@ FATE = {
     "substitutions": {"a": "b"},
     "hindrance": "nobody can",
     "progress": Progress(frame=3),
+    "new_outputs": (b"$M/x",),
 }
 CHANGED = {
     "job_id": "J",

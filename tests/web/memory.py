@@ -212,10 +212,6 @@ class MemoryOperations(Operations):
         mine = (job.record for job in self.all.values() if job.record.requester_id == who.client_id)
         return [record for record in mine if since_id is None or record.job_id > since_id][:limit]
 
-    async def attempts(self, who: Identity, job_id: str) -> list[AttemptRecord]:
-        await self._job(who, job_id)
-        return []
-
     async def cancel(self, who: Identity, job_id: str) -> StatusReply:
         job = await self._job(who, job_id)
         if job.record.finished:
@@ -267,6 +263,10 @@ class MemoryOperations(Operations):
         job = await self._job(who, job_id)
         job.positions.append(position)
         self.change()
+
+    async def attempts(self, who: Identity, job_id: str) -> list[AttemptRecord]:
+        await self._job(who, job_id)
+        return []
 
     async def log_lines(
         self, who: Identity, job_id: str, *, since: str | None, limit: int

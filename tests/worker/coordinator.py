@@ -16,6 +16,7 @@ from hypercorn.config import Config
 from quart import Response, request, websocket
 from quart_trio import QuartTrio
 
+from dffmpeg.model.progress import Progress
 from dffmpeg.wire import codec, frames, signature
 from dffmpeg.wire.frames import Kind
 from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StreamAck
@@ -70,6 +71,8 @@ class Job:
     reason: str | None = None
     heartbeats: int = 0
     substitutions: dict[str, str] = field(default_factory=dict)
+    accepted: AttemptReport | None = None
+    progress: list[Progress] = field(default_factory=list)
     largest_body: int = 0
 
 
@@ -185,7 +188,7 @@ class FakeCoordinator:
         job = self._current(job_id, report.attempt)
         if job.status != "assigned":
             raise Problem(409, f"the job is {job.status}")
-        job.status = "running"
+        job.status, job.accepted = "running", report
         job.substitutions = report.substitutions
         return {"status": "ok"}
 
@@ -196,7 +199,11 @@ class FakeCoordinator:
         return {"status": "ok"}
 
     def heartbeat(self, job_id: str, body: bytes) -> dict[str, str]:
-        self._current(job_id, codec.decode(body, AttemptReport).attempt).heartbeats += 1
+        report = codec.decode(body, AttemptReport)
+        job = self._current(job_id, report.attempt)
+        job.heartbeats += 1
+        if report.progress is not None:
+            job.progress.append(report.progress)
         return {"status": "ok"}
 
     def output(self, job_id: str, body: bytes) -> OutputReply:

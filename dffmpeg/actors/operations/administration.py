@@ -18,7 +18,7 @@ from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.resubmission import resubmitted
 from dffmpeg.model.workers import WorkerState
-from dffmpeg.shim.descriptors import names_standard_input
+from dffmpeg.shim.descriptors import has_standard_input
 from dffmpeg.store.errors import Duplicate
 from dffmpeg.store.purging import purge
 from dffmpeg.wire import codec, descriptors
@@ -134,7 +134,7 @@ def _detached(job: Job) -> bytes | None:
         return None
     standard_input = {one.number: one.kind for one in launch.descriptors}.get(0)
     try:
-        if standard_input in ("pipe", "terminal") and names_standard_input(
+        if standard_input in ("pipe", "terminal") and has_standard_input(
             job.binary_name.encode(), list(job.arguments)
         ):
             raise ValueError("it read its standard input")

@@ -23,6 +23,7 @@ from dffmpeg.actors.refusals import Conflict
 from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
+from dffmpeg.wire.bytestring import list_from_wire
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StatusReply
 from dffmpeg.wire.workers import AttemptRef
@@ -38,7 +39,10 @@ class AttemptOperations(Base):
     async def accept(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
         """The worker takes the attempt; only after this has returned may it start the process."""
         require(who, Role.WORKER)
-        await self._report(job_id, Accept(who.client_id, report.attempt, report.substitutions))
+        outputs = None
+        if report.new_outputs is not None:
+            outputs = list_from_wire(report.new_outputs, "new_outputs")
+        await self._report(job_id, Accept(who.client_id, report.attempt, outputs, report.substitutions))
         return StatusReply()
 
     async def reject(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
@@ -51,7 +55,7 @@ class AttemptOperations(Base):
     async def worker_heartbeat(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
         """Renew the attempt's lease; `detail` says so where the job is being canceled."""
         require(who, Role.WORKER)
-        job = await self._report(job_id, WorkerBeat(who.client_id, report.attempt))
+        job = await self._report(job_id, WorkerBeat(who.client_id, report.attempt, report.progress))
         return StatusReply(detail=job.state.value)
 
     async def finish(self, who: Identity, job_id: str, report: FinishReport) -> StatusReply:

@@ -15,6 +15,7 @@ from dffmpeg.model import access, hooks, idempotency, priorities
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job
 from dffmpeg.model.requirements import needs_of
+from dffmpeg.model.retries import check_patterns
 from dffmpeg.model.rules import Rules
 from dffmpeg.store.errors import Duplicate
 from dffmpeg.transports.downlink import Downlink
@@ -144,6 +145,7 @@ class SubmissionOperations(Base):
             )
         if request.launch is not None:
             descriptors.check(request.launch)
+        check_patterns(request.retry_stderr)
         if request.job_id is not None and request.job_id in request.after:
             raise BadInput("after: a job cannot come after itself")
         for url in request.hooks:

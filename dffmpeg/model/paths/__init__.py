@@ -18,6 +18,7 @@ from dffmpeg.model.paths.mapping import (
     report_to_directories,
     report_to_variables,
 )
+from dffmpeg.model.paths.outputs import located, numbered, outputs_of
 from dffmpeg.model.paths.places import Place, Use, places_in, report_places
 from dffmpeg.model.paths.printed import PrintedPaths
 from dffmpeg.model.paths.unmapped import SYSTEM, Suspect, covered, suspects
@@ -33,6 +34,9 @@ __all__ = [
     "arguments_to_variables",
     "covered",
     "inside",
+    "located",
+    "numbered",
+    "outputs_of",
     "path_to_directory",
     "path_to_variable",
     "places_in",

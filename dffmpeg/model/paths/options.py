@@ -44,6 +44,9 @@ READS = frozenset(
 )
 """Options whose value is a file that is read; other options' values may be written."""
 
+OUTPUTS = frozenset((b"hls_segment_filename",))
+"""Options whose value names files that are as much the output as those that stand by themselves."""
+
 NO_FILES = frozenset(
     (
         b"null",

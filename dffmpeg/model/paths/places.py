@@ -28,6 +28,8 @@ class Use(Enum):
 
     READ = "read"
     WRITTEN = "written"
+    OUTPUT = "output"
+    """Written as one of the outputs that the command line is about; in ffprobe's it is what is read."""
     OPTION = "option"
     """The value of an option: may be no path; may be read or written."""
     FILTER = "filter"
@@ -93,7 +95,7 @@ class _Walk:
             if word.value is None:
                 continue
             if word.option is None:
-                yield from self._file(word.value, Use.WRITTEN)
+                yield from self._file(word.value, Use.OUTPUT)
             else:
                 yield from self._value(word.value, options.name_of(self._arguments[word.option]))
 
@@ -102,9 +104,9 @@ class _Walk:
         chosen, self._format = self._format, b""
         if chosen == b"lavfi":
             yield from _graph(index, source)
-        elif chosen == b"tee" and use is Use.WRITTEN:
+        elif chosen == b"tee" and use is Use.OUTPUT:
             yield from _tee(index, source)
-        elif not (use is Use.WRITTEN and chosen in options.NO_FILES):
+        elif not (use is Use.OUTPUT and chosen in options.NO_FILES):
             yield from _addresses(index, source, use)
 
     def _value(self, index: int, name: bytes) -> Iterator[Place]:
@@ -119,6 +121,8 @@ class _Walk:
             return
         elif options.is_pairs(name):
             yield from _pairs(index, Plain(value))
+        elif name in options.OUTPUTS:
+            yield from _addresses(index, Plain(value), Use.OUTPUT)
         else:
             reads = name in options.READS or name.startswith(b"/")
             yield from _addresses(index, Plain(value), Use.READ if reads else Use.OPTION)
@@ -167,7 +171,7 @@ def _tee(argument: int, source: Plain) -> Iterator[Place]:
                 address = end + 1
                 if output.text[end : end + 1] == b"]":
                     break
-        yield from _addresses(argument, output, Use.WRITTEN, address)
+        yield from _addresses(argument, output, Use.OUTPUT, address)
 
 
 def _graph(argument: int, source: Plain) -> Iterator[Place]:

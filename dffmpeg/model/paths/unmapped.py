@@ -79,12 +79,14 @@ def covered(
 
 def _places(program: str, arguments: Sequence[bytes]) -> Iterator[Place]:
     for place in places_in(arguments):
-        reads = program == "ffprobe" and place.use is Use.WRITTEN
+        reads = program == "ffprobe" and place.use is Use.OUTPUT
         yield replace(place, use=Use.READ) if reads else place
 
 
 def _suspect(place: Place) -> Suspect:
-    parent_counts = place.use in (Use.WRITTEN, Use.OPTION) or _PATTERN.search(place.path) is not None
+    parent_counts = (
+        place.use in (Use.WRITTEN, Use.OUTPUT, Use.OPTION) or _PATTERN.search(place.path) is not None
+    )
     return Suspect(place.path, parent_counts)
 
 
@@ -100,6 +102,6 @@ def _plain(path: bytes) -> bytes:
 
 def _plainly_a_file(place: Place) -> bool:
     # The value of an option or of a filter may be a number or a name just as well.
-    if place.use not in (Use.READ, Use.WRITTEN):
+    if place.use not in (Use.READ, Use.WRITTEN, Use.OUTPUT):
         return False
     return place.path != b"-" and _SCHEME.match(place.path) is None

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dffmpeg.model.jobs import Attempt, Job, JobState, Transition
+from dffmpeg.model.progress import Progress
 from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.store.hooks import HookRepository
 from dffmpeg.store.janitor import JanitorRepository
@@ -172,6 +173,10 @@ class JobRepository(ABC):
     @abstractmethod
     async def set_hindrance(self, job_id: str, hindrance: str | None) -> None:
         """Note why no known worker could ever run a job, if it is still pending."""
+
+    @abstractmethod
+    async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
+        """How far the attempt is, while it is the live job's current one."""
 
     @abstractmethod
     async def counts(self, states: Collection[JobState] | None = None) -> Mapping[JobState, int]:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from dffmpeg.model.jobs import LIVE, TERMINAL, Attempt, AttemptOutcome, Job, JobState, Room, Transition
 from dffmpeg.model.needs import Needs
+from dffmpeg.model.progress import Progress
 from dffmpeg.model.scheduling.capacity import short_of, taken
 from dffmpeg.model.scheduling.entries import Entry, Shape
 from dffmpeg.model.workers import WorkerState
@@ -35,6 +36,7 @@ _ADD = sa.insert(schema.jobs)
 _GET = sa.select(schema.jobs).where(_THE_JOB)
 _SEEN = sa.update(schema.jobs).where(_THE_JOB)
 _HINDRANCE = sa.update(schema.jobs).where(_THE_JOB, _PENDING)
+_PROGRESS = sa.update(schema.jobs).where(_THE_JOB, _j.attempt == sa.bindparam("the_attempt"), _LIVE)
 _OPEN = sa.insert(schema.attempts)
 _RECORD = sa.update(schema.attempts).where(
     _a.job_id == sa.bindparam("the_job"), _a.attempt == sa.bindparam("the_attempt")
@@ -234,6 +236,10 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
     async def set_hindrance(self, job_id: str, hindrance: str | None) -> None:
         await self.database.execute(_HINDRANCE, {"the_job": job_id, "hindrance": hindrance})
 
+    async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
+        values = {"the_job": job_id, "the_attempt": attempt, "progress": progress}
+        await self.database.execute(_PROGRESS, values)
+
     async def counts(self, states: Collection[JobState] | None = None) -> Mapping[JobState, int]:
         query = sa.select(_j.state, sa.func.count()).group_by(_j.state)
         if states is not None:
@@ -357,6 +363,7 @@ def _record_attempt(connection: sa.Connection, transition: Transition) -> None:
     if transition.closes is not None:
         values |= {"ended_at": transition.now, "outcome": transition.closes.value}
         values |= {key: transition.changes[key] for key in ATTEMPT_RESULTS if key in transition.changes}
+        values |= transition.results
     if values:
         values |= {"the_job": transition.job_id, "the_attempt": transition.fence_attempt}
         connection.execute(_RECORD, values)
@@ -380,6 +387,7 @@ _AS_THEY_ARE = (
     "substitutions",
     "hindrance",
     "progress",
+    "new_outputs",
     "retry_of",
 )
 
