@@ -112,6 +112,9 @@ def job_state(record: JobRecord) -> str:
         return f"{record.status} (signal {record.signal})"
     if record.exit_code:
         return f"{record.status} (exit code {record.exit_code})"
+    progress = record.progress
+    if record.status == "running" and progress is not None and progress.fraction is not None:
+        return f"running ({progress.fraction:.0%})"
     return record.status
 
 
@@ -167,7 +170,7 @@ def worker_fields(record: WorkerRecord) -> str:
             ("downlink", record.transport),
             ("binaries", ", ".join(record.binaries) or "-"),
             ("paths", ", ".join(record.paths) or "-"),
-            ("mounts", ", ".join(f"{name}: {state}" for name, state in record.mounts.items()) or None),
+            *((f"mount {name}", state) for name, state in sorted(record.mounts.items())),
             ("capabilities", ", ".join(record.capabilities) or "-"),
         ]
     )

@@ -13,7 +13,7 @@ from dffmpeg.actors.refusals import Conflict, Forbidden, TooMany
 from dffmpeg.errors import BadInput
 from dffmpeg.model import access, hooks, idempotency, priorities
 from dffmpeg.model.identities import Identity, Role
-from dffmpeg.model.jobs import Job
+from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.requirements import needs_of
 from dffmpeg.model.retries import check_patterns
 from dffmpeg.model.rules import Rules
@@ -60,6 +60,8 @@ class SubmissionOperations(Base):
             return _same_key(stored, job)
         self._services.follow_up(stored)
         self._services.wake_scheduler()
+        if stored.state is not JobState.PENDING:
+            return job_record(stored)
         return job_record(await judged(self._services, stored))
 
     async def _store(self, who: Identity, job: Job) -> Job:
