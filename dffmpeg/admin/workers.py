@@ -48,7 +48,8 @@ async def probe(options: argparse.Namespace, cluster: Coordinator) -> None:
 def _answer(options: argparse.Namespace, record: WorkerRecord) -> None:
     until = tables.moment(record.hold_until)
     text = f"{record.worker_id}: {record.hold or record.status}" + (f" until {until}" if until else "")
-    still = f"; {record.used_slots} of its jobs still run" if record.hold and record.used_slots else ""
+    busy = record.hold is not None and record.used_slots > 0
+    still = f"; {record.used_slots} of {record.slots} slots are still used" if busy else ""
     answer(options, record, text + still)
 
 
