@@ -61,7 +61,7 @@ class Preparation:
     async def prepare(self, request: JobRequest) -> Prepared:
         try:
             present = await self._mounts.ask(PresentPaths(), _ASK_SECONDS)
-            offered = await self._capabilities.ask(Describe(), _ASK_SECONDS)
+            offered = await self._capabilities.ask(Describe(request.binary_name), _ASK_SECONDS)
             machine = self._machine(offered, present)
             with trio.fail_after(_ASK_SECONDS):
                 prepared = await trio.to_thread.run_sync(
