@@ -212,7 +212,7 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
     async def _probe(
         self, program: _Program, scope: trio.CancelScope, known: trio.Event, fresh: bool
     ) -> None:
-        """Find out about a program; with `fresh` whatever the cache says, and what is offered stays until then."""
+        """Find out about a program; with `fresh` whatever the cache says, while what is offered stays."""
         self._count_probes(1)
         with scope:
             try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 import trio
@@ -36,20 +35,18 @@ from dffmpeg.actors.job_messages import (
     WorkerBeat,
 )
 from dffmpeg.actors.job_streams import JobStreams
+from dffmpeg.actors.offers import offer
 from dffmpeg.actors.refusals import Conflict, Forbidden
-from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull, Reply
+from dffmpeg.actors.runtime import Actor, MailboxFull, Reply
 from dffmpeg.actors.services import Services
 from dffmpeg.actors.verdicts import Verdicts
-from dffmpeg.actors.worker import Deliver
 from dffmpeg.model import access, jobs
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState, Transition
 from dffmpeg.model.retries import STDERR_END
 from dffmpeg.store import StreamPiece
-from dffmpeg.wire import codec
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import OutputReply
-from dffmpeg.wire.records import job_request, job_status
 
 CANCEL_PATIENCE = 120.0
 """Seconds after which a cancelation without its worker's word is taken as done: the attempt is fenced."""
@@ -91,7 +88,7 @@ class JobActor(Actor[JobMessage]):
         self._enter(job.state, await self._ran(job))
         if job.monitor:
             self.context.tell_after(self._client_lease, Due("client"))
-        await self._offer()
+        await offer(self._services, self.job)
 
     async def _ran(self, job: Job) -> float:
         """For how long the attempt has run, before this actor."""
@@ -350,7 +347,7 @@ class JobActor(Actor[JobMessage]):
             await self._apply(jobs.request_cancel(self.job, time.time(), message.reason))
             # Nobody may be left to take the output: it must not keep ffmpeg from ending.
             await self._streams.output.disown()
-            await self._offer()
+            await offer(self._services, self.job)
         return self.job
 
     # What nobody says
@@ -393,22 +390,4 @@ class JobActor(Actor[JobMessage]):
         limit = self._verdicts.rules(self.job).run_timeout
         if limit is not None:
             await self._apply(jobs.overrun(self.job, time.time(), limit), self._streams.output.unsettled())
-            await self._offer()
-
-    async def _offer(self) -> None:
-        """A hint to the worker; registration repeats whatever gets lost."""
-        job = self.job
-        if job.worker_id is None:
-            return
-        if job.state is JobState.ASSIGNED:
-            message = Deliver(
-                "job_request", codec.to_builtins(job_request(job, self._services.rules)), job.job_id
-            )
-        elif job.state is not JobState.RUNNING:
-            message = Deliver("job_status", job_status(job), job.job_id)
-        else:
-            return
-        # Never wait here: the worker's actor may be telling us something at this very moment.
-        with suppress(MailboxFull, ActorStopped):
-            worker = await self._services.workers.reach(job.worker_id)
-            worker.tell_nowait(message)
+            await offer(self._services, self.job)

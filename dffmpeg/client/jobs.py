@@ -230,4 +230,7 @@ def _state(record: JobRecord) -> str:
         return f"{record.status} (signal {record.signal})"
     if record.exit_code:
         return f"{record.status} (exit code {record.exit_code})"
+    progress = record.progress
+    if record.status == "running" and progress is not None and progress.fraction is not None:
+        return f"running ({progress.fraction:.0%})"
     return record.status

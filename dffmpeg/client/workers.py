@@ -89,6 +89,7 @@ def _fields(record: WorkerRecord) -> str:
             ("binaries", ", ".join(record.binaries) or "-"),
             ("paths", ", ".join(record.paths) or "-"),
             ("capabilities", ", ".join(record.capabilities) or "-"),
+            *((f"mount {name}", state) for name, state in sorted(record.mounts.items())),
             ("labels", ", ".join(record.labels) or None),
             ("resources", ", ".join(f"{name} {count}" for name, count in record.resources.items()) or None),
             (

@@ -34,13 +34,12 @@ async def test_a_worker_that_falls_silent_loses_its_jobs(tmp_path: Path) -> None
 
 
 async def test_an_attempt_without_a_word_is_lost(tmp_path: Path) -> None:
-    config = CoordinatorConfig(
-        leases=Leases(worker=SHORT), retries=Retries(backoff_minimum=0.001, backoff_maximum=0.001)
-    )
+    config = CoordinatorConfig(retries=Retries(backoff_minimum=0.001, backoff_maximum=0.001))
     async with open_coordinator(tmp_path, config) as coordinator:
         worker = FakeWorker(coordinator, "w1")
         async with worker.online():
-            job_id = await coordinator.submit(max_attempts=1)
+            # Of the attempt alone: the worker itself is to be online for as long as this takes.
+            job_id = await coordinator.submit(max_attempts=1, lease=SHORT)
             await worker.take()
             record = await coordinator.until(job_id, "failed")
     assert record.reason is not None

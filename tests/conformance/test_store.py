@@ -12,6 +12,7 @@ from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import AttemptOutcome, Job, JobState, Room, Transition
 from dffmpeg.model.messages import Message
 from dffmpeg.model.needs import Needs
+from dffmpeg.model.progress import Progress
 from dffmpeg.model.retries import RetryPolicy
 from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.model.scheduling.pause import Pause
@@ -83,6 +84,36 @@ async def test_a_job_s_life_and_its_attempts(store: Store) -> None:
     ]
     assert (attempts[0].started_at, attempts[0].ended_at, attempts[0].reason) == (120.0, 130.0, "gone")
     assert (attempts[1].exit_code, attempts[1].ended_at) == (1, 160.0)
+
+
+async def test_a_failed_attempt_keeps_what_its_job_forgets(store: Store) -> None:
+    first = await assigned(store)
+    accepted = model.accept(first, 1, "w1", 111.0, (b"$Movies/\xff",))
+    assert await store.jobs.apply(accepted)
+    running = await load(store, "J")
+    assert running.new_outputs == (b"$Movies/\xff",)
+    again = model.repeat(running, 1, "w1", 112.0, 69, None, delay=1.0)
+    again = replace(again, results={**again.results, "stderr_end": b"\xfe end"})
+    assert await store.jobs.apply(again)
+    pending = await load(store, "J")
+    assert (pending.state, pending.exit_code, pending.losses) == (S.PENDING, None, 1)
+    assert pending.new_outputs == (b"$Movies/\xff",)
+    [attempt] = await store.jobs.attempts("J")
+    assert (attempt.outcome, attempt.exit_code, attempt.reason) == (AttemptOutcome.FAILED, 69, None)
+    assert attempt.stderr_end == b"\xfe end"
+
+
+async def test_progress_is_kept_of_the_live_attempt_only(store: Store) -> None:
+    first = await assigned(store)
+    assert await store.jobs.apply(model.accept(first, 1, "w1", 111.0))
+    await store.jobs.note_progress("J", 2, Progress(frame=9))
+    assert (await load(store, "J")).progress is None
+    await store.jobs.note_progress("J", 1, Progress(frame=7, fraction=0.5))
+    assert (await load(store, "J")).progress == Progress(frame=7, fraction=0.5)
+    lost = model.lose(await load(store, "J"), 112.0, "gone", RetryPolicy(3, 1.0, 1.0), 0.5)
+    assert await store.jobs.apply(lost)
+    await store.jobs.note_progress("J", 1, Progress(frame=8))
+    assert (await load(store, "J")).progress is None
 
 
 async def test_a_change_that_does_not_fit_changes_nothing(store: Store) -> None:

@@ -155,6 +155,11 @@ function moment(value) {
   };
 }
 
+function progress(place, job) {
+  const fraction = job.status === "running" && job.progress ? job.progress.fraction : null;
+  setText(place, fraction === null ? "" : `${Math.floor(100 * fraction)} %`);
+}
+
 const workers = new Table("workers", [
   plain((worker) => worker.worker_id, "name"),
   (place, worker) => pill(place, worker.status),
@@ -169,8 +174,9 @@ const jobs = new Table("jobs", [
   (place, job) => pill(place, job.status),
   command,
   plain((job) => job.worker_id || ""),
-  plain((job) => (job.attempt ? `${job.attempt} / ${job.max_attempts}` : "")),
+  plain((job) => (job.attempt ? String(job.attempt) : "")),
   plain(elapsed),
+  progress,
   plain(exit),
   moment((job) => job.created_at),
 ]);
