@@ -105,6 +105,15 @@ async def test_a_failed_attempt_keeps_what_its_job_forgets(store: Store) -> None
     assert attempt.stderr_end == b"\xfe end"
 
 
+async def test_the_size_of_a_job_is_what_was_said_or_else_what_its_program_found(store: Store) -> None:
+    for name, said in (("J", None), ("K", 5.0)):
+        await store.jobs.add(job(name, size=said))
+        assert await store.jobs.apply(model.assign(await load(store, name), "w1", 110.0))
+        await store.jobs.note_progress(name, 1, Progress(pixels=9.0))
+        await store.jobs.note_progress(name, 1, Progress(frame=1))
+    assert ((await load(store, "J")).size, (await load(store, "K")).size) == (9.0, 5.0)
+
+
 async def test_progress_is_kept_of_the_live_attempt_only(store: Store) -> None:
     first = await assigned(store)
     assert await store.jobs.apply(model.accept(first, 1, "w1", 111.0))

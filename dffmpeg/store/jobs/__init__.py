@@ -176,7 +176,10 @@ class JobRepository(ABC):
 
     @abstractmethod
     async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
-        """How far the attempt is, while it is the live job's current one."""
+        """How far the attempt is, while it is the live job's current one.
+
+        A job without a size has that of its pictures from then on.
+        """
 
     @abstractmethod
     async def counts(self, states: Collection[JobState] | None = None) -> Mapping[JobState, int]:

@@ -36,7 +36,11 @@ _ADD = sa.insert(schema.jobs)
 _GET = sa.select(schema.jobs).where(_THE_JOB)
 _SEEN = sa.update(schema.jobs).where(_THE_JOB)
 _HINDRANCE = sa.update(schema.jobs).where(_THE_JOB, _PENDING)
-_PROGRESS = sa.update(schema.jobs).where(_THE_JOB, _j.attempt == sa.bindparam("the_attempt"), _LIVE)
+_PROGRESS = (
+    sa.update(schema.jobs)
+    .where(_THE_JOB, _j.attempt == sa.bindparam("the_attempt"), _LIVE)
+    .values(size=sa.func.coalesce(_j.size, sa.bindparam("pixels", type_=sa.Double)))
+)
 _OPEN = sa.insert(schema.attempts)
 _RECORD = sa.update(schema.attempts).where(
     _a.job_id == sa.bindparam("the_job"), _a.attempt == sa.bindparam("the_attempt")
@@ -237,7 +241,7 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         await self.database.execute(_HINDRANCE, {"the_job": job_id, "hindrance": hindrance})
 
     async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
-        values = {"the_job": job_id, "the_attempt": attempt, "progress": progress}
+        values = {"the_job": job_id, "the_attempt": attempt, "progress": progress, "pixels": progress.pixels}
         await self.database.execute(_PROGRESS, values)
 
     async def counts(self, states: Collection[JobState] | None = None) -> Mapping[JobState, int]:
