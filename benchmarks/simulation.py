@@ -52,7 +52,10 @@ class Result:
         oversubscribed: how often a worker had more than it has slots or resources for.
         shares: of the slot-time that requesters of equal standing got while all of them had jobs waiting,
             by requester, as a multiple of an equal share.
-        waits: the longest that a job of each priority waited from its coming, or its last failure, on.
+        above_limit: how often more jobs ran than a limit allows.
+        unreserved: how often a job of lower priority took a slot that was kept for a higher one.
+        gaps: the longest that somebody had jobs waiting and none of them started: each priority, each
+            requester in it, and each shape. Seconds.
         decisions: how many were made.
         seconds: of a processor, in all decisions.
         steps: the decisions of each tenth of the run, and the seconds that they took.
@@ -61,10 +64,10 @@ class Result:
     completed: int = 0
     lost: int = 0
     oversubscribed: int = 0
-    over_limit: int = 0
+    above_limit: int = 0
     unreserved: int = 0
     shares: dict[str, float] = field(default_factory=dict)
-    waits: dict[int, float] = field(default_factory=dict)
+    gaps: dict[str, float] = field(default_factory=dict)
     decisions: int = 0
     seconds: float = 0.0
     steps: list[tuple[int, float]] = field(default_factory=list)
@@ -121,7 +124,11 @@ class Simulation:
         self._used: Counter[str] = Counter()
         self._taken: Counter[tuple[str, str]] = Counter()
         self._running: dict[str, tuple[Decision, float]] = {}
-        self._since: dict[str, float] = {}
+        # Whoever waits for a start, by what it is waiting for: since when, and with how many jobs.
+        self._hungry: dict[tuple[str, str], float] = {}
+        self._waiting: Counter[tuple[str, str]] = Counter()
+        self._high = 0
+        self._scarce = 0
         # Requesters of equal standing: all have ordinary jobs, and there are always some waiting.
         self._equal = [f"r{number:02}" for number in range(plan.requesters)]
         self._got: Counter[str] = Counter()
@@ -199,8 +206,22 @@ class Simulation:
         heapq.heappush(self._events, (moment, next(self._numbers), happen))
 
     def _submit(self, entry: Entry) -> None:
-        self._since[entry.job_id] = self._now
+        self._put(entry)
+
+    def _put(self, entry: Entry) -> None:
+        for key in _waiters(entry):
+            self._waiting[key] += 1
+            self._hungry.setdefault(key, self._now)
         self._board.put(entry, self._now)
+
+    def _fed(self, entry: Entry) -> None:
+        """A job starts: whoever waited for that waits anew."""
+        for key in _waiters(entry):
+            gap = self._now - self._hungry.pop(key)
+            self.result.gaps[key[0]] = max(gap, self.result.gaps.get(key[0], 0.0))
+            self._waiting[key] -= 1
+            if self._waiting[key]:
+                self._hungry[key] = self._now
 
     def _leave(self, one: Worker) -> None:
         """Half of them crash, and lose what they have; the others are paused."""
@@ -237,11 +258,8 @@ class Simulation:
         for name, number in entry.shape.needs.resources.items():
             if one.resources and decision.charge.get(name) != number:
                 self.result.oversubscribed += 1
-        waited = self._now - self._since[entry.job_id]
-        self.result.waits[entry.priority] = max(waited, self.result.waits.get(entry.priority, 0.0))
-        limit = POLICY.labels["scarce"].running
-        assert limit is not None
-        self.result.over_limit += self._board.ledger.running_by_label["scarce"] > limit
+        self._fed(entry)
+        self._check_limits(entry)
         self._running[entry.job_id] = (decision, self._now)
         # Every third requester's jobs are four times as long as the others'.
         mean = self._plan.mean * (2.0 if hash_of(entry.requester_id) % 3 == 0 else 0.5)
@@ -249,12 +267,26 @@ class Simulation:
         happen = self._lose if self._random.random() < self._plan.failures else self._complete
         self._at(self._now + seconds, lambda: self._current(entry.job_id, attempt, happen))
 
+    def _check_limits(self, entry: Entry) -> None:
+        limit = POLICY.labels["scarce"].running
+        assert limit is not None
+        self._scarce += "scarce" in entry.shape.labels
+        self.result.above_limit += self._scarce > limit
+        if entry.priority == 50:
+            self._high += 1
+            return
+        online = (node.worker for node in self._board.pool.nodes.values() if node.takes_jobs)
+        free = sum(max(0, one.slots - self._used[one.worker_id]) for one in online)
+        self.result.unreserved += free < POLICY.classes[-1].reserved - self._high
+
     def _current(self, job_id: str, attempt: int, happen: Callable[[str], None]) -> None:
         if job_id in self._running and self._running[job_id][0].entry.attempt + 1 == attempt:
             happen(job_id)
 
     def _free(self, job_id: str) -> Decision:
         decision, began = self._running.pop(job_id)
+        self._high -= decision.entry.priority == 50
+        self._scarce -= "scarce" in decision.entry.shape.labels
         self._used[decision.worker_id] -= 1
         for name, number in decision.charge.items():
             self._taken[decision.worker_id, name] -= number
@@ -275,14 +307,22 @@ class Simulation:
     def _lose(self, job_id: str) -> None:
         decision = self._free(job_id)
         self.result.lost += 1
-        self._since[job_id] = self._now
         entry = replace(
             decision.entry,
             attempt=decision.entry.attempt + 1,
             excluded_worker=decision.worker_id,
             last_update=self._now,
         )
-        self._board.put(entry, self._now)
+        self._put(entry)
+
+
+def _waiters(entry: Entry) -> tuple[tuple[str, str], ...]:
+    """What a job's start ends the waiting of, each with its kind."""
+    return (
+        (f"priority {entry.priority}", ""),
+        (f"each requester at {entry.priority}", entry.requester_id),
+        (f"shape {entry.shape.needs.resources or entry.shape.paths or entry.shape.labels}", ""),
+    )
 
 
 def hash_of(name: str) -> int:
@@ -338,11 +378,14 @@ def main() -> None:
     print(f"{plan.jobs} jobs of {plan.requesters} requesters on {plan.workers} workers, seed {plan.seed}:")
     print(f"  {result.makespan / 3600:.1f} h of the virtual clock in {time.perf_counter() - begun:.1f} s")
     print(f"  {result.completed} completed, {result.lost} attempts lost on the way")
-    print(f"  oversubscribed {result.oversubscribed} times, above a limit {result.over_limit} times")
+    print(
+        f"  oversubscribed {result.oversubscribed} times, above a limit {result.above_limit} times,"
+        f" in reserved slots {result.unreserved} times"
+    )
     low, high = min(result.shares.values()), max(result.shares.values())
     print(f"  slot-time of requesters of equal standing: {low:.3f} to {high:.3f} of an equal share")
-    for priority, wait in sorted(result.waits.items()):
-        print(f"  longest wait at priority {priority}: {wait:.0f} s")
+    for kind, gap in sorted(result.gaps.items()):
+        print(f"  longest without a start while jobs wait, {kind}: {gap:.0f} s")
     print(f"  {result.decisions / result.seconds:.0f} decisions/s; by tenths of the run:")
     print("   " + "".join(f" {made / took:.0f}" for made, took in result.steps))
     print(f"10,000 pending jobs x 1,000 workers: {rate():.0f} decisions/s")

@@ -252,7 +252,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             prepared = await self._preparation.prepare(held.request)
         except NotRunnable as reason:
             self._forget(attempt)
-            await self._send_report(partial(self._uplink.reject, attempt, str(reason)))
+            await self._send_report(partial(self._uplink.reject, attempt, str(reason), fault=reason.fault))
             return
         await self._open.wait()
         if held.lost is not None:

@@ -7,6 +7,7 @@ say what was committed, and what a change does not tell is looked up.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -58,6 +59,8 @@ class Backlog:
         self._jobs: set[str] = set()
         self._workers: set[str] = set()
         self._judgements: list[Judgement] = []
+        # What rows are being read of.
+        self._looking: Counter[str] = Counter()
 
     # Reading
 
@@ -116,6 +119,10 @@ class Backlog:
         return True
 
     def _take(self, change: Change, now: float) -> None:
+        if _subject(change) in self._looking:
+            # The row that is being read may be older than this, or not.
+            self._look_up_later(change)
+            return
         match change:
             case Job():
                 self.board.put(Entry.of(change), now)
@@ -160,19 +167,31 @@ class Backlog:
         while self._jobs or self._workers:
             jobs, self._jobs = self._jobs, set()
             workers, self._workers = self._workers, set()
-            found = {entry.job_id: entry for entry in await store.jobs.entries(jobs)} if jobs else {}
-            now = self.clock()
-            for job_id in jobs:
-                if job_id in found:
-                    self.board.put(found[job_id], now)
-                else:
-                    self.board.forget(job_id, now)
-            for worker_id in workers:
-                worker = await store.workers.get(worker_id)
-                if worker is None:
-                    self.board.pool.drop_worker(worker_id)
-                else:
-                    self.board.set_worker(worker, self.clock())
+            with self._looking_at(jobs | workers):
+                await self._read_rows(store, jobs, workers)
+
+    async def _read_rows(self, store: Store, jobs: set[str], workers: set[str]) -> None:
+        found = {entry.job_id: entry for entry in await store.jobs.entries(jobs)} if jobs else {}
+        now = self.clock()
+        for job_id in jobs:
+            if job_id in found:
+                self.board.put(found[job_id], now)
+            else:
+                self.board.forget(job_id, now)
+        for worker_id in workers:
+            worker = await store.workers.get(worker_id)
+            if worker is None:
+                self.board.pool.drop_worker(worker_id)
+            else:
+                self.board.set_worker(worker, self.clock())
+
+    @contextmanager
+    def _looking_at(self, subjects: set[str]) -> Iterator[None]:
+        self._looking += Counter(subjects)
+        try:
+            yield
+        finally:
+            self._looking -= Counter(subjects)
 
     async def distrust(self, store: Store, decision: Decision) -> None:
         """The store refused what was decided: look at all that it was decided by."""
@@ -233,6 +252,16 @@ class Backlog:
             yield
         finally:
             coming.queue(entry, -1)
+
+
+def _subject(change: Change) -> str | None:
+    match change:
+        case Job() | Transition() | JobChanged():
+            return change.job_id
+        case Worker() | WorkerChanged():
+            return change.worker_id
+        case Pause():
+            return None
 
 
 def _journals(store: Store) -> list[Journal]:

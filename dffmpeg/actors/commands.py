@@ -23,7 +23,15 @@ from dffmpeg.wire.workers import JobRequest
 
 
 class NotRunnable(DffmpegError):
-    """This worker cannot run the job, another one may; the text says why."""
+    """This worker cannot run the job, another one may; the text says why.
+
+    Args:
+        fault: it is the worker's own: what it offered it does not have, or it does not answer.
+    """
+
+    def __init__(self, message: str, *, fault: bool = False) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
     """
     program = machine.programs.get(request.binary_name)
     if program is None:
-        raise NotRunnable(f"there is no {request.binary_name} on this worker")
+        raise NotRunnable(f"there is no {request.binary_name} on this worker", fault=True)
     missing = sorted(set(request.paths) - set(machine.present))
     if missing:
         raise NotRunnable(f"the path ${missing[0]} is not mapped or not there on this worker")

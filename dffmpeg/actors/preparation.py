@@ -80,7 +80,7 @@ class Preparation:
         except CannotStart as reason:
             raise NotRunnable(str(reason)) from reason
         except trio.TooSlowError:
-            raise NotRunnable("the worker's directories do not answer") from None
+            raise NotRunnable("the worker's directories do not answer", fault=True) from None
         except ActorError as error:
             raise NotRunnable("the worker is restarting") from error
         return prepared
@@ -97,7 +97,7 @@ class Preparation:
         except CannotRemove as reason:
             raise NotRunnable(str(reason)) from reason
         except trio.TooSlowError:
-            raise NotRunnable("the worker's directories do not answer") from None
+            raise NotRunnable("the worker's directories do not answer", fault=True) from None
         finally:
             # The thread may hang, and come to itself when the next attempt has begun to write.
             given_up.set()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import trio
 
-from dffmpeg.actors.backlog import Judgement
-from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull, Timer
+from dffmpeg.actors.runtime import Actor, Timer
 from dffmpeg.actors.services import Services
 from dffmpeg.actors.worker import Judged
 from dffmpeg.model import jobs
@@ -60,10 +58,7 @@ class Scheduler(Actor[Wake]):
                 await self._load()
         refused, paused = 0, False
         while not paused:
-            if not backlog.read(store):
-                await self._load()
-            await backlog.look_up(store)
-            await self._judge(backlog.judgements())
+            await self._catch_up()
             now = backlog.clock()
             made = backlog.board.decide(now)
             await self._expire(backlog.board.overdue(), now)
@@ -109,13 +104,20 @@ class Scheduler(Actor[Wake]):
             if await self._services.store.jobs.apply(expired):
                 await self._services.announce(expired.made(job))
 
-    async def _judge(self, judgements: Sequence[Judgement]) -> None:
-        """Tell workers' actors what the ends of attempts say of them."""
-        for one in judgements:
-            # A full mailbox costs a strike, or leaves one: the next attempt says the same.
-            with suppress(ActorStopped, MailboxFull):
-                actor = await self._services.workers.reach(one.worker_id)
-                actor.tell_nowait(Judged(one.job_id, one.failure))
+    async def _catch_up(self) -> None:
+        """Take in what has happened, and what it says of workers: who has just failed gets nothing first."""
+        backlog, store = self._services.backlog, self._services.store
+        while True:
+            if not backlog.read(store):
+                await self._load()
+            await backlog.look_up(store)
+            judgements = backlog.judgements()
+            if not judgements:
+                return
+            async with trio.open_nursery() as nursery:
+                for one in judgements:
+                    judged = Judged(one.job_id, one.failure)
+                    nursery.start_soon(self._services.judge, one.worker_id, judged)
 
     def _arm(self, paused: bool) -> None:
         if self._timer is not None:

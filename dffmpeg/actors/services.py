@@ -15,7 +15,7 @@ import trio
 
 from dffmpeg.actors.hindrances import KnownWorkers, Review
 from dffmpeg.actors.patterns import PatternSearch
-from dffmpeg.actors.runtime import Actor, ActorRef, MailboxFull
+from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, MailboxFull
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.rules import Rules
 from dffmpeg.store import Store, StoreSettings, StoreUnavailable, open_store
@@ -30,10 +30,14 @@ if TYPE_CHECKING:
     from dffmpeg.actors.job_messages import JobMessage
     from dffmpeg.actors.scheduler import Wake
     from dffmpeg.actors.successors import Look
-    from dffmpeg.actors.worker import WorkerMessage
+    from dffmpeg.actors.worker import Judged, WorkerMessage
     from dffmpeg.configuration.coordinator import CoordinatorConfig
     from dffmpeg.model.scheduling.entries import Entry
     from dffmpeg.transports.downlink import Downlink, Downlinks
+
+
+JUDGEMENT_PATIENCE = 5.0
+"""Seconds that scheduling waits for a worker's actor, which has to store what it was told."""
 
 
 class OpenStore:
@@ -144,6 +148,13 @@ class Services:
             self.call_hooks()
         if job.state in (JobState.FAILED, JobState.CANCELED):
             self.look_at_successors()
+
+    async def judge(self, worker_id: str, judgement: Judged) -> None:
+        """Tell a worker's actor what an attempt says of it, and wait until that counts."""
+        # One that is being restarted, or does not answer, is spared: its next attempt says the same.
+        with suppress(ActorError, trio.TooSlowError):
+            actor = await self.workers.reach(worker_id)
+            await actor.ask(judgement, timeout=JUDGEMENT_PATIENCE)
 
     def wake_scheduler(self) -> None:
         """A job or a slot may be there. Its mailbox holds one such message: more would say the same."""

@@ -72,7 +72,7 @@ class Uplink(Protocol):
         substitutions: Mapping[str, str] | None = None,
     ) -> None: ...
 
-    async def reject(self, attempt: AttemptRef, reason: str) -> None: ...
+    async def reject(self, attempt: AttemptRef, reason: str, *, fault: bool = False) -> None: ...
 
     async def heartbeat(self, attempt: AttemptRef, progress: Progress | None = None) -> None: ...
 
@@ -179,8 +179,8 @@ class HttpUplink:
         )
         await self._report("accept", attempt.job_id, report)
 
-    async def reject(self, attempt: AttemptRef, reason: str) -> None:
-        report = AttemptReport(attempt=attempt.attempt, reason=reason[:2000])
+    async def reject(self, attempt: AttemptRef, reason: str, *, fault: bool = False) -> None:
+        report = AttemptReport(attempt=attempt.attempt, reason=reason[:2000], fault=fault)
         await self._report("reject", attempt.job_id, report)
 
     async def heartbeat(self, attempt: AttemptRef, progress: Progress | None = None) -> None:

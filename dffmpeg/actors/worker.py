@@ -71,8 +71,8 @@ class SetHold(Request[Worker]):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """The end of an attempt says something of the worker.
+class Judged(Request[None]):
+    """The end of an attempt says something of the worker. Answered when what follows from it is durable.
 
     Attributes:
         failure: of the worker's own making, in words; None where it did what it should.

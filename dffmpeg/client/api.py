@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import msgspec
 import trio
+from ulid import ULID
 
 from dffmpeg.backoff import Backoff
 from dffmpeg.client import unmapped
@@ -165,6 +166,9 @@ class Client:
             monitor=monitor,
             job=job,
         )
+        if job.idempotency_key is not None:
+            # What is sent again is the same job also to one who follows it, which only one may.
+            request = msgspec.structs.replace(request, job_id=str(ULID()))
         deadline = trio.current_time() + self.config.connect_timeout
         failures = 0
         while True:

@@ -89,4 +89,5 @@ def _is_short(response: httpx.Response) -> bool:
 def _describe(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    text = str(error).encode("ascii", "backslashreplace").decode()
+    return " ".join(text.split())[:200] or type(error).__name__

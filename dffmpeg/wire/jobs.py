@@ -182,7 +182,7 @@ class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     An older worker sends no body: its report is taken for the current attempt
     if that attempt is its own. `substitutions`, to accept: encoders that its own stand in for.
     `new_outputs`, to accept: those of the command's output files, in the `$Name` form, that do not exist.
-    `progress`, to a heartbeat: how far it is.
+    `progress`, to a heartbeat: how far it is. `fault`, with a rejection: the worker's own, and not the job's.
     """
 
     attempt: Attempt | None = None
@@ -190,6 +190,7 @@ class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     substitutions: Annotated[dict[Name, Name], msgspec.Meta(max_length=64)] = {}
     new_outputs: Annotated[list[ByteString], msgspec.Meta(max_length=64)] | None = None
     progress: Progress | None = None
+    fault: bool = False
 
 
 class AttemptRecord(msgspec.Struct, kw_only=True):

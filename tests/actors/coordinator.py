@@ -1,6 +1,7 @@
 """A coordinator without its web server: its real tree on a real database, reached by its operations."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -136,13 +137,17 @@ def advanced(cursor: Position, frame: Frame) -> Position:
 
 @asynccontextmanager
 async def open_coordinator(
-    folder: Path, config: CoordinatorConfig | None = None
+    folder: Path, config: CoordinatorConfig | None = None, clock: Callable[[], float] = time.time
 ) -> AsyncIterator[Coordinator]:
-    """Start on the database in a folder, as a coordinator that comes up does; stop at the end."""
+    """Start on the database in a folder, as a coordinator that comes up does; stop at the end.
+
+    Args:
+        clock: what the scheduler takes for the time.
+    """
     config = config or CoordinatorConfig()
     settings = StoreSettings(engine_defaults={"sqlite": {"path": str(folder / "coordinator.db")}})
     services = coordinator_services(
-        config, lambda opened: server_downlinks(config.transports, lambda: opened.current.messages)
+        config, lambda opened: server_downlinks(config.transports, lambda: opened.current.messages), clock
     )
     async with open_tree(coordinator_tree(services, settings, NoWeb), name="coordinator") as handle:
         yield Coordinator(services, handle)

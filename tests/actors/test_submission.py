@@ -96,6 +96,25 @@ async def test_a_caller_cannot_share_another_s_output(coordinator: Coordinator) 
         await coordinator.submit(**{**fields, "job_id": "01ARZ3NDEKTSV4RRFFQ69G5FAW"})
 
 
+async def test_a_repetition_needs_no_predecessors_any_more(
+    coordinator: Coordinator, worker: FakeWorker
+) -> None:
+    first = await coordinator.submit()
+    fields: dict[str, Any] = {
+        "after": [first],
+        "job_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        "idempotency_key": "k",
+    }
+    second = await coordinator.submit(**fields)
+    await worker.finish(await worker.take())
+    await coordinator.until(first, "completed")
+    assert await coordinator.services.store.jobs.delete(first)
+    assert await coordinator.submit(**fields) == second
+    assert await coordinator.submit(**{**fields, "job_id": None}) == second
+    with pytest.raises(BadInput, match=f"after: there is no job {first}"):
+        await coordinator.submit(after=[first])
+
+
 async def test_jobs_are_found_by_name_label_and_state(coordinator: Coordinator, worker: FakeWorker) -> None:
     one = await coordinator.submit(name="Film one", labels=["tv"])
     two = await coordinator.submit(name="Film two", labels=["tv", "gpu"])

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from functools import partial
 
 import msgspec
 import pytest
+import trio
 
+from dffmpeg.client.api import Client
+from dffmpeg.client.options import JobOptions
+from dffmpeg.errors import Unreachable
 from dffmpeg.model.rules import Rules
 from dffmpeg.wire.jobs import SubmitRequest
+from tests.client.conftest import config_for
 from tests.client.coordinator import Coordinator, Job
 from tests.client.programs import Programs, assert_one_line
 
 ALL_FLAGS = (
     *("--name", "The film", "--label", "tv", "--label", "night", "--priority", "urgent"),
+    *("--require", "encoder=hevc_nvenc", "--require", "label=gpu"),
     *("--after", "01JA,01JB", "--after", "01JC", "--size", "2e9"),
     *("--pending-timeout", "10m", "--assignment-timeout", "5s", "--lease", "90"),
     *("--run-timeout", "2h", "--stall-timeout", "1m30s", "--max-attempts", "5"),
@@ -25,6 +34,7 @@ EXPECTED = {
     "name": "The film",
     "labels": ["tv", "night"],
     "priority": "urgent",
+    "require": ["encoder=hevc_nvenc", "label=gpu"],
     "after": ["01JA", "01JB", "01JC"],
     "size": 2e9,
     "pending_timeout": 600.0,
@@ -188,3 +198,49 @@ async def test_all_of_it_is_shown(coordinator: Coordinator, programs: Programs) 
     header, row = out.decode().splitlines()
     assert "NAME" in header
     assert "The film" in row
+
+
+@asynccontextmanager
+async def losing_the_first_answer(coordinator: Coordinator) -> AsyncIterator[str]:
+    """A way to the coordinator on which the first answer gets lost; yields its URL."""
+    host, _, port = coordinator.url.removeprefix("http://").partition(":")
+    lost: list[bytes] = []
+
+    async def pump(source: trio.SocketStream, sink: trio.SocketStream) -> None:
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            async for data in source:
+                await sink.send_all(data)
+
+    async def serve(near: trio.SocketStream) -> None:
+        far = await trio.open_tcp_stream(host, int(port))
+        async with near, far, trio.open_nursery() as nursery:
+            nursery.start_soon(pump, near, far)
+            if lost:
+                await pump(far, near)
+            else:
+                lost.append(await far.receive_some())
+            nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        listeners: list[trio.SocketListener] = await nursery.start(
+            partial(trio.serve_tcp, serve, 0, host=host)
+        )
+        yield f"http://{host}:{listeners[0].socket.getsockname()[1]}"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_submission_with_a_key_is_sent_again_when_its_answer_was_lost(
+    coordinator: Coordinator,
+) -> None:
+    async with losing_the_first_answer(coordinator) as url, Client(config_for(url)) as client:
+        record = await client.submit("ffmpeg", [], monitor=True, job=JobOptions(idempotency_key="k"))
+    first, second = coordinator.submitted
+    assert first == second
+    assert (record.job_id, first.idempotency_key) == (first.job_id, "k")
+
+
+async def test_one_without_a_key_is_not(coordinator: Coordinator) -> None:
+    async with losing_the_first_answer(coordinator) as url, Client(config_for(url)) as client:
+        with pytest.raises(Unreachable):
+            await client.submit("ffmpeg", [])
+    assert len(coordinator.submitted) == 1

@@ -21,6 +21,7 @@ from dffmpeg.actors.job_messages import (
 from dffmpeg.actors.operations.base import Base, NotLive, require
 from dffmpeg.actors.refusals import Conflict
 from dffmpeg.actors.runtime import MailboxFull
+from dffmpeg.actors.worker import Judged
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.wire.bytestring import list_from_wire
@@ -49,6 +50,9 @@ class AttemptOperations(Base):
         """The worker does not take the attempt, or lost it through no fault of the command."""
         require(who, Role.WORKER)
         reason = report.reason or f"{who.client_id} gave no reason"
+        if report.fault:
+            # First: once the job is free again, this worker may be the one that gets it.
+            await self._services.judge(who.client_id, Judged(job_id, f"job {job_id}: {reason}"))
         await self._report(job_id, Reject(who.client_id, report.attempt, reason))
         return StatusReply()
 

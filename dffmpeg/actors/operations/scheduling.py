@@ -82,6 +82,7 @@ class SchedulingOperations(WorkerOperations):
         backlog = self._services.backlog
         if not backlog.read(self._services.store):
             raise Unavailable("the scheduler is reading the queue")
+        await backlog.look_up(self._services.store)
         said = explain(backlog.board, job_id, backlog.clock())
         if job.state in TERMINAL:
             said = replace(said, waits_for=(f"it is {job.state.value}",))

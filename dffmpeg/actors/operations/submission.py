@@ -13,7 +13,7 @@ from dffmpeg.actors.refusals import Conflict, Forbidden, TooMany
 from dffmpeg.errors import BadInput
 from dffmpeg.model import access, hooks, idempotency, priorities
 from dffmpeg.model.identities import Identity, Role
-from dffmpeg.model.jobs import Job
+from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.requirements import needs_of
 from dffmpeg.model.retries import check_patterns
 from dffmpeg.model.rules import Rules
@@ -53,24 +53,35 @@ class SubmissionOperations(Base):
         job = self._new_job(who, request, downlink)
         if len(codec.encode(job_record(job))) > MAX_RECORD:
             raise BadInput(f"arguments: too much altogether: the job's record may have {MAX_RECORD} bytes")
-        await self._check_predecessors(who, job.predecessors)
-        store = self._services.store
-        try:
-            with self._services.backlog.admitted(store, job):
-                stored = await store.jobs.add(job)
-        except (Duplicate, TooMany):
-            # What was taken before is not refused when it is submitted again.
-            known = await store.jobs.submitted(job)
-            if known is None:
-                raise
-            stored = known
+        stored = await self._store(who, job)
         if stored.requester_id != who.client_id:
             raise Conflict(f"there is another job {job.job_id}")
         if stored.job_id != job.job_id:
             return _same_key(stored, job)
         self._services.follow_up(stored)
         self._services.wake_scheduler()
+        if stored.state is not JobState.PENDING:
+            return job_record(stored)
         return job_record(await judged(self._services, stored))
+
+    async def _store(self, who: Identity, job: Job) -> Job:
+        """The job as it is in the queue, or the one that was submitted so before."""
+        store = self._services.store
+        if job.predecessors:
+            # Those of what was taken before may have been removed since.
+            known = await store.jobs.submitted(job)
+            if known is not None:
+                return known
+            await self._check_predecessors(who, job.predecessors)
+        try:
+            with self._services.backlog.admitted(store, job):
+                return await store.jobs.add(job)
+        except (Duplicate, TooMany):
+            # What was taken before is not refused when it is submitted again.
+            known = await store.jobs.submitted(job)
+            if known is None:
+                raise
+            return known
 
     async def _check_predecessors(self, who: Identity, job_ids: Iterable[str]) -> None:
         for job_id in job_ids:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -188,10 +189,10 @@ class Round:
     def _within(self, turn: _Turn) -> tuple[Lane, str] | None:
         queue = turn.queue
         if queue is None:
+            # Who came first is looked at only where it matters: of those who stand before all others.
             queue = turn.queue = [
-                (self._lanes.score(requester, self._now), *first[0], requester)
-                for requester, lanes in turn.level.lanes.items()
-                if (first := self._first(lanes.values())) is not None
+                (self._lanes.score(requester, self._now), -math.inf, "", requester)
+                for requester in turn.level.lanes
             ]
             heapq.heapify(queue)
         while queue:
