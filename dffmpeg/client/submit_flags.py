@@ -24,13 +24,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     who.add_argument("--name", type=_text, metavar="NAME", help="a name to find it by")
     who.add_argument("--label", action="append", type=_name, metavar="LABEL", help="may be repeated")
     who.add_argument("--idempotency-key", type=_key, metavar="KEY", help="submitting again is the same job")
-    who.add_argument(
-        "--require",
-        action="append",
-        type=_text,
-        metavar="NEED",
-        help="what its worker must have, such as encoder=hevc_nvenc or label=gpu; may be repeated",
-    )
     when = parser.add_argument_group("when it runs")
     when.add_argument("--priority", type=_priority, metavar="N", help="from -100 to 100, or a class's name")
     when.add_argument(
