@@ -83,12 +83,31 @@ class EndRegistration:
     reply: RegisterReply | None
 
 
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Paths are lost to the attempts that use them: these are killed, and given back as lost.
+
+    Attributes:
+        reasons: by path variable, why, for people.
+    """
+
+    reasons: Mapping[str, str]
+
+
 class Drain(Request[None]):
     """Take no further attempt; answered when none is held."""
 
 
 AttemptsMessage = (
-    Assign | CancelAttempt | StopAttempt | StopJob | StopAll | Finishing | GiveBack | EndRegistration
+    Assign
+    | CancelAttempt
+    | StopAttempt
+    | StopJob
+    | StopAll
+    | Finishing
+    | GiveBack
+    | Withdraw
+    | EndRegistration
 )
 
 # To a job's process actor

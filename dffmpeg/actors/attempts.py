@@ -8,7 +8,7 @@ a cancelation is only noted.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from dffmpeg.actors.attempt_messages import (
     StopAll,
     StopAttempt,
     StopJob,
+    Withdraw,
 )
 from dffmpeg.actors.commands import NotRunnable
 from dffmpeg.actors.launches import Command
@@ -125,7 +126,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
                 self._assign(request)
             case CancelAttempt(attempt, kill):
                 self._cancel(attempt, kill=kill)
-            case StopAttempt() | StopJob() | StopAll() | GiveBack():
+            case StopAttempt() | StopJob() | StopAll() | GiveBack() | Withdraw():
                 self._end(message)
             case Finishing(attempt):
                 self._free_slot(attempt)
@@ -141,9 +142,11 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
                 self._tree_ended(message)
         return None
 
-    def _end(self, message: StopAttempt | StopJob | StopAll | GiveBack) -> None:
+    def _end(self, message: StopAttempt | StopJob | StopAll | GiveBack | Withdraw) -> None:
         if isinstance(message, GiveBack):
             self._lose(message.attempt, message.reason)
+        elif isinstance(message, Withdraw):
+            self._withdraw(message.reasons)
         else:
             for attempt in self._meant(message):
                 self._stop(attempt)
@@ -222,6 +225,12 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         if held.tree is not None:
             self.context.nursery.start_soon(self._terminate, held.tree)
 
+    def _withdraw(self, reasons: Mapping[str, str]) -> None:
+        """Give back what needs paths that are lost; the programs themselves cannot know."""
+        for attempt, held in self._held.items():
+            for reason in [reasons[name] for name in held.request.paths if name in reasons]:
+                self._lose(attempt, reason)
+
     def _lose(self, attempt: AttemptRef, reason: str) -> None:
         """Kill it, and give it back."""
         held = self._held.get(attempt)
@@ -246,6 +255,10 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             await self._send_report(partial(self._uplink.reject, attempt, str(reason), fault=reason.fault))
             return
         await self._open.wait()
+        if held.lost is not None:
+            self._forget(attempt)
+            await self._give_back(attempt, held)
+            return
         if held.stopped or not await self._accepted(attempt, prepared):
             self._forget(attempt)
             return
@@ -258,7 +271,10 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         await self._start(attempt, held, prepared.command)
 
     async def _start(self, attempt: AttemptRef, held: _Held, command: Command) -> None:
-        if held.stopped:
+        if held.lost is not None:
+            self._forget(attempt)
+            await self._give_back(attempt, held)
+        elif held.stopped:
             self._forget(attempt)
         elif held.canceled:
             self._forget(attempt)

@@ -7,11 +7,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Command, Credentials, Descriptor, Renamed
+from dffmpeg.actors.looks import read_mount_points
 from dffmpeg.actors.namespaces import FileTree
 from dffmpeg.actors.symlinks import resolved
 from dffmpeg.errors import BadInput, DffmpegError
 from dffmpeg.model import environment, needs, paths, substitutions
 from dffmpeg.model.abilities import Abilities
+from dffmpeg.model.mount_table import may_hang
 from dffmpeg.model.paths import PathError, validated
 from dffmpeg.model.substitutions import Substitution
 from dffmpeg.model.views import Bind, ViewError, ViewPlan, plan
@@ -84,9 +86,12 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
             here = {name: machine.present[name] for name in clients}
             command = replace(command, renamed=Renamed(here, clients))
         if request.paths:
-            _check_links(command, directories, machine.present)
+            _check_links(command, request.paths, directories, machine.present)
         if request.launch is not None:
             command = _launched(command, request, request.launch, machine, directories)
+        if command.directory is not None and command.view is None:
+            real = os.path.realpath(command.directory)
+            command = replace(command, may_hang=may_hang(real, read_mount_points()))
     except (BadInput, PathError, ViewError) as error:
         raise NotRunnable(str(error)) from error
     return replace(command, substitutions=stand_ins)
@@ -124,19 +129,27 @@ class _Job:
         return Command(program, arguments, directory)
 
 
-def _check_links(command: Command, named_as: Mapping[str, bytes], present: Mapping[str, bytes]) -> None:
+def _check_links(
+    command: Command, used: Collection[str], named_as: Mapping[str, bytes], present: Mapping[str, bytes]
+) -> None:
     """A path in a mapped directory must still be in one after symbolic links were followed.
 
     Args:
+        used: names of the directories that the job uses.
         named_as: the directories as the program finds them.
     """
     mapped = tuple(named_as.values())
-    shown = {directory: os.path.realpath(present[name]) for name, directory in named_as.items()}
-    real = _real(present)
     named = [place.path for place in paths.places_in(command.arguments)]
-    for path in named if command.directory is None else [*named, command.directory]:
-        if paths.inside(path, mapped) and not paths.inside(resolved(path, shown), real):
-            raise NotRunnable(f"{bytestring.display(path)} is a link that leaves the mapped directories")
+    named = named if command.directory is None else [*named, command.directory]
+    left = [path for path in named if paths.inside(path, mapped)]
+    # Those that it uses first: any other may lie on a mount that has just stopped answering.
+    for names in (used, named_as):
+        shown = {named_as[name]: os.path.realpath(present[name]) for name in names}
+        real = tuple(shown.values()) if names is used else _real(present)
+        left = [path for path in left if not paths.inside(resolved(path, shown), real)]
+        if not left:
+            return
+    raise NotRunnable(f"{bytestring.display(left[0])} is a link that leaves the mapped directories")
 
 
 def _real(directories: Mapping[str, bytes]) -> tuple[bytes, ...]:
@@ -238,4 +251,7 @@ def _file(
     path = paths.path_to_directory(travelled, present, names)
     if not paths.inside(path, present.values()):
         raise BadInput(f"launch.descriptors: {bytestring.display(travelled)} is not a mapped path")
-    return replace(made, path=path, below=_real(present))
+    used = _real({name: present[name] for name in names})
+    # The other mapped directories are only asked where it is a link to one of them.
+    below = used if paths.inside(os.path.realpath(path), used) else _real(present)
+    return replace(made, path=path, below=below)

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import termios
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -153,13 +154,18 @@ def make_ends(
         CannotStart: no more descriptors, or no terminal to be had.
     """
     numbers = {one.number for one in descriptors if one.kind != "closed"}
-    maker = _Maker(ours, theirs, files, max(numbers, default=2) + 1, owner)
+    maker = _Maker(ours, theirs, files, _top(descriptors), owner)
     try:
         maker.make(descriptors, size)
     except OSError as error:
         raise CannotStart(f"cannot make the program's descriptors: {error.strerror}") from error
     maker.ends.actions += [(os.POSIX_SPAWN_CLOSE, number) for number in _inheritable() - numbers]
     return maker.ends
+
+
+def _top(descriptors: Sequence[Descriptor]) -> int:
+    """A number above all that the program wants."""
+    return max((one.number for one in descriptors if one.kind != "closed"), default=2) + 1
 
 
 def _inheritable() -> set[int]:
@@ -186,10 +192,55 @@ def open_files(descriptors: Sequence[Descriptor]) -> dict[int, int]:
     with contextlib.ExitStack() as undo:
         for one in descriptors:
             if one.kind == "file":
-                opened[one.number] = _open(one)
+                # Out of the way here, for closing the first may hang too.
+                first = _open(one)
+                try:
+                    opened[one.number] = fcntl.fcntl(first, fcntl.F_DUPFD_CLOEXEC, _top(descriptors))
+                finally:
+                    os.close(first)
                 undo.callback(os.close, opened[one.number])
         undo.pop_all()
     return opened
+
+
+def close_files(opened: Mapping[int, int]) -> None:
+    """Close what `open_files` returned; may hang as opening may."""
+    for number in opened.values():
+        os.close(number)
+
+
+class Opening:
+    """Opens files on a thread that nobody may be waiting for any more when it is done.
+
+    Args:
+        descriptors: as for `open_files`.
+    """
+
+    def __init__(self, descriptors: Sequence[Descriptor]) -> None:
+        self._descriptors = descriptors
+        self._lock = threading.Lock()
+        self._opened: dict[int, int] = {}
+        self._abandoned = False
+
+    def run(self) -> dict[int, int]:
+        """See `open_files`; what is opened is closed again if the opening was abandoned."""
+        opened = open_files(self._descriptors)
+        with self._lock:
+            if not self._abandoned:
+                self._opened = opened
+                return opened
+        close_files(opened)
+        return {}
+
+    def abandon(self) -> Mapping[int, int]:
+        """Nobody takes what is opened from now on.
+
+        Returns:
+            What was opened before, for the caller to close.
+        """
+        with self._lock:
+            self._abandoned = True
+            return self._opened
 
 
 def _open(one: Descriptor) -> int:

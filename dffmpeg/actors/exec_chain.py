@@ -87,12 +87,14 @@ class Place:
         arrived: the child begins in it, with the right umask, because its parent could arrange for that.
         entry: the view.
         hidden: the directory is not to be seen in the view; the child begins in it, and takes it along.
+        may_hang: the child goes there by itself, and its parent never.
     """
 
     directory: bytes
     arrived: bool
     entry: Entry | None = None
     hidden: bool = False
+    may_hang: bool = False
 
 
 def chain(command: Command, place: Place, tools: Tools) -> list[bytes]:
@@ -103,7 +105,7 @@ def chain(command: Command, place: Place, tools: Tools) -> list[bytes]:
     """
     inside = place.entry is not None and not place.hidden
     words: list[bytes] = []
-    if not place.arrived and not inside:
+    if (place.may_hang or not place.arrived) and not inside:
         words += [_need(tools.env, "env"), b"-C", place.directory]
     if place.entry is not None:
         words += _entering(place.entry, tools)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dffmpeg.actors.attempt_messages import (
@@ -71,6 +72,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         attempts: told when its slot may be used again.
         steps: how long each step of a cancelation may take.
         run_timeout: seconds after which the program is ended, by the same steps, as a failure.
+        excuse: why a failure need not be the command's own, if that is so.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         attempts: ActorRef[Finishing],
         steps: CancelSteps,
         run_timeout: float | None = None,
+        excuse: Callable[[], Awaitable[str | None]] | None = None,
     ) -> None:
         self._attempt = attempt
         self._command = command
@@ -94,6 +97,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         self._steps = steps
         self._run_timeout = run_timeout
         self._overrun = False
+        self._excuse = excuse
         self._process: RunningProcess | None = None
         self._canceled = False
         self._escalation: Timer | None = None
@@ -213,7 +217,8 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         return report
 
     async def _give_back(self, reason: str) -> None:
-        """Report that the program could not be started, so that another worker may try, and end."""
+        """Report that it came to nothing through no fault of the command, so it may run again, and end."""
+        logger.warning("job %s is given back: %s", self._attempt.job_id, reason)
         await self._attempts.tell(Finishing(self._attempt))
         try:
             await self._uplink.reject(self._attempt, reason)
@@ -224,6 +229,11 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
 
     async def _finish(self, report: FinishReport) -> None:
         """Report, and end; or have the output sent again if the coordinator lost some of it."""
+        if report.status == "failed" and self._excuse is not None:
+            excuse = await self._excuse()
+            if excuse is not None:
+                await self._give_back(excuse)
+                return
         await self._attempts.tell(Finishing(self._attempt))
         try:
             await self._uplink.finish(self._attempt.job_id, report)

@@ -70,6 +70,7 @@ class Command:
         program: absolute path of the executable.
         arguments: what follows it.
         directory: where it runs, as seen inside the view; None for an empty temporary one of its own.
+        may_hang: going to that directory may take for ever; a child does that by itself.
         environment: all of it; None for the worker's own, without what is meant for the worker.
         umask: None for the worker's own.
         ignored_signals: numbers of signals that it ignores from the start; all others have their default.
@@ -84,6 +85,7 @@ class Command:
     program: bytes
     arguments: tuple[bytes, ...]
     directory: bytes | None = None
+    may_hang: bool = False
     environment: Mapping[bytes, bytes] | None = None
     umask: int | None = None
     ignored_signals: tuple[int, ...] = ()

@@ -38,7 +38,6 @@ class Outputs:
         self._request = request
         self._present = present
         self._owner = owner
-        self._real = tuple(os.path.realpath(directory) for directory in present.values())
         self._directory: bytes | None = None
         if request.working_directory is not None:
             self._directory = bytestring.from_wire(request.working_directory, "working_directory")
@@ -94,6 +93,14 @@ class Outputs:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=place.directory)
 
+    def _is_mapped(self, real: bytes) -> bool:
+        # Those that the job uses first: any other may lie on a mount that has just stopped answering.
+        used = [self._present[name] for name in self._request.paths if name in self._present]
+        return any(
+            paths.inside(real, [os.path.realpath(directory) for directory in directories])
+            for directories in (used, self._present.values())
+        )
+
     @contextlib.contextmanager
     def _opened(self, path: bytes) -> Iterator[_Place | None]:
         """The directory around an output, held open so that it cannot become another; None where that is
@@ -111,7 +118,7 @@ class Outputs:
         try:
             # Asked of what is open, because a link on the way may lead elsewhere, or may have changed.
             real = os.readlink(b"/proc/self/fd/%d" % number)
-            yield _Place(number, name) if paths.inside(real, self._real) else None
+            yield _Place(number, name) if self._is_mapped(real) else None
         finally:
             os.close(number)
 

@@ -185,6 +185,13 @@ class Namespaces:
                 del self._kept[plan]
                 view.close()
 
+    def drop_unused(self) -> None:
+        """Let go of views that no program runs in. Each holds every mount that was there when it was made."""
+        for plan, view in list(self._kept.items()):
+            if view.users == 0:
+                del self._kept[plan]
+                view.close()
+
     def close(self) -> None:
         """Let go of all views. Programs that run in one are not touched."""
         for view in self._kept.values():

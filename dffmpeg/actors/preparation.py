@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -12,12 +13,16 @@ from dffmpeg.actors.capabilities import Describe, Description
 from dffmpeg.actors.commands import Machine, NotRunnable, prepare
 from dffmpeg.actors.launches import CannotStart, Command
 from dffmpeg.actors.leftovers import CannotRemove, Outputs
-from dffmpeg.actors.mounts import PresentPaths
+from dffmpeg.actors.mount_messages import UsablePaths
+from dffmpeg.actors.path_threads import PathThreads
 from dffmpeg.actors.processes import Processes
 from dffmpeg.actors.runtime import ActorError, ActorRef
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.wire.bytestring import list_from_wire
 from dffmpeg.wire.workers import JobRequest
+
+PREPARE_SECONDS = 10.0
+"""How long the file system may take to answer before a job is rejected."""
 
 _ASK_SECONDS = 10.0
 
@@ -48,25 +53,27 @@ class Preparation:
         self,
         config: WorkerConfig,
         processes: Processes,
-        mounts: ActorRef[PresentPaths],
+        mounts: ActorRef[UsablePaths],
         capabilities: ActorRef[Describe],
     ) -> None:
         self._config = config
         self._processes = processes
         self._mounts = mounts
         self._capabilities = capabilities
-        # Its own, because a thread that hangs on a dead mount keeps its token.
-        self._threads = trio.CapacityLimiter(4 * config.slots)
+        self._threads = PathThreads(len(config.paths), config.slots)
 
     async def prepare(self, request: JobRequest) -> Prepared:
+        """What is to be started for a job.
+
+        Raises:
+            NotRunnable: this worker cannot run it; the text says why.
+        """
         try:
-            present = await self._mounts.ask(PresentPaths(), _ASK_SECONDS)
-            offered = await self._capabilities.ask(Describe(), _ASK_SECONDS)
-            machine = self._machine(offered, present)
-            with trio.fail_after(_ASK_SECONDS):
-                prepared = await trio.to_thread.run_sync(
-                    _prepared, request, machine, abandon_on_cancel=True, limiter=self._threads
-                )
+            names = self._names(request)
+            present = await self._mounts.ask(UsablePaths(names), _ASK_SECONDS)
+            offered = await self._capabilities.ask(Describe(request.binary_name), _ASK_SECONDS)
+            work = partial(_prepared, request, self._machine(offered, present))
+            prepared = await self._threads.run(names & present.keys(), work, PREPARE_SECONDS)
             if prepared.command.view is not None:
                 # Now, while another worker may still get the job if it cannot be made.
                 await self._processes.namespaces.have(prepared.command.view)
@@ -85,10 +92,8 @@ class Preparation:
         begun = list_from_wire(request.new_outputs, "new_outputs")
         given_up = threading.Event()
         try:
-            with trio.fail_after(_ASK_SECONDS):
-                await trio.to_thread.run_sync(
-                    prepared.outputs.remove, begun, given_up, abandon_on_cancel=True, limiter=self._threads
-                )
+            work = partial(prepared.outputs.remove, begun, given_up)
+            await self._threads.run(frozenset(request.paths), work, PREPARE_SECONDS)
         except CannotRemove as reason:
             raise NotRunnable(str(reason)) from reason
         except trio.TooSlowError:
@@ -96,6 +101,11 @@ class Preparation:
         finally:
             # The thread may hang, and come to itself when the next attempt has begun to write.
             given_up.set()
+
+    def _names(self, request: JobRequest) -> frozenset[str]:
+        """The path variables whose directories a job asks for; in a view there are all of its client's."""
+        others = request.client_paths if self._processes.namespaces.available else ()
+        return frozenset((*request.paths, *others))
 
     def _machine(self, offered: Description, present: Mapping[str, bytes]) -> Machine:
         return Machine(

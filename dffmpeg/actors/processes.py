@@ -7,13 +7,13 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import trio
 
-from dffmpeg.actors.descriptors import open_files
+from dffmpeg.actors.descriptors import Opening, close_files
 from dffmpeg.actors.exec_chain import Entry, Tools, find_tools
 from dffmpeg.actors.guardians import Guardian, kill_group
 from dffmpeg.actors.launches import CannotStart, Command
@@ -28,6 +28,9 @@ logger = logging.getLogger("dffmpeg.worker.processes")
 
 _KILL_SECONDS = 5.0
 """How long a killed process may take to be gone; one in uninterruptible sleep takes longer."""
+
+_MOST_OPENINGS = 1000
+"""Threads that open files for programs."""
 
 _TOOL_FAILURES = (1, 125, 126, 127)
 """With what setpriv, nsenter and env end when they did not become the next program."""
@@ -129,6 +132,9 @@ class RunningProcess:
         code = os.waitstatus_to_exitcode(status)
         if name in self._tools and code in _TOOL_FAILURES:
             self.failure = f"the program cannot be executed on this worker ({name} ended with {code})"
+            if name == "env" and self.command.may_hang:
+                directory = os.fsdecode(self.command.directory or b"")
+                self.failure = f"the working directory {directory} cannot be entered on this worker"
         self._exit = Exit(signal=-code) if code < 0 else Exit(code=code)
         os.close(self.pidfd)
         self.exited.set()
@@ -153,6 +159,12 @@ def _name(pid: int) -> str | None:
         return None
 
 
+def _close_soon(files: Mapping[int, int]) -> None:
+    """Close files in a thread of their own: that too asks the file system, which may just have hung."""
+    if files:
+        trio.lowlevel.start_thread_soon(partial(close_files, files), lambda _: None)
+
+
 class Processes:
     """Starts processes; sees that they end. Open while a `ProcessesActor` runs it.
 
@@ -170,6 +182,9 @@ class Processes:
         self._parent = Parent(Guardian(), Tools(), apart=False)
         self.namespaces = Namespaces(Tools(), enabled=False)
         self._live: dict[RunningProcess, trio.CancelScope] = {}
+        # Their own, because one that hangs with a file system keeps its token; there are at most as many
+        # as attempts that were given back because of that.
+        self._openings = trio.CapacityLimiter(_MOST_OPENINGS)
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -249,6 +264,9 @@ class Processes:
         process.kill()
         with trio.CancelScope(shield=True, deadline=trio.current_time() + _KILL_SECONDS):
             await process.exited.wait()
+        if not process.exited.is_set():
+            logger.warning("process %d was killed and does not end: the kernel holds it", process.pid)
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + _KILL_SECONDS):
             await process.aclose()
             if process.scratch is not None:
                 # In a thread: what a program left behind may be large.
@@ -257,27 +275,28 @@ class Processes:
                     await self._thread.call(partial(self._parent.guardian.forget_folder, process.scratch))
 
     async def _start(self, command: Command, entry: Entry | None) -> RunningProcess:
-        with contextlib.ExitStack() as opened:
-            files = await self._open_files(command)
-            for number in files.values():
-                opened.callback(os.close, number)
+        files = await self._open_files(command)
+        try:
             if self._thread is None or self._nursery is None:
                 raise CannotStart("the worker is stopping")
             born = await self._thread.call(partial(spawn, command, self._parent, files, entry))
+        finally:
+            _close_soon(files)
         process = RunningProcess(command, born)
         self._live[process] = trio.CancelScope(shield=True)
         self._nursery.start_soon(self._await_end, process)
         return process
 
-    async def _open_files(self, command: Command) -> dict[int, int]:
+    async def _open_files(self, command: Command) -> Mapping[int, int]:
         """Apart from the thread that starts programs, which must not hang with a file system."""
         if not any(descriptor.kind == "file" for descriptor in command.descriptors):
             return {}
-        files: dict[int, int] = {}
-        # What is opened wants an owner, so it is waited for.
-        with trio.CancelScope(shield=True):
-            files.update(await trio.to_thread.run_sync(open_files, command.descriptors))
-        return files
+        opening = Opening(command.descriptors)
+        try:
+            return await trio.to_thread.run_sync(opening.run, abandon_on_cancel=True, limiter=self._openings)
+        except trio.Cancelled:
+            _close_soon(opening.abandon())
+            raise
 
     async def _await_end(self, process: RunningProcess) -> None:
         # Shielded: an end that nobody waits for would leave a zombie, and its group's number in doubt.

@@ -14,7 +14,7 @@ from dffmpeg.actors.attempt_messages import AttemptsMessage, BeginRegistration, 
 from dffmpeg.actors.capabilities import Describe
 from dffmpeg.actors.downlink import Open
 from dffmpeg.actors.local_time import in_zone
-from dffmpeg.actors.mounts import PresentPaths
+from dffmpeg.actors.mount_messages import MountStates, PresentPaths
 from dffmpeg.actors.registration_messages import BeginDraining, RegistrationMessage, Renew, Verify
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, Timer
 from dffmpeg.actors.uplink import Uplink
@@ -34,7 +34,7 @@ _DEREGISTER_SECONDS = 3.0
 class Neighbours:
     """Whom the registration asks and tells."""
 
-    mounts: ActorRef[PresentPaths]
+    mounts: ActorRef[PresentPaths | MountStates]
     capabilities: ActorRef[Describe]
     downlink: ActorRef[Open]
     attempts: ActorRef[AttemptsMessage | BeginRegistration]
@@ -54,7 +54,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
         self._capabilities = neighbours.capabilities
         self._downlink = neighbours.downlink
         self._attempts = neighbours.attempts
-        self._backoff = Backoff(minimum=0.2, maximum=min(5.0, config.registration_interval), jitter=0.5)
+        self._backoff = Backoff(0.2, max(0.2, min(5.0, config.registration_interval)), jitter=0.5)
         self._hours = None if config.hours is None else in_zone(config.hours)
         self._failures = 0
         self._next: Timer | None = None
@@ -121,6 +121,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
 
     async def _request(self) -> RegisterRequest:
         present = await self._mounts.ask(PresentPaths(), _ASK_SECONDS)
+        mounts = await self._mounts.ask(MountStates(), _ASK_SECONDS)
         offered = await self._capabilities.ask(Describe(), _ASK_SECONDS)
         # They are large and hardly ever change: sent until the coordinator says that it has them.
         named = digest(offered.abilities) if offered.abilities else None
@@ -141,6 +142,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
             weight=self._config.weight,
             hours=self._hours,
             running=running,
+            mounts=dict(mounts),
             abilities={} if told else dict(offered.abilities),
             abilities_digest=named,
             benchmark=offered.benchmark,

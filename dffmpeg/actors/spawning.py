@@ -164,7 +164,8 @@ def _make_scratch(command: Command, guardian: Guardian, undo: contextlib.ExitSta
 def _place(command: Command, scratch: str | None, parent: Parent, entry: Entry | None) -> Place:
     if scratch is None:
         assert command.directory is not None
-        return Place(command.directory, parent.apart, entry)
+        may_hang = command.may_hang and parent.tools.env is not None
+        return Place(command.directory, parent.apart, entry, may_hang=may_hang)
     directory = os.fsencode(scratch)
     hidden = command.view is not None and command.view.hides(directory)
     return Place(directory, parent.apart, entry, hidden)
@@ -173,7 +174,8 @@ def _place(command: Command, scratch: str | None, parent: Parent, entry: Entry |
 def _start(words: list[bytes], command: Command, place: Place, ends: Ends) -> int:
     inherited = environment.own(os.environb) if command.environment is None else command.environment
     # Inside a view the directory has another name, under which only the program itself can go there.
-    directory = place.directory if place.entry is None or place.hidden else b"/"
+    shown = place.entry is None or place.hidden
+    directory = place.directory if shown and not place.may_hang else b"/"
     try:
         with _standing(directory, command.umask) if place.arrived else contextlib.nullcontext():
             return os.posix_spawn(
@@ -224,8 +226,10 @@ def _check_program(program: bytes) -> None:
 
 
 def _explain(error: OSError, command: Command) -> str:
-    if command.view is None and command.directory is not None and not os.path.isdir(command.directory):
-        return f"the working directory {os.fsdecode(command.directory)} does not exist on this worker"
+    if command.view is None and not command.may_hang:
+        directory = command.directory
+        if directory is not None and not os.path.isdir(directory):
+            return f"the working directory {os.fsdecode(directory)} does not exist on this worker"
     return f"cannot start {os.fsdecode(command.program)}: {error.strerror}"
 
 

@@ -17,6 +17,7 @@ import msgspec
 from dffmpeg.configuration.client import ClientConfig, JobDefaults
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Hooks, Repository
+from dffmpeg.configuration.mounts import MountSettings, mounts_of
 from dffmpeg.configuration.scheduling import Scheduling
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.model import hooks
@@ -30,6 +31,7 @@ REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
 MIN_SECRET = 32
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_UNIT = re.compile(r"[A-Za-z0-9_:.\\@][A-Za-z0-9_:.\\@-]*\.(mount|automount|service|target)")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
@@ -63,6 +65,11 @@ def check(config: T, folder: Path) -> T:
             )
             for name, program in config.binaries.items()
         }
+        changes["mounts"] = {
+            check_variable(f"mounts.{_shown(name)}", name): _check_mount(f"mounts.{name}", mount)
+            for name, mount in config.mounts.items()
+        }
+        mounts_of(changes["mounts"])
         changes["cache"] = None if config.cache is None else _file("cache", config.cache, folder)
         _check_substitutions(config)
         _check_offer(config)
@@ -132,6 +139,16 @@ def check_directory(key: str, directory: str) -> str:
     if plain == "/":
         raise ValueError(f"{key}: expected a directory below '/', not '/' itself")
     return plain
+
+
+def _check_mount(key: str, mount: MountSettings) -> MountSettings:
+    read = mount.read
+    if read is not None and (not read or "\0" in read or os.path.isabs(read) or ".." in read.split("/")):
+        raise ValueError(f"{key}.read: expected a file's path below the mount, got {read!r}")
+    # A word that begins with a dash would be an option of systemctl.
+    if mount.unit is not None and not _UNIT.fullmatch(mount.unit):
+        raise ValueError(f"{key}.unit: expected a unit such as mnt-nas.mount, got {mount.unit!r}")
+    return msgspec.structs.replace(mount, path=check_directory(f"{key}.path", mount.path))
 
 
 def _shown(name: str) -> str:

@@ -166,6 +166,8 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "hours": "When it takes jobs; always, if nothing stands here.",
         "binaries": "Programs that jobs may run here: a name that is looked up on the PATH, or a path.",
         "paths": _PATHS,
+        "mounts": "Mounts that these directories lie on. What lies on one that is gone, or does not "
+        "answer, is not offered, and running jobs that need it move after a while.",
         "capabilities": "What this machine can do, beyond what is found out by itself.",
         "environment": "Variables that a program gets as its caller has them, and not as this machine; "
         "a * at the end stands for any rest.",
@@ -253,6 +255,7 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (WorkerConfig, "substitutions"): 'h264_qsv = "h264_nvenc"\n'
     'hevc_qsv = { use = "hevc_nvenc", options = { global_quality = "cq", look_ahead = "" } }',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
+    (WorkerConfig, "mounts"): '[mounts.NAS]\npath = "/srv/media"\nread = "movies/.present"\nrecover = true',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',
     (Fallback, "binaries"): 'ffmpeg = "/usr/bin/ffmpeg"',
     (JobDefaults, "priority"): "priority = 10",

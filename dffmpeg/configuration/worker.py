@@ -8,6 +8,7 @@ import msgspec
 from msgspec import field
 
 from dffmpeg.configuration.common import Connection, Seconds, Section, Window
+from dffmpeg.configuration.mounts import MountSettings
 from dffmpeg.model import substitutions as model
 from dffmpeg.model.environment import DEFAULT_NAMES
 
@@ -49,6 +50,8 @@ class WorkerConfig(Connection, frozen=True):
     """Name to program, looked up on the PATH if it is not absolute."""
     paths: dict[str, str] = {}
     """Path variable to directory: Movies = "/mnt/media/movies"."""
+    mounts: dict[str, MountSettings] = {}
+    """Mounts that mapped directories lie on, by name."""
     capabilities: list[str] = []
     environment: list[str] = field(default_factory=lambda: list(DEFAULT_NAMES))
     """Variables that are the caller's; a `*` at the end stands for any rest."""

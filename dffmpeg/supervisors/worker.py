@@ -25,7 +25,10 @@ from dffmpeg.actors.downlink import DownlinkActor, Open
 from dffmpeg.actors.ffmpeg import FFmpegProcessActor
 from dffmpeg.actors.launches import Command
 from dffmpeg.actors.links import Links
-from dffmpeg.actors.mounts import MountsActor, PresentPaths
+from dffmpeg.actors.looks import Looks
+from dffmpeg.actors.losses import why_lost
+from dffmpeg.actors.mount_messages import LostPaths, MountsMessage
+from dffmpeg.actors.mounts import MountsActor
 from dffmpeg.actors.occupancy import Occupancy
 from dffmpeg.actors.preparation import Preparation
 from dffmpeg.actors.processes import Processes, ProcessesActor
@@ -33,6 +36,7 @@ from dffmpeg.actors.registration import Neighbours, RegistrationActor
 from dffmpeg.actors.registration_messages import RegistrationMessage
 from dffmpeg.actors.runtime import ActorRef
 from dffmpeg.actors.uplink import HttpUplink, Uplink, UplinkActor
+from dffmpeg.configuration.mounts import mounts_of
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.model.paths import validated
 from dffmpeg.shim.descriptors import names_standard_input
@@ -76,7 +80,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         transports: the client half of each downlink in `config.transports`.
 
     Raises:
-        ValueError: the key is not one.
+        ValueError: the key is not one, or the mounts do not fit together.
         PathError: a mapped path cannot be used.
     """
     key = signature.decode_key(config.hmac_key)
@@ -87,7 +91,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         links,
     )
     processes = Processes(views=config.views == "auto")
-    mounts: ActorRef[PresentPaths] = ActorRef.unbound("worker/mounts")
+    mounts: ActorRef[MountsMessage] = ActorRef.unbound("worker/mounts")
     capabilities: ActorRef[Describe | Probe] = ActorRef.unbound("worker/capabilities")
     downlink: ActorRef[Open] = ActorRef.unbound("worker/downlink")
     registration: ActorRef[RegistrationMessage] = ActorRef.unbound("worker/registration")
@@ -97,7 +101,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     jobs = SupervisorRef.unbound("worker/jobs")
     neighbours = Neighbours(mounts, capabilities, downlink, attempts)
 
-    make_tree = partial(job_tree, config, uplink, links, processes)
+    make_tree = partial(job_tree, config, uplink, links, processes, mounts)
     occupancy = Occupancy()
     make_downlink = partial(
         DownlinkActor,
@@ -117,7 +121,15 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         make_tree=make_tree,
         occupancy=occupancy,
     )
-    make_mounts = partial(MountsActor, directories, registration)
+    make_mounts = partial(
+        MountsActor,
+        directories,
+        mounts_of(config.mounts),
+        Looks(processes),
+        processes,
+        registration=registration,
+        attempts=attempts,
+    )
     make_capabilities = partial(
         CapabilitiesActor,
         config.binaries,
@@ -134,8 +146,8 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     # that no process outlives the worker, `attempts` decides what runs in the trees under `jobs`.
     children = [
         ChildSpec("uplink", partial(UplinkActor, uplink), backoff=_RESTART),
-        ChildSpec("mounts", make_mounts, backoff=_RESTART, ref=mounts),
         ChildSpec("processes", partial(ProcessesActor, processes), shutdown=15.0, backoff=_RESTART),
+        ChildSpec("mounts", make_mounts, backoff=_RESTART, ref=mounts),
         ChildSpec("capabilities", make_capabilities, backoff=_RESTART, ref=capabilities),
         ChildSpec("downlink", make_downlink, backoff=_RESTART, ref=downlink),
         ChildSpec("registration", make_registration, backoff=_RESTART, ref=registration),
@@ -153,6 +165,7 @@ def job_tree(
     uplink: Uplink,
     links: Links,
     processes: Processes,
+    mounts: ActorRef[LostPaths],
     request: JobRequest,
     command: Command,
     attempts: ActorRef[AttemptsMessage],
@@ -185,6 +198,7 @@ def job_tree(
         attempts=attempts,
         steps=config.cancel,
         run_timeout=request.run_timeout,
+        excuse=partial(why_lost, mounts, frozenset(request.paths)),
     )
     make_streams = partial(
         StreamsActor,

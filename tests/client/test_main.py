@@ -135,10 +135,12 @@ async def test_status_of_everything(coordinator: Coordinator, programs: Programs
 
 async def test_workers(coordinator: Coordinator, programs: Programs) -> None:
     assert await programs.run("dffmpeg-client", "worker", "list") == (0, b"no workers\n", b"")
-    coordinator.workers = [worker()]
+    coordinator.workers = [worker(mounts={"NAS": "hung: no answer within 5 s"})]
     code, out, _ = await programs.run("dffmpeg-client", "worker", "list")
     assert out.decode().splitlines()[1].split()[:3] == ["w1", "online", "1/4"]
     code, out, _ = await programs.run("dffmpeg-client", "worker", "show", "w1")
+    assert b"mount NAS" in out
+    assert b"hung: no answer within 5 s" in out
     assert (code, b"libx264" in out) == (0, True)
     assert (
         json.loads((await programs.run("dffmpeg-client", "worker", "show", "w1", "--json"))[1])["slots"] == 4

@@ -24,6 +24,7 @@ from dffmpeg.wire import codec
 from dffmpeg.wire.jobs import Credentials, Descriptor, Launch
 from tests.worker.conftest import config_for
 from tests.worker.coordinator import FakeCoordinator, Job
+from tests.worker.fuse import Stalling, why_not
 
 ROOT = Path(dffmpeg.__file__).parent.parent
 MAIN = [sys.executable, "-c", "import sys; from dffmpeg.worker.main import main; sys.exit(main())"]
@@ -84,7 +85,8 @@ async def gone(pid: int) -> None:
         os.close(pidfd)
 
 
-def guardians(worker: int) -> list[int]:
+def guardians(worker: int, program: bytes = b"guardian.py") -> list[int]:
+    """Children of a worker that run this program of ours."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -94,7 +96,7 @@ def guardians(worker: int) -> list[int]:
             command = (entry / "cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if parent == worker and b"guardian.py" in command:
+        if parent == worker and program in command:
             found.append(int(entry.name))
     return found
 
@@ -280,6 +282,51 @@ async def test_the_drain_timeout_ends_what_still_runs(
             assert await worker.wait() == 0
         for pid in pids:
             await gone(pid)
+
+
+async def test_the_looker_ends_with_its_worker(
+    coordinator: FakeCoordinator,
+    write_config: Callable[..., Path],
+    environment: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    async with worker_process(write_config(paths={"Here": str(tmp_path)}), environment) as worker:
+        await coordinator.until(
+            lambda: coordinator.online and coordinator.registrations[-1].paths == ["Here"]
+        )
+        (looker,) = guardians(worker.pid, b"looker.py")
+        worker.kill()
+        await worker.wait()
+        await gone(looker)
+
+
+@pytest.mark.skipif(why_not() is not None, reason=f"no file system that hangs: {why_not()}")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_mount_that_hangs_does_not_keep_a_worker_from_ending(
+    coordinator: FakeCoordinator,
+    write_config: Callable[..., Path],
+    environment: dict[str, str],
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    nas = tmp_path / "nas"
+    nas.mkdir()
+    mounts = {"NAS": {"path": str(nas), "interval": 0.1, "timeout": 2.0, "patience": 1.0}}
+    config = write_config(paths={"Nas": str(nas)}, mounts=mounts)
+    with Stalling(nas) as server:
+        async with worker_process(config, environment) as worker:
+            await coordinator.until(
+                lambda: coordinator.online and coordinator.registrations[-1].paths == ["Nas"]
+            )
+            # It is the program itself that the kernel then holds.
+            script = "exec python3 -uc 'import sys\nprint(1)\nwhile open(sys.argv[1]).read(): pass' $1"
+            job = coordinator.add("J1", "sh", "-c", script, "sh", "$Nas/marker", paths=["Nas"])
+            await coordinator.until(lambda: job.stdout.data)
+            server.stall()
+            await coordinator.until(lambda: job.reason is not None)
+            worker.send_signal(number)
+            with trio.fail_after(60):
+                await worker.wait()
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import threading
 from pathlib import Path
 
 import pytest
@@ -114,33 +112,3 @@ async def test_nothing_is_accepted_while_a_registration_is_under_way(
         assert "/jobs/J1/accept" not in coordinator.requests
         release.set()
         assert (await coordinator.finished(job)).status == "completed"
-
-
-async def test_a_directory_that_never_answers_holds_up_nothing(
-    coordinator: FakeCoordinator,
-    start_worker: StartWorker,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    dead, scandir, release = tmp_path / "dead", os.scandir, threading.Event()
-    dead.mkdir()
-
-    def hanging(path: bytes) -> object:
-        if os.fsencode(dead) == path:
-            release.wait()
-        return scandir(path)
-
-    monkeypatch.setattr("dffmpeg.actors.mounts.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("dffmpeg.actors.mounts.CHECK_SECONDS", 0.2)
-    monkeypatch.setattr("dffmpeg.actors.mounts.os.scandir", hanging)
-    before = threading.active_count()
-    try:
-        async with start_worker(paths={"Dead": str(dead), "Here": str(tmp_path)}):
-            job = coordinator.add("J1", "sh", "-c", "true")
-            assert (await coordinator.finished(job)).status == "completed"
-            assert coordinator.registrations[-1].paths == ["Here"]
-            assert threading.active_count() - before < 10
-            release.set()
-            await coordinator.until(lambda: coordinator.registrations[-1].paths == ["Dead", "Here"])
-    finally:
-        release.set()
