@@ -10,11 +10,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
 from dffmpeg.client.api import Client
 from dffmpeg.client.options import JobOptions
+from dffmpeg.configuration import load
+from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.wire.jobs import JobRecord
 from tests.cluster.kit import GUARD, Cluster
 
@@ -73,7 +76,9 @@ async def test_a_thousand_submissions_with_one_key(cluster: Cluster) -> None:
     ids: set[str] = set()
     arguments = [*CLIP, "-f", "null", "-"]
 
-    async with cluster.client() as api:
+    # However long a slow machine takes to get through all of them.
+    config = load(ClientConfig, "client", cluster.data / "client.toml")
+    async with Client(msgspec.structs.replace(config, connect_timeout=600.0)) as api:
 
         async def one() -> None:
             options = JobOptions(idempotency_key="the night of the 7th", labels=("key",))
@@ -91,7 +96,9 @@ async def test_a_chain_survives_the_coordinator_s_death(tmp_path: Path) -> None:
     with Cluster(tmp_path, "--slots", "2") as cluster:
         good = submit(cluster, [], *CLIP, "-y", str(tmp_path / "a.mkv"))
         after_good = submit(cluster, ["--after", good], *CLIP, "-f", "null", "-")
-        bad = submit(cluster, [], "-v", "quiet", "-f", "lavfi", "-i", "nothing", "-f", "null", "-")
+        bad = submit(
+            cluster, [], "-v", "quiet", "-f", "lavfi", "-i", "testsrc2=s=nonsense", "-f", "null", "-"
+        )
         after_bad = submit(cluster, ["--after", bad], *CLIP, "-f", "null", "-")
         last = submit(cluster, ["--after", f"{after_good},{after_bad}"], *CLIP, "-f", "null", "-")
         cluster.kill("coordinator")
