@@ -20,7 +20,7 @@ from dffmpeg.actors.occupancy import Occupancy
 from dffmpeg.actors.probing import Prober, Silent
 from dffmpeg.actors.processes import Processes
 from dffmpeg.actors.registration_messages import Renew
-from dffmpeg.actors.runtime import Actor, ActorRef, Request
+from dffmpeg.actors.runtime import Actor, ActorRef, Reply, Request
 from dffmpeg.errors import single_error
 from dffmpeg.model import listings
 from dffmpeg.model.abilities import UNTRIED, Abilities
@@ -58,8 +58,11 @@ class Description:
     benchmark: float | None
 
 
+@dataclass(frozen=True, slots=True)
 class Describe(Request[Description]):
-    """What this machine offers."""
+    """What this machine offers; with `program` once it is known whether that is offered."""
+
+    program: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class _Program:
         identity: what it was when it was last probed; None before that, and to have it probed anew.
         offered: whether jobs may have it.
         abilities: None of a program that is none of FFmpeg's.
+        known: set once it is offered, or it was found out why not.
         task: ends what is being found out about it.
         complaint: why it is not offered, as it was last said.
     """
@@ -92,6 +96,7 @@ class _Program:
     offered: bool = False
     abilities: Abilities | None = UNTRIED
     benchmark: float | None = None
+    known: trio.Event = field(default_factory=trio.Event)
     task: trio.CancelScope = field(default_factory=trio.CancelScope)
     complaint: str | None = None
 
@@ -141,18 +146,20 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
         self._threads = trio.CapacityLimiter(2 * len(self._programs) + 2)
 
     async def start(self) -> None:
-        known = [trio.Event() for _ in self._programs]
-        for program, event in zip(self._programs, known, strict=True):
-            self._begin(program, event)
+        for program in self._programs:
+            self._begin(program)
         with trio.move_on_after(_START_SECONDS):
-            for event in known:
-                await event.wait()
+            for program in self._programs:
+                await program.known.wait()
         self.context.tell_after(LOOK_SECONDS, Look())
 
     async def handle(self, message: Describe | Probe | Look) -> object:
         match message:
-            case Describe():
-                return self._description()
+            case Describe(name):
+                asked = next((program for program in self._programs if program.name == name), None)
+                if asked is None or asked.offered:
+                    return self._description()
+                self.context.nursery.start_soon(self._describe, asked, self.context.defer())
             case Probe(benchmark):
                 logger.info("asked to find out anew what the programs can do")
                 self._asked_for = self._asked_for or benchmark
@@ -162,6 +169,10 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
                 # Beside the mailbox: a file system may hang.
                 self.context.nursery.start_soon(self._look)
         return None
+
+    async def _describe(self, program: _Program, reply: Reply[Description]) -> None:
+        await program.known.wait()
+        reply.send(self._description())
 
     def _description(self) -> Description:
         views = [VIEWS] if self._processes.namespaces.available else []
@@ -193,25 +204,19 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
 
     # Finding out
 
-    def _begin(self, program: _Program, known: trio.Event | None = None, *, fresh: bool = False) -> None:
+    def _begin(self, program: _Program, *, fresh: bool = False) -> None:
         program.task.cancel()
-        program.task = trio.CancelScope()
-        event = trio.Event() if known is None else known
-        self.context.nursery.start_soon(self._probe, program, program.task, event, fresh)
+        program.task, program.known = trio.CancelScope(), trio.Event()
+        self.context.nursery.start_soon(self._probe, program, program.task, program.known, fresh)
 
     async def _probe(
         self, program: _Program, scope: trio.CancelScope, known: trio.Event, fresh: bool
     ) -> None:
-        """Find out about a program.
-
-        Args:
-            known: set once it is offered, or will not be for now.
-            fresh: whatever the cache says. What is offered stays until more is known.
-        """
+        """Find out about a program; with `fresh` whatever the cache says, while what is offered stays."""
         self._count_probes(1)
         with scope:
             try:
-                await self._find_out(program, known, fresh)
+                await self._find_out(program, fresh)
             except (CannotStart, Silent) as error:
                 await self._withdraw(program, str(error))
             finally:
@@ -231,7 +236,7 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
         program.offered, program.abilities, program.identity = False, None, None
         await self._registration.tell(Renew())
 
-    async def _find_out(self, program: _Program, known: trio.Event, fresh: bool) -> None:
+    async def _find_out(self, program: _Program, fresh: bool) -> None:
         identity = await self._identify(program)
         if identity is None:
             await self._withdraw(program, f"there is no program {program.configured} here")
@@ -241,26 +246,24 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
         if entry is not None:
             program.benchmark = entry.benchmark
             if not fresh and entry.identity == identity:
-                await self._offer(program, entry.abilities, known)
+                await self._offer(program, entry.abilities)
                 return
         printed = await self._prober.version(program.path)
         version = listings.version(printed)
         if version is None:
             logger.info("%s is %s, which does not say that it is FFmpeg", program.name, identity.path)
-            await self._offer(program, None, known)
+            await self._offer(program, None)
             return
         logger.info("%s is %s: %s", program.name, identity.path, version)
-        await self._examine(program, identity, printed, known, fresh)
+        await self._examine(program, identity, printed, fresh)
 
-    async def _examine(
-        self, program: _Program, identity: Identity, printed: str, known: trio.Event, fresh: bool
-    ) -> None:
+    async def _examine(self, program: _Program, identity: Identity, printed: str, fresh: bool) -> None:
         listed = await self._prober.listings(program.path, printed)
         abilities = listings.abilities(listed)
         if not abilities.complete:
             before = program.abilities
             if not fresh or before is None or not program.offered:
-                await self._offer(program, abilities, known)
+                await self._offer(program, abilities)
             nodes = await trio.to_thread.run_sync(devices, limiter=self._threads)
             verdicts = await self._prober.try_out(program.path, listed, nodes)
             if self._occupancy.busy and before is not None:
@@ -268,15 +271,14 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
                 kept = {*before.encoders, *before.hwaccels}
                 verdicts = {name: works or name in kept for name, works in verdicts.items()}
             abilities = listings.abilities(listed, verdicts)
-        await self._offer(program, abilities, known)
+        await self._offer(program, abilities)
         if abilities.broken:
             logger.info("%s lists what does not work here: %s", program.name, ", ".join(abilities.broken))
         await self._keep(program, identity)
 
-    async def _offer(self, program: _Program, abilities: Abilities | None, known: trio.Event) -> None:
+    async def _offer(self, program: _Program, abilities: Abilities | None) -> None:
         program.offered, program.abilities, program.complaint = True, abilities, None
-        if not known.is_set():
-            known.set()
+        program.known.set()
         await self._registration.tell(Renew())
 
     async def _keep(self, program: _Program, identity: Identity) -> None:

@@ -250,7 +250,8 @@ class JobActor(Actor[JobMessage]):
         self._fence(message.worker_id, message.attempt)
         self._worker_seen = trio.current_time()
         if message.progress is not None and message.progress != self.job.progress:
-            self._job = self._streams.job = replace(self.job, progress=message.progress)
+            size = message.progress.pixels if self.job.size is None else self.job.size
+            self._job = self._streams.job = replace(self.job, progress=message.progress, size=size)
             await self._streams.note_progress(message.progress)
         return self.job
 

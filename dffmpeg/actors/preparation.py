@@ -71,7 +71,7 @@ class Preparation:
         try:
             names = self._names(request)
             present = await self._mounts.ask(UsablePaths(names), _ASK_SECONDS)
-            offered = await self._capabilities.ask(Describe(), _ASK_SECONDS)
+            offered = await self._capabilities.ask(Describe(request.binary_name), _ASK_SECONDS)
             work = partial(_prepared, request, self._machine(offered, present))
             prepared = await self._threads.run(names & present.keys(), work, PREPARE_SECONDS)
             if prepared.command.view is not None:

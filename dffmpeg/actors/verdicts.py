@@ -86,7 +86,8 @@ class Verdicts:
             report.signal,
             report.reason,
         )
-        return replace(finished, changes={**finished.changes, "progress": progress})
+        size = progress.pixels if job.size is None and progress is not None else job.size
+        return replace(finished, changes={**finished.changes, "progress": progress, "size": size})
 
     async def _named(self, job: Job, report: FinishReport, streams: JobStreams) -> bool:
         """Whether the job's rules say that this end is tried again."""

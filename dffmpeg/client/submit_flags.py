@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import TypeVar
 
 from dffmpeg.client.options import JobOptions
+from dffmpeg.command_line import duration
 from dffmpeg.errors import BadInput
-from dffmpeg.model import durations, hooks, requirements
+from dffmpeg.model import hooks, requirements
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 MAX_ATTEMPTS = 100
@@ -24,13 +25,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     who.add_argument("--name", type=_text, metavar="NAME", help="a name to find it by")
     who.add_argument("--label", action="append", type=_name, metavar="LABEL", help="may be repeated")
     who.add_argument("--idempotency-key", type=_key, metavar="KEY", help="submitting again is the same job")
-    who.add_argument(
-        "--require",
-        action="append",
-        type=_text,
-        metavar="NEED",
-        help="what its worker must have, such as encoder=hevc_nvenc or label=gpu; may be repeated",
-    )
     when = parser.add_argument_group("when it runs")
     when.add_argument("--priority", type=_priority, metavar="N", help="from -100 to 100, or a class's name")
     when.add_argument(
@@ -108,14 +102,6 @@ def read(options: argparse.Namespace) -> JobOptions:
         retention=options.retention,
         hooks=_tuple(options.hook),
     )
-
-
-def duration(text: str) -> float:
-    """Seconds of a duration; raises argparse.ArgumentTypeError where it is none."""
-    try:
-        return durations.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _tuple(values: list[str] | None) -> tuple[str, ...] | None:

@@ -32,6 +32,7 @@ class Progress:
         duration: seconds of output to come in all, as the inputs' headers and the arguments promise.
         fraction: done, 0 to 1.
         remaining: seconds.
+        pixels: all that the inputs' pictures have, by their headers: how much work it is.
     """
 
     time: float | None = None
@@ -42,6 +43,7 @@ class Progress:
     duration: float | None = None
     fraction: float | None = None
     remaining: float | None = None
+    pixels: float | None = None
 
 
 def completed(progress: Progress | None) -> Progress | None:
@@ -62,6 +64,11 @@ _COLOR = re.compile(rb"\x1b\[[0-9;]{0,32}m")
 _HEADER = re.compile(
     rb"^(?:Input #([0-9]{1,6}), |  Duration: (?:([0-9]{1,9}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]{1,9})?)|N/A)|"
     rb"(Output #0, |Press \[q\]))",
+    re.MULTILINE,
+)
+_PICTURES = re.compile(
+    rb"^ +Stream #([0-9]{1,6}):[0-9]{1,6}[^\n:]{0,40}: Video: (?![^\n]{0,500}\(attached pic\))[^\n]{0,300}?"
+    rb"\b([0-9]{2,5})x([0-9]{2,5})\b[^\n]{0,200}?, ([0-9]{1,4}(?:\.[0-9]{1,4})?) fps",
     re.MULTILINE,
 )
 _UNITS = {b"": 1, b"k": 1 << 10, b"K": 1 << 10, b"M": 1 << 20, b"G": 1 << 30}
@@ -85,6 +92,7 @@ class ProgressParser:
         self._in_header = True
         self._input: int | None = None
         self._inputs: dict[int, float | None] = {}
+        self._rates: dict[int, float] = {}
         self._progress = Progress()
 
     def feed(self, data: bytes) -> None:
@@ -110,8 +118,9 @@ class ProgressParser:
             if over is not None:
                 # From here on a line that looks like a header is something else's.
                 self._in_header, self._begun = False, b""
+                self._read_pictures(lines[: found.start()])
                 length = expected_length(self._arguments, self._inputs)
-                self._progress = replace(self._progress, duration=length)
+                self._progress = replace(self._progress, duration=length, pixels=self._pixels())
                 return
             if number is not None:
                 self._input = int(number)
@@ -119,6 +128,16 @@ class ProgressParser:
                 length = None if hours is None else _seconds(hours, minutes, seconds)
                 self._inputs.setdefault(self._input, length)
                 self._input = None
+        self._read_pictures(lines)
+
+    def _read_pictures(self, lines: bytes) -> None:
+        """Of each input the first stream with pictures: pixels a second."""
+        for found in _PICTURES.finditer(lines):
+            if len(self._rates) < MAX_INPUTS:
+                self._rates.setdefault(int(found[1]), int(found[2]) * int(found[3]) * float(found[4]))
+
+    def _pixels(self) -> float | None:
+        return sum(rate * (self._inputs.get(number) or 0.0) for number, rate in self._rates.items()) or None
 
     def _read_status(self) -> None:
         lines = self._recent
@@ -150,6 +169,7 @@ class ProgressParser:
                 speed=None if speed is None else float(speed[1]),
                 size=None if size is None else int(size[1]) * _UNITS[(size[2] or b"")[:1]],
                 duration=self._progress.duration,
+                pixels=self._progress.pixels,
             )
         )
 

@@ -132,6 +132,11 @@ def test_a_worker_whose_encoder_does_not_work_never_gets_such_a_job(tmp_path: Pa
         other = cluster.run(*SOURCE, "-c:v", "mpeg4", str(tmp_path / "b.mkv"))
         assert other.returncode == 0, other.stderr
 
+        reading = ["-v", "info", "-i", str(tmp_path / "b.mkv"), "-f", "null", "-"]
+        read = command(cluster, "submit", "--detach", "-b", "ffmpeg", "--", *reading).stdout.decode().strip()
+        measured = until(cluster, "job", read, lambda one: one["status"] == "completed")
+        assert measured["size"] == pytest.approx(64 * 36 * 25 * 0.2)
+
         with second_worker(cluster, works) as second:
             ended = until(cluster, "job", waiting, lambda one: one["status"] in ("completed", "failed"))
             assert (ended["status"], ended["worker_id"], ended["attempt"]) == ("completed", second, 1)

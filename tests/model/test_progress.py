@@ -95,6 +95,23 @@ def test_the_last_line_counts_and_what_only_looks_like_one_does_not() -> None:
     assert found.frame == 250
 
 
+def test_pixels_are_those_of_the_inputs() -> None:
+    parser = ProgressParser([])
+    parser.feed(
+        b"Input #0, mov, from 'a':\n  Duration: 00:00:10.00, start: 0.0\n"
+        b"  Stream #0:0[0x1](und): Video: h264 (High) (avc1 / 0x31637661), yuv420p(tv, bt709), 1920x1080 "
+        b"[SAR 1:1 DAR 16:9], 900 kb/s, 23.98 fps, 23.98 tbr (default)\n"
+        b"  Stream #0:1: Video: mjpeg, yuvj420p, 600x600, 90k tbr, 90k tbn (attached pic)\n"
+        b"Input #1, matroska, from 'b: Video: 10x10, 5 fps':\n  Duration: 00:00:01.00, start: 0.0\n"
+        b"    Stream #1:0: Audio: aac\n    Stream #1:1: Video: png, rgb24(pc), 100x50, 30k fps, 2 tbr\n"
+        b"    Stream #1:2: Video: png, rgb24(pc), 100x50, 2 fps, 2 tbr\n"
+        b"Output #0, null, to 'pipe:':\n  Stream #0:0: Video: raw, 5000x5000, 60 fps\n"
+    )
+    found = parser.read()
+    assert found is not None
+    assert found.pixels == pytest.approx(1920 * 1080 * 23.98 * 10 + 100 * 50 * 2)
+
+
 def test_headers_are_read_only_where_they_stand() -> None:
     late = b"Input #1, wav, from 'x':\n  Duration: 09:00:00.00, start\n"
     found = after(HEADER, late, VIDEO)
@@ -202,6 +219,9 @@ def test_what_ffmpeg_really_says(tmp_path: Path) -> None:
     cut = run("-ss", "1", "-i", "v.mkv", "-i", "a.wav", "-to", "3", "-f", "null", "-")
     assert cut.duration == 3.0
     assert cut.fraction == pytest.approx(1.0, abs=0.05)
+    # 4 s of 64x36 at 25 a second, as far as the header says; sound has none, and what has no end neither.
+    assert cut.pixels == pytest.approx(4 * 25 * 64 * 36, rel=0.02)
+    assert (video.pixels, audio.pixels) == (None, None)
     copied = run("-i", "a.wav", "-c", "copy", "b.wav")
     assert copied.duration == 5.0
     assert copied.fraction == pytest.approx(1.0, abs=0.05)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
+import trio
 
 from dffmpeg.actors import capabilities, probing
 from dffmpeg.configuration.worker import Substitution
@@ -215,6 +217,25 @@ async def test_a_program_that_does_not_answer_is_not_offered(
         await coordinator.until(lambda: offers(coordinator.registrations[-1]))
     # Each look finds it again, and says it once.
     assert caplog.text.count("does not answer -version") == 1
+
+
+async def test_a_job_that_comes_early_waits_for_its_program(
+    coordinator: FakeCoordinator, start_worker: StartWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capabilities, "_START_SECONDS", 0.01)
+    program, gate = tmp_path / "ffmpeg", tmp_path / "gate"
+    os.mkfifo(gate)
+    program.write_text(f'#!/bin/sh\n[ "$1" = -version ] && exec cat "{gate}"\necho run\n')
+    program.chmod(0o755)
+    async with start_worker(binaries={"ffmpeg": str(program)}):
+        job = coordinator.add("J1", "ffmpeg", "-i", "a")
+        await coordinator.until(lambda: coordinator.online)
+        assert not offers(coordinator.registrations[-1])
+        assert job.status == "assigned"
+        async with await trio.open_file(gate, "w") as opened:
+            await opened.write("a program of another kind\n")
+        assert (await coordinator.finished(job)).status == "completed"
+        await coordinator.until(lambda: offers(coordinator.registrations[-1]))
 
 
 async def test_other_programs_are_offered_as_they_are(

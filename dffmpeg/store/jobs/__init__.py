@@ -163,6 +163,10 @@ class JobRepository(ABC):
         """All attempts of a job, the first one first."""
 
     @abstractmethod
+    async def set_priority(self, job_id: str, priority: int, *, expected: int, now: float) -> bool:
+        """Change a pending job's priority, if it still is `expected`: one compare-and-set."""
+
+    @abstractmethod
     async def seen_by_client(self, job_id: str, now: float) -> None:
         """The client of the job was here."""
 
@@ -172,7 +176,10 @@ class JobRepository(ABC):
 
     @abstractmethod
     async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
-        """How far the attempt is, while it is the live job's current one."""
+        """How far the attempt is, while it is the live job's current one.
+
+        A job without a size has that of its pictures from then on.
+        """
 
     @abstractmethod
     async def counts(self, states: Collection[JobState] | None = None) -> Mapping[JobState, int]:

@@ -23,7 +23,7 @@ from dffmpeg.store.hooks.sqlalchemy import SqlAlchemyHookRepository, enqueue
 from dffmpeg.store.janitor.sqlalchemy import SqlAlchemyJanitorRepository
 from dffmpeg.store.jobs import Use, consequences
 from dffmpeg.store.jobs.aftermath import SqlAlchemyAftermath
-from dffmpeg.store.journal import Journal, note
+from dffmpeg.store.journal import JobChanged, Journal, note
 
 _j = schema.jobs.c
 _PENDING = _j.state == JobState.PENDING.value
@@ -36,7 +36,11 @@ _ADD = sa.insert(schema.jobs)
 _GET = sa.select(schema.jobs).where(_THE_JOB)
 _SEEN = sa.update(schema.jobs).where(_THE_JOB)
 _HINDRANCE = sa.update(schema.jobs).where(_THE_JOB, _PENDING)
-_PROGRESS = sa.update(schema.jobs).where(_THE_JOB, _j.attempt == sa.bindparam("the_attempt"), _LIVE)
+_PROGRESS = (
+    sa.update(schema.jobs)
+    .where(_THE_JOB, _j.attempt == sa.bindparam("the_attempt"), _LIVE)
+    .values(size=sa.func.coalesce(_j.size, sa.bindparam("pixels", type_=sa.Double)))
+)
 _OPEN = sa.insert(schema.attempts)
 _RECORD = sa.update(schema.attempts).where(
     _a.job_id == sa.bindparam("the_job"), _a.attempt == sa.bindparam("the_attempt")
@@ -215,6 +219,21 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         rows = await self.database.read(lambda c: c.execute(query).mappings().all())
         return [_to_attempt(row) for row in rows]
 
+    async def set_priority(self, job_id: str, priority: int, *, expected: int, now: float) -> bool:
+        change = (
+            sa.update(schema.jobs)
+            .where(_j.job_id == job_id, _PENDING, _j.priority == expected)
+            .values(priority=priority, last_update=now)
+        )
+
+        def operation(connection: sa.Connection) -> bool:
+            if connection.execute(change).rowcount == 0:
+                return False
+            note(connection, JobChanged(job_id))
+            return True
+
+        return await self.database.write(operation)
+
     async def seen_by_client(self, job_id: str, now: float) -> None:
         await self.database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
 
@@ -222,7 +241,7 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         await self.database.execute(_HINDRANCE, {"the_job": job_id, "hindrance": hindrance})
 
     async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
-        values = {"the_job": job_id, "the_attempt": attempt, "progress": progress}
+        values = {"the_job": job_id, "the_attempt": attempt, "progress": progress, "pixels": progress.pixels}
         await self.database.execute(_PROGRESS, values)
 
     async def counts(self, states: Collection[JobState] | None = None) -> Mapping[JobState, int]:
@@ -373,6 +392,7 @@ _AS_THEY_ARE = (
     "hindrance",
     "progress",
     "new_outputs",
+    "retry_of",
 )
 
 
