@@ -271,7 +271,7 @@ async def test_a_line_of_progress_on_a_terminal(cluster: Cluster) -> None:
             except OSError:
                 # Nobody has the other end any more.
                 break
-        assert attached.wait(GUARD) == 0
+        assert attached.wait(GUARD) == 0, shown
     os.close(ours)
     assert re.search(rb"\r +[0-9.]+% \[#+-+\]  0:0[0-9] left  time 0:0[0-9]", shown)
     assert b"Input #0" not in shown
