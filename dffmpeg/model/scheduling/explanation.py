@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dffmpeg.model.jobs import JobState
 from dffmpeg.model.scheduling.board import Board
 from dffmpeg.model.scheduling.entries import Entry
-from dffmpeg.model.scheduling.pool import Barrier, Fit, Node, never, size_class
+from dffmpeg.model.scheduling.pool import Barrier, Fit, Node, size_class
 from dffmpeg.model.suitability import obstacles
 
 
@@ -78,9 +78,6 @@ def _waits_for(board: Board, entry: Entry, fit: Fit, now: float) -> Iterator[str
 def _verdict(board: Board, node: Node, fit: Fit, size: int, avoid: str | None) -> Verdict:
     worker = node.worker
     ever = obstacles(fit.shape.job, worker)
-    lacking = never(fit, worker)
-    if lacking is not None:
-        ever += (f"it has {worker.resources[lacking]} {lacking} in all, and {fit.asked[lacking]} are needed",)
     if ever:
         return Verdict(worker.worker_id, worker.status, False, False, ever, None)
     score = board.pool.score(node, fit, size) if worker.slots else 0.0

@@ -59,7 +59,7 @@ def test_each_worker_with_the_reason_for_or_against_it() -> None:
         "away": ["it is offline"],
         "closed": ["it takes jobs at 00:00-00:01"],
         "other": ["it has no ffmpeg"],
-        "small": ["it has 0 nvenc in all, and 1 are needed"],
+        "small": ["it has 0 of 1 nvenc slots"],
         "busy": ["1 of its 1 slots are taken"],
         "gpu": ["1 of its 1 nvenc are taken"],
         "tried": ["it is back from quarantine, and has to do one job well before it gets more"],
