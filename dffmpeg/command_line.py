@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from dffmpeg import standard_streams
 from dffmpeg.errors import BadInput, ConfigurationError, DffmpegError
+from dffmpeg.model import durations
 
 USAGE = 2
 """Exit status: what was asked for makes no sense."""
@@ -35,11 +36,41 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {line} (see {self.prog} --help)\n")
 
 
-def run(program: str, command: Callable[[], int]) -> int:
+def duration(text: str) -> float:
+    """An option's length of time in seconds, as `dffmpeg.model.durations` reads it.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        return durations.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def count(text: str) -> int:
+    """An option's positive whole number.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else.
+    """
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 1_000_000):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0: {text!r}")
+    return int(text)
+
+
+def _usual_status(error: DffmpegError) -> int:
+    return USAGE if isinstance(error, ConfigurationError | BadInput) else FAILED
+
+
+def run(
+    program: str, command: Callable[[], int], *, status_of: Callable[[DffmpegError], int] = _usual_status
+) -> int:
     """Run a command; what a user can cause becomes one line on stderr.
 
     Args:
         program: what the line begins with.
+        status_of: the exit status for an error.
 
     Returns:
         The exit status.
@@ -49,13 +80,13 @@ def run(program: str, command: Callable[[], int]) -> int:
         status = command()
         sys.stdout.flush()
     except DffmpegError as error:
-        return _fail(program, error)
+        return _fail(program, error, status_of)
     except ExceptionGroup as group:
         # Nurseries wrap what passes through them; a user sees the reason, and a bug its whole traceback.
         ours, others = group.split(DffmpegError)
         if ours is None or others is not None:
             raise
-        return _fail(program, next(_leaves(ours)))
+        return _fail(program, next(_leaves(ours)), status_of)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -93,8 +124,8 @@ def _leaves(group: ExceptionGroup[DffmpegError]) -> Iterator[DffmpegError]:
             yield error
 
 
-def _fail(program: str, error: DffmpegError) -> int:
+def _fail(program: str, error: DffmpegError, status_of: Callable[[DffmpegError], int]) -> int:
     with suppress(OSError):
         # There is nowhere else to say it; the exit status remains.
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
-    return USAGE if isinstance(error, ConfigurationError | BadInput) else FAILED
+    return status_of(error)

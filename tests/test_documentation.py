@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from dffmpeg.web.access import ACCESS
-from dffmpeg.wire import jobs, workers
+from dffmpeg.wire import administration, janitor, jobs, scheduling, workers
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("config/*.md")])
@@ -17,7 +17,7 @@ PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 BODIES = [
     kind
-    for module in (jobs, workers)
+    for module in (administration, janitor, jobs, scheduling, workers)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__
 ]

@@ -6,29 +6,16 @@ import argparse
 from collections.abc import Iterator
 
 import msgspec
-import trio
 
+from dffmpeg.admin.coordinator import Coordinator
 from dffmpeg.admin.output import answer
-from dffmpeg.configuration import load
-from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.supervisors import TreeNode
-from dffmpeg.transports.signed_http import SignedHttp
-from dffmpeg.wire import codec
-from dffmpeg.wire.signature import decode_key
 
 
-def show(options: argparse.Namespace) -> None:
-    """Ask the coordinator as an admin, and draw its answer."""
-    config = load(ClientConfig, "client", options.client_config)
-    body = trio.run(_fetch, config)
-    root = codec.decode(body, TreeNode, what="answer to /admin/tree")
-    answer(options, msgspec.json.decode(body), "\n".join(draw(root)))
-
-
-async def _fetch(config: ClientConfig) -> bytes:
-    key = decode_key(config.hmac_key)
-    async with SignedHttp(config.coordinator_url, config.client_id, key) as http:
-        return await http.request("GET", "/admin/tree", timeout=config.connect_timeout)
+async def show(options: argparse.Namespace, cluster: Coordinator) -> None:
+    """Draw what runs inside the coordinator."""
+    root = await cluster.tree()
+    answer(options, msgspec.to_builtins(root), "\n".join(draw(root)))
 
 
 def draw(node: TreeNode, lead: str = "", below: str = "") -> Iterator[str]:

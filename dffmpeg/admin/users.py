@@ -1,34 +1,32 @@
-"""`dffmpeg-admin user` and `db`: straight on the database, also while the coordinator runs.
+"""`dffmpeg-admin user …`: straight on the database, also while the coordinator runs.
 
-A running coordinator remembers identities for a few seconds only.
+A running coordinator remembers identities for a few seconds only. There is no other way, on
+purpose: over the API new keys would travel, and without TLS anybody on the way could read them.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import trio
 
+from dffmpeg import tables
 from dffmpeg.actors.store_settings import store_settings
 from dffmpeg.admin import written
-from dffmpeg.admin.output import answer, table
+from dffmpeg.admin.output import answer, confirm
+from dffmpeg.admin.statuses import NotDone, NotThere
 from dffmpeg.configuration import load
 from dffmpeg.configuration.checks import check_network, did_you_mean
 from dffmpeg.configuration.coordinator import CoordinatorConfig
-from dffmpeg.errors import BadInput, ConfigurationError, DffmpegError
+from dffmpeg.errors import BadInput, ConfigurationError
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.store import Store, open_store
 from dffmpeg.wire.signature import encode_key, generate_key
 
 T = TypeVar("T")
-
-
-class UserError(DffmpegError):
-    """There is no such user, or there is one already."""
 
 
 def add(options: argparse.Namespace) -> None:
@@ -44,7 +42,7 @@ def add(options: argparse.Namespace) -> None:
 
     async def run(store: Store) -> None:
         if await store.identities.get(identity.client_id) is not None:
-            raise UserError(f"there is a user {identity.client_id} already")
+            raise NotDone(f"there is a user {identity.client_id} already")
         await store.identities.add(identity)
         try:
             if file is not None:
@@ -88,15 +86,15 @@ def list_all(options: argparse.Namespace) -> None:
     identities = sorted(_with_store(_config(options), run), key=lambda identity: identity.client_id)
     shown = [_shown(identity, show_key=options.show_key) for identity in identities]
     heads = ("ID", "ROLE", "NETWORKS", "KEY") if options.show_key else ("ID", "ROLE", "NETWORKS")
-    rows = [heads, *([_cell(value) for value in user.values()] for user in shown)]
-    answer(options, shown, table(rows) if shown else "there are no users")
+    rows = [[_cell(value) for value in user.values()] for user in shown]
+    answer(options, shown, tables.table(heads, rows, empty="there are no users"))
 
 
 def show(options: argparse.Namespace) -> None:
     """Show one user."""
     identity = _with_store(_config(options), lambda store: _get(store, options.id))
     shown = _shown(identity, show_key=options.show_key)
-    answer(options, shown, table([(f"{key}:", _cell(value)) for key, value in shown.items()]))
+    answer(options, shown, tables.fields([(key, _cell(value)) for key, value in shown.items()]))
 
 
 def set_scope(options: argparse.Namespace) -> None:
@@ -113,28 +111,15 @@ def set_scope(options: argparse.Namespace) -> None:
 
 
 def delete(options: argparse.Namespace) -> None:
-    """Delete a user, after asking where somebody is there to be asked."""
-
-    async def run(store: Store) -> bool:
-        identity = await _get(store, options.id)
-        if not options.yes and sys.stdin.isatty() and not _confirmed(identity):
-            return False
-        await store.identities.delete(identity.client_id)
-        return True
-
-    deleted = _with_store(_config(options), run)
-    text = f"deleted {options.id}" if deleted else f"kept {options.id}"
-    answer(options, {"id": options.id, "deleted": deleted}, text)
-
-
-def migrate(options: argparse.Namespace) -> None:
-    """Bring the database's tables up to this version; opening a database does it."""
+    """Delete a user."""
 
     async def run(store: Store) -> None:
-        await store.identities.list()
+        identity = await _get(store, options.id)
+        confirm(options, f"Delete {identity.role} {identity.client_id}?")
+        await store.identities.delete(identity.client_id)
 
     _with_store(_config(options), run)
-    answer(options, {"migrated": True}, "the database is up to date")
+    answer(options, {"id": options.id, "deleted": True}, f"deleted {options.id}")
 
 
 def _config(options: argparse.Namespace) -> CoordinatorConfig:
@@ -143,7 +128,7 @@ def _config(options: argparse.Namespace) -> CoordinatorConfig:
 
 def _with_store(config: CoordinatorConfig, work: Callable[[Store], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with open_store(store_settings(config)) as store:
+        async with open_store(store_settings(config), upgrade=False) as store:
             return await work(store)
 
     return trio.run(run)
@@ -154,7 +139,7 @@ async def _get(store: Store, name: str) -> Identity:
     if identity is None:
         names = [one.client_id for one in await store.identities.list()]
         hint = did_you_mean(name, names) if names else "; there are no users"
-        raise UserError(f"there is no user {name!r}{hint}")
+        raise NotThere(f"there is no user {name!r}{hint}")
     return identity
 
 
@@ -190,8 +175,3 @@ def _answer_key(options: argparse.Namespace, identity: Identity, file: written.P
     else:
         text = f'{identity.client_id} ({identity.role})\nhmac_key = "{shown["hmac_key"]}"'
     answer(options, shown, text)
-
-
-def _confirmed(identity: Identity) -> bool:
-    print(f"Delete {identity.role} {identity.client_id}? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

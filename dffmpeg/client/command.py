@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dffmpeg.client import tables
+from dffmpeg import tables
 from dffmpeg.client.api import Client
 from dffmpeg.client.endings import Ending
 

@@ -11,6 +11,7 @@ from dffmpeg import __version__
 from dffmpeg.client import agents, endings, foreground, jobs, stand_ins, submit_flags, workers
 from dffmpeg.client.command import Command, LocalCommand
 from dffmpeg.client.endings import Ending
+from dffmpeg.command_line import count, duration
 from dffmpeg.model.jobs import JobState
 
 STATES = tuple(JobState)
@@ -66,7 +67,7 @@ def _parser() -> ArgumentParser:
     submit_flags.add(submit)
 
     agent = _command(groups, "agent", agents.run, "keep the stand-ins' connection to the coordinator warm")
-    agent.add_argument("--idle", type=submit_flags.duration, metavar="T", help="end after T without a call")
+    agent.add_argument("--idle", type=duration, metavar="T", help="end after T without a call")
     agent.add_argument("--status", action="store_true", help="only show which agents run")
 
     stand_in = _command(groups, "stand-in", stand_ins.write, "write programs that stand in for ffmpeg, …")
@@ -78,9 +79,7 @@ def _parser() -> ArgumentParser:
 
     job = groups.add_parser("job", help="your jobs").add_subparsers(required=True, metavar="COMMAND")
     listed = _command(job, "list", jobs.show_all, "active and lately finished jobs")
-    listed.add_argument(
-        "--window", type=submit_flags.duration, metavar="T", help="finished within the last T"
-    )
+    listed.add_argument("--window", type=duration, metavar="T", help="finished within the last T")
     listed.add_argument(
         "--state", action="append", choices=STATES, help="only in this state; may be repeated"
     )
@@ -101,7 +100,7 @@ def _parser() -> ArgumentParser:
 
     worker = groups.add_parser("worker", help="the workers").add_subparsers(required=True, metavar="COMMAND")
     seen = _command(worker, "list", workers.show_all, "all workers")
-    seen.add_argument("--window", type=submit_flags.duration, metavar="T", help="seen within the last T")
+    seen.add_argument("--window", type=duration, metavar="T", help="seen within the last T")
     shown = _command(worker, "show", workers.show, "everything about a worker")
     shown.add_argument("--abilities", action="store_true", help="also name all that its programs can do")
     shown.add_argument("worker", metavar="WORKER")
@@ -131,14 +130,3 @@ def _common(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", default=absent, help="print JSON")
     parser.add_argument("-v", "--verbose", action="store_true", default=absent, help="tell about reconnects")
-
-
-def count(text: str) -> int:
-    """A positive whole number.
-
-    Raises:
-        argparse.ArgumentTypeError: anything else.
-    """
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 1_000_000):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0: {text!r}")
-    return int(text)

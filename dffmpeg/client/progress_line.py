@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from dffmpeg.client.api import Sink
-from dffmpeg.model.progress import Progress
+from dffmpeg.progress_figures import known
 from dffmpeg.wire.jobs import JobRecord
 
 BAR = 24
@@ -21,7 +21,7 @@ def text(record: JobRecord, width: int) -> str:
     if record.status not in ("running", "canceling") or progress is None:
         where = "" if record.worker_id is None else f" on {record.worker_id}"
         return f"{record.status}{where}"[:width]
-    parts = [_bar(progress.fraction), *_figures(progress)]
+    parts = [_bar(progress.fraction), *known(progress)]
     line = ""
     for part in filter(None, parts):
         longer = f"{line}  {part}" if line else part
@@ -31,44 +31,11 @@ def text(record: JobRecord, width: int) -> str:
     return line
 
 
-def figures(progress: Progress) -> str:
-    """All that is known, without the bar."""
-    share = None if progress.fraction is None else f"{progress.fraction:.1%}"
-    frame = None if progress.frame is None else f"frame {progress.frame}"
-    return ", ".join(part for part in (share, frame, *_figures(progress)) if part)
-
-
 def _bar(fraction: float | None) -> str | None:
     if fraction is None:
         return None
     done = round(fraction * BAR)
     return f"{fraction:6.1%} [{'#' * done}{'-' * (BAR - done)}]"
-
-
-def _figures(progress: Progress) -> list[str | None]:
-    remaining = progress.remaining
-    return [
-        None if remaining is None else f"{clock(remaining)} left",
-        None if progress.time is None else f"time {clock(progress.time)}",
-        None if progress.speed is None else f"{progress.speed:.3g}x",
-        None if progress.fps is None else f"{progress.fps:.3g} fps",
-        None if progress.size is None else _size(progress.size),
-    ]
-
-
-def clock(seconds: float) -> str:
-    """Seconds as `1:02:03` or `2:03`."""
-    whole = round(seconds)
-    minutes, rest = whole // 60, whole % 60
-    hours, minutes = minutes // 60, minutes % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _size(size: int) -> str:
-    for limit, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if size >= limit:
-            return f"{size / limit:.1f} {unit}"
-    return f"{size} B"
 
 
 class ProgressLine:

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import TypeVar
 
 from dffmpeg.client.options import JobOptions
+from dffmpeg.command_line import duration
 from dffmpeg.errors import BadInput
-from dffmpeg.model import durations, hooks, requirements
+from dffmpeg.model import hooks, requirements
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 MAX_ATTEMPTS = 100
@@ -101,14 +102,6 @@ def read(options: argparse.Namespace) -> JobOptions:
         retention=options.retention,
         hooks=_tuple(options.hook),
     )
-
-
-def duration(text: str) -> float:
-    """Seconds of a duration; raises argparse.ArgumentTypeError where it is none."""
-    try:
-        return durations.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _tuple(values: list[str] | None) -> tuple[str, ...] | None:

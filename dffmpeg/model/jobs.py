@@ -94,6 +94,7 @@ class Job:
         hindrance: why no known worker could ever run it.
         new_outputs: its output files, in the `$Name` form, that did not exist when the first attempt was
             accepted, so that what is there now was begun by an attempt; None before that.
+        retry_of: the finished job whose request this one repeats.
     """
 
     job_id: str
@@ -141,6 +142,7 @@ class Job:
     hindrance: str | None = None
     progress: Progress | None = None
     new_outputs: tuple[bytes, ...] | None = None
+    retry_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,12 +58,17 @@ def survey(arguments: list[bytes]) -> list[Descriptor]:
 
 def reads_standard_input(program: bytes, arguments: list[bytes]) -> bool:
     """Whether the program may read standard input, so that we have to. Not every ffmpeg does."""
+    if has_standard_input(program, arguments):
+        return True
+    return program != b"ffprobe" and b"-nostdin" not in arguments
+
+
+def has_standard_input(program: bytes, arguments: list[bytes]) -> bool:
+    """Whether standard input is one of the program's inputs, not only where its keys come from."""
     if names_standard_input(arguments):
         return True
-    if program == b"ffprobe":
-        # Whatever is no option is its input.
-        return any(argument in (b"-", b"pipe:", b"fd:") for argument in arguments)
-    return b"-nostdin" not in arguments
+    # Whatever is no option is ffprobe's input.
+    return program == b"ffprobe" and any(argument in (b"-", b"pipe:", b"fd:") for argument in arguments)
 
 
 def names_standard_input(arguments: list[bytes]) -> bool:

@@ -19,18 +19,30 @@ from dffmpeg.errors import ConfigurationError
 from dffmpeg.model.jobs import Transition
 from dffmpeg.store.crypto import KeyRing
 from dffmpeg.store.database import Database
-from dffmpeg.store.errors import Duplicate, SchemaMismatch, StoreError, StoreUnavailable, Unstorable
+from dffmpeg.store.errors import (
+    Duplicate,
+    InUse,
+    SchemaMismatch,
+    StoreError,
+    StoreUnavailable,
+    Unstorable,
+)
 from dffmpeg.store.hooks import HookRepository
 from dffmpeg.store.identities import IdentityRepository
 from dffmpeg.store.janitor import JanitorRepository
 from dffmpeg.store.jobs import JobRepository
 from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository, apply_transition
 from dffmpeg.store.messages import MessageRepository
+from dffmpeg.store.migrations import STEPS
 from dffmpeg.store.settings import SettingsRepository
 from dffmpeg.store.settings.sqlalchemy import SqlAlchemySettingsRepository
 from dffmpeg.store.streams import StreamPiece, StreamRepository, StreamSlice
 from dffmpeg.store.streams.sqlalchemy import SqlAlchemyStreamRepository, store_piece
+from dffmpeg.store.upkeep import Upkeep
 from dffmpeg.store.workers import WorkerRepository
+
+SCHEMA_VERSION = len(STEPS)
+"""Of the tables that this program knows."""
 
 REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
 
@@ -97,8 +109,11 @@ def _together(transition: Transition, pieces: Sequence[StreamPiece], connection:
 
 
 @asynccontextmanager
-async def open_store(settings: StoreSettings) -> AsyncIterator[Store]:
+async def open_store(settings: StoreSettings, *, upgrade: bool = True) -> AsyncIterator[Store]:
     """Open each database once, migrate it, and run its writer inside the block, which owns it.
+
+    Args:
+        upgrade: whether to migrate databases that are there already; new ones always are.
 
     Raises:
         ConfigurationError: an engine is not installed, or its settings do not fit.
@@ -114,12 +129,28 @@ async def open_store(settings: StoreSettings) -> AsyncIterator[Store]:
             options = settings.engine_defaults.get(engine, {})
             key = (engine, kind.database_kind.identity(options))
             if key not in databases:
-                databases[key] = await stack.enter_async_context(kind.database_kind.open(options).opened())
+                database = kind.database_kind.open(options)
+                databases[key] = await stack.enter_async_context(database.opened(upgrade=upgrade))
             made[name] = kind(databases[key], keys) if name == "auth" else kind(databases[key])
             if name == "jobs":
                 # What is about the jobs as a whole stands where they do.
                 made["settings"] = SqlAlchemySettingsRepository(databases[key])
         yield Store(identities=made.pop("auth"), **made)
+
+
+def upkeeps(settings: StoreSettings) -> list[Upkeep]:
+    """The databases that the settings name, each once, without opening them.
+
+    Raises:
+        ConfigurationError: as `open_store`.
+    """
+    found: dict[tuple[str, str], Upkeep] = {}
+    for name in REPOSITORIES:
+        engine = settings.engines.get(name, "sqlite")
+        kind = _repository(name, engine).database_kind
+        options = settings.engine_defaults.get(engine, {})
+        found.setdefault((engine, kind.identity(options)), kind.upkeep(options))
+    return list(found.values())
 
 
 def _repository(name: str, engine: str) -> Any:
@@ -134,9 +165,11 @@ def _repository(name: str, engine: str) -> Any:
 
 __all__ = [
     "REPOSITORIES",
+    "SCHEMA_VERSION",
     "Duplicate",
     "HookRepository",
     "IdentityRepository",
+    "InUse",
     "JanitorRepository",
     "JobRepository",
     "MessageRepository",
@@ -150,6 +183,8 @@ __all__ = [
     "StreamRepository",
     "StreamSlice",
     "Unstorable",
+    "Upkeep",
     "WorkerRepository",
     "open_store",
+    "upkeeps",
 ]

@@ -99,6 +99,11 @@ class KeyRing:
         cipher = self._ciphers[0]
         return f"{cipher.provider}:{cipher.key_id}:{cipher.seal(secret)}"
 
+    def seals(self, sealed: str) -> bool:
+        """Whether the key that seals now sealed it."""
+        cipher = self._ciphers[0]
+        return sealed.startswith(f"{cipher.provider}:{cipher.key_id}:")
+
     def open(self, sealed: str) -> bytes:
         """The secret behind a column's text.
 

@@ -11,7 +11,7 @@ import trio
 
 from dffmpeg.store.errors import StoreError, StoreUnavailable, translated
 from dffmpeg.store.journal import Journal
-from dffmpeg.store.migrations import migrate
+from dffmpeg.store.migrations import migrate, require_current, version
 from dffmpeg.store.writer import Writer
 
 T = TypeVar("T")
@@ -84,16 +84,19 @@ class Database:
         """Let the engine look at its indexes anew, within a bounded time, if it does not by itself."""
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Self]:
+    async def opened(self, *, upgrade: bool = True) -> AsyncIterator[Self]:
         """Migrate, then serve inside the block, whose own exception leaves it as it is.
 
+        Args:
+            upgrade: whether to migrate one that is there already; a new one always is.
+
         Raises:
-            SchemaMismatch: the database is newer than this program.
+            SchemaMismatch: the database is newer than this program, or older and not to be upgraded.
             StoreUnavailable: it cannot be opened.
         """
         failure: Exception | None = None
         try:
-            await trio.to_thread.run_sync(self._prepare)
+            await trio.to_thread.run_sync(self._prepare, upgrade)
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.writer.run)
                 self._open = True
@@ -125,9 +128,12 @@ class Database:
             for place in places:
                 self._readers.release_on_behalf_of(place)
 
-    def _prepare(self) -> None:
+    def _prepare(self, upgrade: bool) -> None:
         try:
             with translated(), self._writing.begin() as connection:
-                migrate(connection)
+                if upgrade or version(connection) == 0:
+                    migrate(connection)
+                else:
+                    require_current(connection)
         except StoreError as error:
             raise type(error)(f"{self._name}: {error}") from error

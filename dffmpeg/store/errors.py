@@ -26,6 +26,10 @@ class Unstorable(StoreError, BadInput):
     """A value that the column does not take: a lone surrogate, a number beyond 64 bits, a missing one."""
 
 
+class InUse(StoreError):
+    """Another process has the database open, so that it cannot be had for oneself."""
+
+
 class SchemaMismatch(StoreError):
     """The database's schema is not one that this program knows."""
 

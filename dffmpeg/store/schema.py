@@ -88,6 +88,7 @@ jobs = sa.Table(
     sa.Column("hindrance", sa.Text),
     sa.Column("progress", Json(Progress)),
     sa.Column("new_outputs", ByteStrings()),
+    sa.Column("retry_of", ID),
     sa.Index("jobs_by_state", "state", "created_at", "job_id"),
     sa.Index("jobs_by_worker", "worker_id", "state"),
     sa.Index("jobs_by_requester", "requester_id", "created_at"),

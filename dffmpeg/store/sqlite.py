@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.store.database import READERS, Database
 from dffmpeg.store.errors import StoreUnavailable
+from dffmpeg.store.sqlite_upkeep import SqliteUpkeep
+from dffmpeg.store.upkeep import Upkeep
 
 _INCREMENTAL = 2
 
@@ -39,6 +41,10 @@ class SqliteDatabase(Database):
     @classmethod
     def identity(cls, settings: Mapping[str, Any]) -> str:
         return str(_path(settings))
+
+    @classmethod
+    def upkeep(cls, settings: Mapping[str, Any]) -> Upkeep:
+        return SqliteUpkeep(_path(settings))
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Database:

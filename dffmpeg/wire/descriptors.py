@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
+
 from dffmpeg.errors import BadInput
 from dffmpeg.wire.bytestring import from_wire
 from dffmpeg.wire.frames import CONTROL
@@ -55,6 +57,33 @@ def _travels(descriptor: Descriptor, direction: str) -> bool:
     if descriptor.kind == "terminal":
         return descriptor.number == 0
     return descriptor.kind == "pipe" and descriptor.direction == direction
+
+
+def detached(launch: Launch) -> Launch:
+    """The same for a job that nobody is attached to: no input has anything in it, and what would be seen on
+    a terminal is kept like what goes into a pipe.
+
+    Raises:
+        ValueError: the program has further inputs, which nobody is there to fill.
+    """
+    return msgspec.structs.replace(
+        launch, descriptors=[_detached(one) for one in launch.descriptors], terminal=None
+    )
+
+
+def _detached(descriptor: Descriptor) -> Descriptor:
+    reads = descriptor.number == 0 or descriptor.direction == "in"
+    match descriptor.kind:
+        case "terminal":
+            if descriptor.number == 0:
+                return Descriptor(number=0, kind="null")
+            return Descriptor(number=descriptor.number, kind="pipe", direction="out")
+        case "pipe" if reads and descriptor.number == 0:
+            return Descriptor(number=0, kind="null")
+        case "pipe" if reads:
+            raise ValueError(f"it read what its caller wrote into descriptor {descriptor.number}")
+        case _:
+            return descriptor
 
 
 def check(launch: Launch) -> None:

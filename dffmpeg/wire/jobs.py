@@ -169,6 +169,7 @@ class JobRecord(msgspec.Struct, kw_only=True):
     substitutions: dict[str, str] = {}
     hindrance: str | None = None
     progress: Progress | None = None
+    retry_of: str | None = None
 
     @property
     def finished(self) -> bool:

@@ -10,12 +10,14 @@ from ulid import ULID
 from dffmpeg.model.janitor import JanitorRun
 from dffmpeg.model.jobs import CLIENT_GONE, Attempt, Job, JobState
 from dffmpeg.model.rules import Rules, filled
+from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.workers import Worker
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.bytestring import list_to_wire, to_wire
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import AttemptRecord, JobRecord, Launch
+from dffmpeg.wire.scheduling import QueueState
 from dffmpeg.wire.workers import DownlinkMessage, JobRequest, MessageType, WorkerRecord
 
 
@@ -61,6 +63,7 @@ def job_record(job: Job) -> JobRecord:
         substitutions=dict(job.substitutions),
         hindrance=job.hindrance,
         progress=job.progress,
+        retry_of=job.retry_of,
     )
 
 
@@ -160,6 +163,13 @@ def downlink_message(
         sent_at=stamp,
         message_type=message_type,
         payload=dict(payload),
+    )
+
+
+def queue_state(pause: Pause) -> QueueState:
+    """The queue's switch as answers show it."""
+    return QueueState(
+        paused=pause.paused, reason=pause.reason, changed_by=pause.by, changed_at=_time(pause.at)
     )
 
 

@@ -27,6 +27,7 @@ class JobRequest(msgspec.Struct, kw_only=True):
         stall_timeout: seconds without output and without use of a processor after which it is given back.
         new_outputs: output files, in the `$Name` form, that earlier attempts began: what is there of them
             is to be removed. None before the first attempt.
+        resources: what it takes of the worker's, besides one of its slots.
     """
 
     job_id: str

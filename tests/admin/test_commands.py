@@ -16,48 +16,7 @@ from dffmpeg.configuration import parse
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.wire.signature import decode_key
-
-
-class Admin:
-    """Runs commands in a folder of its own and keeps what they said."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str, status: int = 0) -> str:
-        assert main(arguments) == status
-        said = self._capsys.readouterr()
-        if status == 0:
-            assert said.err == ""
-            return said.out
-        assert said.err.startswith("dffmpeg-admin")
-        assert said.err.count("\n") == 1
-        assert "Traceback" not in said.err
-        return said.err
-
-    def json(self, *arguments: str) -> object:
-        return json.loads(self(*arguments, "--json"))
-
-    def key(self, name: str) -> bytes:
-        shown = self.json("user", "show", name, "--show-key")
-        assert isinstance(shown, dict)
-        return decode_key(shown["hmac_key"])
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    monkeypatch.delenv("DFFMPEG_COORDINATOR_CONFIG", raising=False)
-    monkeypatch.delenv("DFFMPEG_CLIENT_CONFIG", raising=False)
-    (tmp_path / "dffmpeg-coordinator.toml").write_text("port = 8123\n")
-    return tmp_path
-
-
-@pytest.fixture
-def admin(folder: Path, capsys: pytest.CaptureFixture[str]) -> Admin:
-    return Admin(capsys)
+from tests.admin.conftest import Admin, at_a_terminal
 
 
 def test_a_user_is_added_with_a_key_that_is_shown_once(admin: Admin) -> None:
@@ -161,35 +120,26 @@ def test_scopes_are_set_and_taken_away(admin: Admin) -> None:
     assert admin.json("user", "show", "a") == {"id": "a", "role": "client", "networks": []}
 
 
-def test_deleting_does_not_ask_where_nobody_can_answer(
-    admin: Admin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_where_nobody_can_answer_nothing_is_asked_and_nothing_done(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admin("user", "add", "a")
     with open(os.devnull) as nobody:
         monkeypatch.setattr(sys, "stdin", nobody)
-        assert admin("user", "delete", "a") == "deleted a\n"
+        assert "Delete client a?" in admin("user", "delete", "a", status=2)
+        assert len(admin.json("user", "list")) == 1
+        assert admin("user", "delete", "a", "--yes") == "deleted a\n"
     assert admin.json("user", "list") == []
 
 
 @pytest.mark.parametrize(("typed", "left"), [("y\n", 0), ("yes\n", 0), ("n\n", 1), ("\n", 1), ("", 1)])
-def test_deleting_asks_at_a_terminal(folder: Path, typed: str, left: int) -> None:
-    assert main(["user", "add", "a"]) == 0
-    ours, theirs = os.openpty()
-    # A terminal's end of file is a key, not a closed descriptor.
-    os.write(ours, typed.encode() or b"\x04")
-    done = subprocess.run(
-        [sys.executable, "-m", "dffmpeg.admin", "user", "delete", "a"],
-        stdin=theirs,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    os.close(ours)
-    os.close(theirs)
-    assert done.returncode == 0
+def test_deleting_asks_at_a_terminal(admin: Admin, typed: str, left: int) -> None:
+    admin("user", "add", "a")
+    done = at_a_terminal("user", "delete", "a", typed=typed)
     assert "Delete client a? [y/N]" in done.stderr
-    assert done.stdout == ("kept a\n" if left else "deleted a\n")
+    assert done.returncode == (4 if left else 0)
+    assert done.stdout == ("" if left else "deleted a\n")
+    assert len(admin.json("user", "list")) == left
 
 
 def test_options_stand_before_or_behind_the_command(admin: Admin, folder: Path) -> None:
@@ -198,11 +148,6 @@ def test_options_stand_before_or_behind_the_command(admin: Admin, folder: Path) 
     assert json.loads(admin("user", "list", "-c", "other.toml", "--json")) == json.loads(
         admin("--json", "-c", "other.toml", "user", "list")
     )
-
-
-def test_the_database_can_be_migrated(admin: Admin, folder: Path) -> None:
-    assert admin("db", "migrate") == "the database is up to date\n"
-    assert (folder / "dffmpeg.db").exists()
 
 
 def test_stored_keys_can_be_encrypted(admin: Admin, folder: Path) -> None:
@@ -250,10 +195,10 @@ WRONG = [
     (["user", "add", "a", "--write-config", "f", "--path", "x"], 2, "expected NAME=DIR"),
     (["user", "add", "a", "--write-config", "f", "--path", "x=y"], 2, "expected an absolute directory"),
     (["user", "add", "a", "--write-config", "f", "--path", "x=/"], 2, "not '/' itself"),
-    (["user", "show", "nobody"], 1, "there is no user 'nobody'"),
-    (["user", "delete", "nobody"], 1, "there is no user 'nobody'"),
-    (["user", "rotate-key", "nobody"], 1, "there is no user 'nobody'"),
-    (["user", "set-scope", "nobody", "--any"], 1, "there is no user 'nobody'"),
+    (["user", "show", "nobody"], 3, "there is no user 'nobody'"),
+    (["user", "delete", "nobody", "--yes"], 3, "there is no user 'nobody'"),
+    (["user", "rotate-key", "nobody"], 3, "there is no user 'nobody'"),
+    (["user", "set-scope", "nobody", "--any"], 3, "there is no user 'nobody'"),
     (["user", "set-scope", "a"], 2, "--network --any is required"),
     (["user", "set-scope", "a", "--any", "--network", "::1"], 2, "not allowed with"),
     (["--config", "none.toml", "user", "list"], 2, "none.toml: no such file"),
@@ -262,6 +207,15 @@ WRONG = [
     (["config", "init", "worker", "--output", "no/where.toml"], 2, "No such file"),
     (["config", "check", "worker"], 2, "no worker configuration"),
     (["tree"], 2, "no client configuration"),
+    (["tree", "--offline"], 2, "needs a running coordinator"),
+    (["job", "cancel", "J", "--offline", "--yes"], 2, "job cancel needs a running coordinator"),
+    (["job", "retry", "J", "--offline"], 2, "needs a running coordinator"),
+    (["job", "priority", "J", "1", "--offline"], 2, "needs a running coordinator"),
+    (["job", "show"], 2, "JOB"),
+    (["job", "list", "--state", "asleep"], 2, "invalid choice: 'asleep'"),
+    (["job", "list", "--window", "-1"], 2, "expected a duration"),
+    (["job", "list", "--limit", "0"], 2, "expected a whole number"),
+    (["completion", "tcsh"], 2, "invalid choice"),
 ]
 
 
@@ -292,12 +246,12 @@ def test_a_coordinator_that_is_not_there_is_one_line(admin: Admin, folder: Path)
         "--coordinator-url",
         "http://[::1]:1",
     )
-    assert "http://[::1]:1" in admin("tree", "--client-config", "a.toml", status=1)
+    assert "http://[::1]:1" in admin("tree", "--client-config", "a.toml", status=5)
 
 
 @pytest.mark.parametrize(
     ("arguments", "status"),
-    [(["user", "show", "nobody"], 1), (["--config", "none", "user", "list"], 2), (["frob"], 2)],
+    [(["user", "show", "nobody"], 3), (["--config", "none", "user", "list"], 2), (["frob"], 2)],
 )
 def test_a_real_process_says_one_line(folder: Path, arguments: list[str], status: int) -> None:
     command = [sys.executable, "-m", "dffmpeg.admin", *arguments]

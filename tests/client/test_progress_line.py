@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from dffmpeg.client.progress_line import ProgressLine, clock, figures, text
+from dffmpeg.client.progress_line import ProgressLine, text
 from dffmpeg.model.progress import Progress
+from dffmpeg.progress_figures import clock, figures
 from tests.client.records import record as make_record
 
 FULL = Progress(

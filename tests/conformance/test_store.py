@@ -16,9 +16,11 @@ from dffmpeg.model.progress import Progress
 from dffmpeg.model.retries import RetryPolicy
 from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.model.scheduling.pause import Pause
+from dffmpeg.model.streams import Retention
 from dffmpeg.model.workers import Hold, Worker, WorkerState
-from dffmpeg.store import Duplicate, Store
+from dffmpeg.store import Duplicate, Store, StreamPiece
 from dffmpeg.store.journal import WorkerChanged
+from dffmpeg.store.purging import purge
 
 S = JobState
 
@@ -554,3 +556,46 @@ async def test_identities(store: Store) -> None:
     assert await store.identities.get("alice") is None
     assert not await store.identities.delete("alice")
     assert not await store.identities.set_key("alice", b"k" * 32)
+
+
+async def test_a_priority_changes_once_and_only_while_the_job_is_pending(store: Store) -> None:
+    await store.jobs.add(job("J", priority=1))
+    assert await store.jobs.set_priority("J", 5, expected=1, now=120.0)
+    assert not await store.jobs.set_priority("J", 7, expected=1, now=130.0)
+    assert (await load(store, "J")).priority == 5
+    assert (await load(store, "J")).last_update == 120.0
+    await assigned(store, "K")
+    assert not await store.jobs.set_priority("K", 7, expected=0, now=130.0)
+    assert not await store.jobs.set_priority("nobody", 7, expected=0, now=130.0)
+
+
+async def test_only_what_has_ended_is_deleted_and_its_attempts_with_it(store: Store) -> None:
+    live = await assigned(store, "J")
+    assert not await store.jobs.delete("J")
+    assert not await store.jobs.delete("nobody")
+    assert await store.jobs.apply(model.request_cancel(live, 120.0, "no"))
+    await assigned(store, "K")
+    assert await store.jobs.delete("J")
+    assert await store.jobs.get("J") is None
+    assert await store.jobs.attempts("J") == []
+    assert len(await store.jobs.attempts("K")) == 1
+
+
+async def test_a_purged_job_leaves_nothing(store: Store) -> None:
+    live = await assigned(store, "J")
+    await store.streams.append(StreamPiece("J", 1, 2, 0, b"abc", Retention(100, 100)))
+    assert not await purge(store, "J")
+    assert (await store.streams.read("J", 1, 2, 0, 10)).data == b"abc"
+    assert await store.jobs.apply(model.request_cancel(live, 120.0, "no"))
+    assert await purge(store, "J")
+    assert not await purge(store, "J")
+    assert await store.streams.extent("J", 1, 2) == 0
+
+
+async def test_only_a_worker_that_is_offline_is_deleted(store: Store) -> None:
+    await store.workers.register(worker("w"))
+    assert not await store.workers.delete("w")
+    assert await store.workers.set_state("w", frozenset(WorkerState), WorkerState.OFFLINE, 120.0)
+    assert await store.workers.delete("w")
+    assert not await store.workers.delete("w")
+    assert await store.workers.list(None) == []

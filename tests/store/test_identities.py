@@ -1,5 +1,6 @@
 """What is remembered of identities must not outlive a change that this process made."""
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import sqlalchemy as sa
 import trio
 
 from dffmpeg.model.identities import Identity, Role
+from dffmpeg.store import StoreError
 from dffmpeg.store.crypto import KeyRing
+from dffmpeg.store.identities import Resealed
 from dffmpeg.store.identities.sqlalchemy import SqlAlchemyIdentityRepository
 from dffmpeg.store.sqlite import SqliteDatabase
 
@@ -62,3 +65,46 @@ async def test_a_known_identity_costs_no_query(database: SlowToAnswer) -> None:
         assert database.reads == 1
         await identities.delete("alice")
         assert await identities.get("alice") is None
+
+
+def ring(*keys: bytes) -> KeyRing:
+    return KeyRing.from_keys([base64.urlsafe_b64encode(key).decode() for key in keys])
+
+
+async def sealed(database: SqliteDatabase) -> list[str]:
+    query = sa.text("SELECT key FROM identities ORDER BY client_id")
+    return [row[0] for row in await database.read(lambda connection: connection.execute(query).all())]
+
+
+async def test_keys_are_encrypted_anew_in_batches_and_only_where_they_have_to_be(
+    database: SlowToAnswer,
+) -> None:
+    async with database.opened():
+        plain = SqlAlchemyIdentityRepository(database, KeyRing([]))
+        for name in "abc":
+            await plain.add(Identity(client_id=name, role=Role.CLIENT, key=name.encode() * 32))
+        old = SqlAlchemyIdentityRepository(database, ring(OLD))
+        assert await old.reseal("", 2) == Resealed(2, 2, "b")
+        assert [key.split(":")[0] for key in await sealed(database)] == ["fernet", "fernet", "plain"]
+        assert await old.reseal("b", 2) == Resealed(1, 1, "c")
+        assert await old.reseal("c", 2) == Resealed(0, 0, "")
+
+        both = SqlAlchemyIdentityRepository(database, ring(NEW, OLD))
+        before = await sealed(database)
+        await both.set_key("b", NEW)
+        assert await both.reseal("", 10) == Resealed(3, 2, "c")
+        assert not set(before) & set(await sealed(database))
+        new = SqlAlchemyIdentityRepository(database, ring(NEW))
+        assert [one.key for one in await new.list()] == [b"a" * 32, NEW, b"c" * 32]
+
+
+async def test_a_key_that_cannot_be_decrypted_leaves_its_batch_as_it_is(database: SlowToAnswer) -> None:
+    async with database.opened():
+        old = SqlAlchemyIdentityRepository(database, ring(OLD))
+        for name in "ab":
+            await old.add(Identity(client_id=name, role=Role.CLIENT, key=name.encode() * 32))
+        before = await sealed(database)
+        new = SqlAlchemyIdentityRepository(database, ring(NEW))
+        with pytest.raises(StoreError, match="not configured"):
+            await new.reseal("", 10)
+        assert await sealed(database) == before

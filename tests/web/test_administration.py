@@ -12,6 +12,11 @@ from dffmpeg.actors import ActorStopped
 from dffmpeg.errors import ConfigurationError, Refused
 from dffmpeg.web.metrics import Counted, count
 from dffmpeg.wire import times
+from dffmpeg.wire.administration import Overview
+from dffmpeg.wire.janitor import JanitorRecord
+from dffmpeg.wire.jobs import JobRecord, StatusReply
+from dffmpeg.wire.scheduling import Explanation, QueueState
+from dffmpeg.wire.workers import RegisterRequest, WorkerRecord
 from tests.web.conftest import Site, serving
 
 
@@ -157,3 +162,73 @@ async def test_networks_that_are_none() -> None:
         with pytest.raises(ConfigurationError, match=key):
             async with serving(config):
                 pass
+
+
+async def test_what_is_asked_of_workers_and_jobs_arrives(site: Site) -> None:
+    job = await site.submit()
+    async with site.http("admin") as admin:
+        await admin.request("POST", f"/jobs/{job.job_id}/priority", json={"priority": -7})
+        assert site.operations.all[job.job_id].record.priority == -7
+        retried = await admin.call("POST", f"/jobs/{job.job_id}/retry", JobRecord)
+        assert retried.job_id == job.job_id
+        explanation = await admin.call("GET", f"/jobs/{job.job_id}/why", Explanation)
+        assert explanation.status == "pending"
+        await admin.request("DELETE", f"/jobs/{job.job_id}")
+        assert site.operations.all == {}
+
+    async with site.http("worker") as worker:
+        await worker.request("POST", "/worker/register", json=RegisterRequest(worker_id="worker"))
+    async with site.http("admin") as admin:
+        for how, hold in (("pause", "paused"), ("drain", "draining"), ("quarantine", "quarantined")):
+            body = {"reason": "dust", "seconds": 60}
+            record = await admin.call("POST", f"/workers/worker/{how}", WorkerRecord, json=body)
+            assert (record.hold, record.hold_reason) == (hold, "dust")
+            assert record.hold_until is not None
+        assert (await admin.call("POST", "/workers/worker/resume", WorkerRecord)).hold is None
+        asked = await admin.call("POST", "/workers/worker/probe", StatusReply, json={"benchmark": True})
+        assert asked.detail == "measured too"
+        await admin.request("POST", "/workers/worker/probe")
+        await admin.request("DELETE", "/workers/worker")
+        assert site.operations.known_workers == {}
+
+
+async def test_the_queue_and_the_overview(site: Site) -> None:
+    async with site.http("admin") as admin:
+        state = await admin.call("POST", "/queue/pause", QueueState, json={"reason": "tea"})
+        assert (state.paused, state.reason) == (True, "tea")
+        assert (await admin.call("POST", "/queue/pause", QueueState)).reason is None
+        assert (await admin.call("GET", "/queue", QueueState)).paused
+        assert (await admin.call("GET", "/admin/overview", Overview)).queue.paused
+        assert not (await admin.call("POST", "/queue/resume", QueueState)).paused
+        await admin.request("POST", "/admin/janitor", json={"action": "run_all"})
+        runs = await admin.call("GET", "/admin/janitor", list[JanitorRecord], query={"limit": "5"})
+        assert [run.action for run in runs] == ["run_all"]
+
+
+async def test_what_does_not_fit_is_named(site: Site) -> None:
+    job = await site.submit()
+    wrong: list[tuple[str, str, object, int]] = [
+        ("POST", f"/jobs/{job.job_id}/priority", {"priority": 101}, 422),
+        ("POST", f"/jobs/{job.job_id}/priority", {}, 422),
+        ("POST", f"/jobs/{job.job_id}/retry", {"job_id": "mine"}, 422),
+        ("POST", "/jobs/NONE/retry", None, 404),
+        ("GET", "/jobs/NONE/why", None, 404),
+        ("DELETE", "/jobs/NONE", None, 404),
+        ("POST", "/workers/NONE/pause", {"reason": "x"}, 404),
+        ("POST", "/workers/NONE/pause", {}, 422),
+        ("POST", "/workers/NONE/pause", {"reason": ""}, 422),
+        ("POST", "/workers/NONE/quarantine", {"reason": "x", "seconds": 0}, 422),
+        ("POST", "/workers/NONE/resume", None, 404),
+        ("DELETE", "/workers/NONE", None, 404),
+        ("POST", "/queue/pause", {"reason": "x" * 201}, 422),
+        ("GET", "/admin/janitor?limit=0", None, 422),
+        ("GET", "/admin/overview?window=nan", None, 422),
+        ("GET", "/jobs?status=asleep", None, 422),
+    ]
+    for method, path, body, status in wrong:
+        path, _, query = path.partition("?")
+        async with site.http("admin") as admin:
+            name, _, value = query.partition("=")
+            with pytest.raises(Refused) as refusal:
+                await admin.request(method, path, json=body, query={name: value} if query else None)
+        assert refusal.value.status == status, (method, path, refusal.value.detail)

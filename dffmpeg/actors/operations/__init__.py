@@ -6,9 +6,9 @@ change state through one compare-and-set, and tell the actors concerned.
 
 from __future__ import annotations
 
+from dffmpeg.actors.operations.administration import AdministrationOperations
 from dffmpeg.actors.operations.attempts import AttemptOperations
 from dffmpeg.actors.operations.messages import MessageOperations
-from dffmpeg.actors.operations.overview import OverviewOperations
 from dffmpeg.actors.operations.requester import Ear, RequesterOperations
 from dffmpeg.actors.operations.scheduling import SchedulingOperations
 from dffmpeg.actors.refusals import (
@@ -22,7 +22,7 @@ from dffmpeg.actors.refusals import (
 
 
 class Operations(
-    RequesterOperations, AttemptOperations, MessageOperations, OverviewOperations, SchedulingOperations
+    RequesterOperations, AttemptOperations, MessageOperations, AdministrationOperations, SchedulingOperations
 ):
     """All of them."""
 

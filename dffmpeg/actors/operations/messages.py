@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from dffmpeg.actors import lookups
 from dffmpeg.actors.job_messages import OfferLines
 from dffmpeg.actors.operations.base import Base, require
 from dffmpeg.actors.refusals import Conflict
 from dffmpeg.model.identities import Identity, Role
-from dffmpeg.model.jobs import Attempt
-from dffmpeg.model.retries import ended_with
 from dffmpeg.model.streams import Stream
 from dffmpeg.transports.http_polling_server import HttpPollingDownlink
 from dffmpeg.wire.jobs import LogLine, LogsRequest, StatusReply
 from dffmpeg.wire.workers import DownlinkMessage
-
-LOG_BYTES = 1 << 20
-"""How much of a stream one answer by lines reads."""
 
 
 class MessageOperations(Base):
@@ -52,59 +48,6 @@ class MessageOperations(Base):
     async def log_lines(
         self, who: Identity, job_id: str, *, since: str | None, limit: int
     ) -> tuple[list[LogLine], str | None]:
-        """What is kept of a job's stderr, by lines: of all attempts in order, with a line of ours before
-        each but the first. A line's id is its attempt's and its end's offset.
-        """
+        """What is kept of a job's stderr, by lines, as `lookups.log_lines` has it."""
         await self._visible(who, job_id)
-        lines: list[LogLine] = []
-        first, offset = _place(since)
-        previous: Attempt | None = None
-        for attempt in await self._services.store.jobs.attempts(job_id):
-            if attempt.attempt >= first:
-                if attempt.attempt > first:
-                    offset = 0
-                if previous is not None and offset == 0 and since != _begin(attempt):
-                    lines.append(_mark(previous, attempt))
-                found, whole = await self._lines(attempt, offset, limit - len(lines))
-                lines += found
-                if not whole or len(lines) >= limit:
-                    break
-            previous = attempt
-        return lines, lines[-1].id if lines else since
-
-    async def _lines(self, attempt: Attempt, offset: int, limit: int) -> tuple[list[LogLine], bool]:
-        """Lines of one attempt from an offset on, and whether they reach its end."""
-        number = attempt.attempt
-        read = self._services.store.streams.read
-        part = await read(attempt.job_id, number, Stream.STDERR, offset, LOG_BYTES)
-        lines: list[LogLine] = []
-        position = part.offset
-        for raw in part.data.splitlines(keepends=True)[: max(0, limit)]:
-            position += len(raw)
-            text = raw.rstrip(b"\r\n").decode("utf-8", "replace")
-            lines.append(LogLine(stream="stderr", content=text, id=f"{number}-{position}"))
-        return lines, position >= part.end
-
-
-def _begin(attempt: Attempt) -> str:
-    return f"{attempt.attempt}-0"
-
-
-def _mark(previous: Attempt, attempt: Attempt) -> LogLine:
-    """The line that stands between two attempts in a job's log, and nowhere else."""
-    why = previous.reason
-    if why is None and (previous.exit_code, previous.signal) != (None, None):
-        why = ended_with(previous.exit_code, previous.signal)
-    outcome = "ended" if previous.outcome is None else previous.outcome.value.replace("_", " ")
-    text = f"dffmpeg: attempt {previous.attempt} on {previous.worker_id}: {outcome}"
-    text += f" ({why})" if why else ""
-    text += f"; attempt {attempt.attempt} on {attempt.worker_id} begins"
-    return LogLine(stream="stderr", content=text, id=_begin(attempt))
-
-
-def _place(since: str | None) -> tuple[int, int]:
-    """The attempt and the offset at which the line behind an id begins."""
-    number, _, offset = (since or "").partition("-")
-    if number.isascii() and number.isdigit() and offset.isascii() and offset.isdigit():
-        return int(number), int(offset)
-    return 1, 0
+        return await lookups.log_lines(self._services.store, job_id, since=since, limit=limit)

@@ -6,6 +6,7 @@ import time
 from typing import Any, cast
 
 from dffmpeg import __version__
+from dffmpeg.actors import lookups
 from dffmpeg.actors.janitor import Sweep
 from dffmpeg.actors.operations.base import require
 from dffmpeg.actors.operations.workers import WorkerOperations
@@ -49,7 +50,7 @@ class OverviewOperations(WorkerOperations):
     async def overview(self, window: float) -> dict[str, Any]:
         """Workers, how loaded they are, the jobs of the window, and how many there are by state."""
         now = time.time()
-        workers = await self._records(now - window)
+        workers = await lookups.workers(self._services.store, now - window)
         jobs = await self._services.store.jobs.list(
             requester_id=None, since=now - window, states=None, limit=SHOWN, before_id=None
         )

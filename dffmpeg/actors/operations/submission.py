@@ -98,6 +98,7 @@ class SubmissionOperations(Base):
         now = time.time()
         job_id = request.job_id or str(ULID())
         directory = request.working_directory
+        arguments = list_from_wire(request.arguments, "arguments")
         starts = request.start_at if request.start_at is not None and request.start_at > now else None
         return Job(
             job_id=job_id,

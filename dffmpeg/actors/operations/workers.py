@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
+from dffmpeg.actors import lookups
 from dffmpeg.actors.operations.base import PATIENCE, Base, require
 from dffmpeg.actors.refusals import Conflict, Forbidden, NotFound, Unavailable
 from dffmpeg.actors.runtime import ActorStopped, MailboxFull, Request
@@ -16,7 +17,6 @@ from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.scheduling import hours
 from dffmpeg.transports.websocket_server import WebSocketDownlink
 from dffmpeg.wire.jobs import StatusReply
-from dffmpeg.wire.records import worker_record
 from dffmpeg.wire.workers import DownlinkMessage, RegisterReply, RegisterRequest, WorkerRecord
 
 R = TypeVar("R")
@@ -81,21 +81,16 @@ class WorkerOperations(Base):
     async def workers(self, who: Identity, *, window: float) -> list[WorkerRecord]:
         """The workers that were seen within so many seconds."""
         require(who, Role.CLIENT, Role.ADMIN)
-        return await self._records(time.time() - window)
+        return await lookups.workers(self._services.store, time.time() - window)
 
     async def worker(self, who: Identity, worker_id: str) -> WorkerRecord:
         """One worker."""
         if who.role is Role.WORKER:
             _only_itself(who, worker_id)
-        worker = await self._services.store.workers.get(worker_id)
-        if worker is None:
+        record = await lookups.worker(self._services.store, worker_id)
+        if record is None:
             raise NotFound(f"there is no worker {worker_id}")
-        return worker_record(worker, len(await self._services.store.jobs.live(worker_id)))
-
-    async def _records(self, since: float | None) -> list[WorkerRecord]:
-        used = await self._services.store.jobs.loads()
-        rows = await self._services.store.workers.list(since)
-        return [worker_record(row, used.get(row.worker_id, 0), abilities=False) for row in rows]
+        return record
 
     @asynccontextmanager
     async def downlink(self, who: Identity, worker_id: str) -> AsyncIterator[AsyncIterator[DownlinkMessage]]:

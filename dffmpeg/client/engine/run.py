@@ -216,11 +216,18 @@ class Run:
         asked = reason.retry_after or 0.0 if isinstance(reason, Refused) else 0.0
         wait = max(asked, _RETRY.delay(failures, random.random()))  # noqa: S311
         if trio.current_time() + wait > deadline:
-            if self._config.fallback.when != "never" and not self._sent:
+            if self._may_fall_back(reason):
                 raise NeverRan(str(reason))
             raise reason
         self._note(f"trying again: {reason}")
         await trio.sleep(wait)
+
+    def _may_fall_back(self, reason: DffmpegError) -> bool:
+        """Whether the local program may run instead: the job is certainly not there."""
+        if isinstance(reason, Refused) and reason.status == 429:
+            # A full queue is no unreachable coordinator.
+            return self._config.fallback.when == "busy"
+        return self._config.fallback.when != "never" and not self._sent
 
     # While it is there
 

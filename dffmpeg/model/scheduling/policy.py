@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from dffmpeg.model.scheduling.quarantine import Quarantine
 
 
-class UnknownClass(ValueError):
-    """No priority class has this name."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorityClass:
     """Jobs from this priority up to the next class's.
@@ -68,22 +64,6 @@ class Policy:
     def reserving(self) -> tuple[PriorityClass, ...]:
         """The classes for which something is reserved."""
         return tuple(known for known in self.classes if known.reserved or known.resources)
-
-    def priority(self, wanted: int | str | None) -> int:
-        """The priority that a submitter means: a number, a class's name, or nothing.
-
-        Raises:
-            UnknownClass: there is no such class.
-        """
-        if wanted is None:
-            return 0
-        if isinstance(wanted, int):
-            return wanted
-        for known in self.classes:
-            if known.name == wanted:
-                return known.priority
-        names = ", ".join(known.name for known in self.classes)
-        raise UnknownClass(f"there is no priority class {wanted!r}; there are {names or 'none'}")
 
     def class_of(self, priority: int) -> PriorityClass | None:
         """The class of jobs of this priority; None below the lowest one."""

@@ -279,7 +279,7 @@ class Pool:
     def _judge(self, fit: Fit, node: Node) -> None:
         worker = node.worker
         fit.suits.pop(worker.worker_id, None)
-        if not obstacles(fit.shape.job, worker) and never(fit, worker) is None:
+        if not obstacles(fit.shape.job, worker):
             fit.suits[worker.worker_id] = self._worth(fit, worker)
         if fit.heaps and worker.worker_id in fit.suits:
             fit.heaps.clear()
@@ -416,14 +416,6 @@ class Pool:
 
 def _can_be_kept(node: Node) -> bool:
     return node.takes_jobs and node.kept_for is None and node.at_most == EVER
-
-
-def never(fit: Fit, worker: Worker) -> str | None:
-    """The resource of which the worker has less in all than a job of the shape asks for."""
-    for name, number in fit.asked.items():
-        if name in worker.resources and worker.resources[name] < number:
-            return name
-    return None
 
 
 def _offer(worker: Worker) -> tuple[object, ...]:

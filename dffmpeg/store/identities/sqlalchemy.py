@@ -14,7 +14,7 @@ from dffmpeg.store import schema
 from dffmpeg.store.crypto import KeyRing
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_names
-from dffmpeg.store.identities import IdentityRepository
+from dffmpeg.store.identities import IdentityRepository, Resealed
 
 _i = schema.identities.c
 
@@ -70,6 +70,23 @@ class SqlAlchemyIdentityRepository(IdentityRepository):
 
     async def set_scope(self, client_id: str, allowed_networks: Sequence[str]) -> bool:
         return await self._update(client_id, {"allowed_networks": dump(builtins.list(allowed_networks))})
+
+    async def reseal(self, after: str, limit: int) -> Resealed:
+        query = (
+            sa.select(_i.client_id, _i.key).where(_i.client_id > after).order_by(_i.client_id).limit(limit)
+        )
+
+        def operation(connection: sa.Connection) -> Resealed:
+            rows = connection.execute(query).all()
+            changed = 0
+            for client_id, sealed in rows:
+                if not self._keys.seals(sealed):
+                    anew = self._keys.seal(self._keys.open(sealed))
+                    change = sa.update(schema.identities).where(_i.client_id == client_id).values(key=anew)
+                    changed += connection.execute(change).rowcount
+            return Resealed(len(rows), changed, rows[-1].client_id if rows else "")
+
+        return await self._database.write(operation)
 
     async def _update(self, client_id: str, values: dict[str, Any]) -> bool:
         return await self._change(

@@ -163,6 +163,10 @@ class JobRepository(ABC):
         """All attempts of a job, the first one first."""
 
     @abstractmethod
+    async def set_priority(self, job_id: str, priority: int, *, expected: int, now: float) -> bool:
+        """Change a pending job's priority, if it still is `expected`: one compare-and-set."""
+
+    @abstractmethod
     async def seen_by_client(self, job_id: str, now: float) -> None:
         """The client of the job was here."""
 

@@ -23,7 +23,7 @@ from dffmpeg.store.hooks.sqlalchemy import SqlAlchemyHookRepository, enqueue
 from dffmpeg.store.janitor.sqlalchemy import SqlAlchemyJanitorRepository
 from dffmpeg.store.jobs import Use, consequences
 from dffmpeg.store.jobs.aftermath import SqlAlchemyAftermath
-from dffmpeg.store.journal import Journal, note
+from dffmpeg.store.journal import JobChanged, Journal, note
 
 _j = schema.jobs.c
 _PENDING = _j.state == JobState.PENDING.value
@@ -219,6 +219,21 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         rows = await self.database.read(lambda c: c.execute(query).mappings().all())
         return [_to_attempt(row) for row in rows]
 
+    async def set_priority(self, job_id: str, priority: int, *, expected: int, now: float) -> bool:
+        change = (
+            sa.update(schema.jobs)
+            .where(_j.job_id == job_id, _PENDING, _j.priority == expected)
+            .values(priority=priority, last_update=now)
+        )
+
+        def operation(connection: sa.Connection) -> bool:
+            if connection.execute(change).rowcount == 0:
+                return False
+            note(connection, JobChanged(job_id))
+            return True
+
+        return await self.database.write(operation)
+
     async def seen_by_client(self, job_id: str, now: float) -> None:
         await self.database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
 
@@ -377,6 +392,7 @@ _AS_THEY_ARE = (
     "hindrance",
     "progress",
     "new_outputs",
+    "retry_of",
 )
 
 

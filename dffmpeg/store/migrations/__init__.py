@@ -27,6 +27,30 @@ def version(connection: sa.Connection) -> int:
     return int(found or 0)
 
 
+def require_current(connection: sa.Connection) -> int:
+    """The database's version, which must be the one that this program was made for.
+
+    Raises:
+        SchemaMismatch: it is older or newer.
+    """
+    found = version(connection)
+    if found != len(STEPS):
+        raise mismatch(found)
+    return found
+
+
+def mismatch(found: int) -> SchemaMismatch:
+    """What is wrong with a version that is not this program's, and what to do."""
+    advice = (
+        "use the newer dffmpeg that wrote it"
+        if found > len(STEPS)
+        else "stop what uses it, then: dffmpeg-admin db migrate"
+    )
+    return SchemaMismatch(
+        f"the database has schema version {found}, this program knows {len(STEPS)}: {advice}"
+    )
+
+
 def migrate(connection: sa.Connection) -> int:
     """Bring the database up to date, inside the caller's transaction.
 
@@ -38,10 +62,7 @@ def migrate(connection: sa.Connection) -> int:
     """
     found = version(connection)
     if found > len(STEPS):
-        raise SchemaMismatch(
-            f"the database has schema version {found}, this program knows {len(STEPS)}:"
-            " use the newer dffmpeg that wrote it"
-        )
+        raise mismatch(found)
     for number in range(found + 1, len(STEPS) + 1):
         STEPS[number - 1](connection)
         connection.execute(sa.insert(schema.schema_version).values(version=number, applied_at=time.time()))

@@ -30,6 +30,7 @@ _JOBS: _Columns = (
     ("hindrance", sa.Text(), None),
     ("progress", sa.Text(), None),
     ("new_outputs", sa.LargeBinary(), None),
+    ("retry_of", ID, None),
 )
 _ATTEMPTS: _Columns = (
     ("stderr_end", sa.LargeBinary(), None),

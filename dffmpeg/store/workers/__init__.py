@@ -35,6 +35,10 @@ class WorkerRepository(ABC):
         """Change the state, if it is one of `sources`: one compare-and-set."""
 
     @abstractmethod
+    async def delete(self, worker_id: str) -> bool:
+        """Forget a worker that is offline; returns whether there was one that is."""
+
+    @abstractmethod
     async def verify(self, worker_id: str, token: str, now: float) -> bool:
         """From registering to online (or draining, if it asked for that), if the token is the right one."""
 

@@ -62,6 +62,12 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
         )
         return await self._change(worker_id, change)
 
+    async def delete(self, worker_id: str) -> bool:
+        change = sa.delete(schema.workers).where(
+            _w.worker_id == worker_id, _w.state == WorkerState.OFFLINE.value
+        )
+        return await self._change(worker_id, change)
+
     async def verify(self, worker_id: str, token: str, now: float) -> bool:
         change = (
             sa.update(schema.workers)
@@ -93,7 +99,7 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
         )
         return await self._change(worker_id, change)
 
-    async def _change(self, worker_id: str, change: sa.Update) -> bool:
+    async def _change(self, worker_id: str, change: sa.Update | sa.Delete) -> bool:
         def operation(connection: sa.Connection) -> bool:
             if connection.execute(change).rowcount == 0:
                 return False

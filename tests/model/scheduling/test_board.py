@@ -9,7 +9,7 @@ import pytest
 from dffmpeg.model import jobs as model
 from dffmpeg.model.jobs import JobState
 from dffmpeg.model.scheduling.board import Board
-from dffmpeg.model.scheduling.policy import Limit, PriorityClass, UnknownClass
+from dffmpeg.model.scheduling.policy import Limit, PriorityClass
 from dffmpeg.model.workers import WorkerState
 from tests.model.scheduling.rows import NOW, board, job, jobs, pairs, running, worker
 
@@ -227,11 +227,8 @@ def test_a_low_job_that_has_risen_does_not_hold_up_the_class_that_slots_are_kept
     assert jobs(made.decide(later)) == ["high"]
 
 
-def test_priorities_by_name() -> None:
+def test_a_class_reaches_up_to_the_next() -> None:
     policy = board(classes=CLASSES).policy
-    assert [policy.priority(wanted) for wanted in (None, 7, "high", "normal")] == [0, 7, 50, 0]
-    with pytest.raises(UnknownClass, match="no priority class 'urgent'; there are normal, high"):
-        policy.priority("urgent")
     assert [known and known.name for known in map(policy.class_of, (-1, 0, 49, 50))] == [
         None,
         "normal",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dffmpeg.client import tables
+from dffmpeg import tables
 from dffmpeg.wire import times
 
 

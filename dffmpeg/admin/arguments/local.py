@@ -1,0 +1,89 @@
+"""The commands on files and databases of this machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from dffmpeg.admin.arguments.parts import add_yes, command, subject
+from dffmpeg.command_line import count
+
+PROCESSES = ("coordinator", "worker", "client")
+SHELLS = ("bash", "zsh", "fish")
+
+
+def add(subjects: Any) -> None:
+    """Add them."""
+    _add_user(subjects)
+    _add_database(subjects)
+    _add_security(subjects)
+    _add_config(subjects)
+    completion = command(subjects, ("completion",), "print a shell's completion of this program")
+    completion.add_argument("shell", choices=SHELLS)
+
+
+def _add_user(subjects: Any) -> None:
+    actions = subject(subjects, "user", "users and their keys")
+    add = command(actions, ("user", "add"), "add a user and make its key")
+    add.add_argument("id")
+    add.add_argument("--role", choices=("client", "worker", "admin"), default="client")
+    add.add_argument("--network", action="append", metavar="CIDR", help="only from there (default: anywhere)")
+    _add_writing(add)
+    add.add_argument(
+        "--path", action="append", metavar="NAME=DIR", help="a path variable in the written configuration"
+    )
+    listing = command(actions, ("user", "list"), "list all users")
+    listing.add_argument("--show-key", action="store_true")
+    show = command(actions, ("user", "show"), "show one user")
+    show.add_argument("id")
+    show.add_argument("--show-key", action="store_true")
+    rotate = command(actions, ("user", "rotate-key"), "give a user a new key")
+    rotate.add_argument("id")
+    _add_writing(rotate)
+    scope = command(actions, ("user", "set-scope"), "say from where a user may come")
+    scope.add_argument("id")
+    where = scope.add_mutually_exclusive_group(required=True)
+    where.add_argument("--network", action="append", metavar="CIDR")
+    where.add_argument("--any", action="store_true", help="from anywhere")
+    delete = command(actions, ("user", "delete"), "delete a user")
+    delete.add_argument("id")
+    add_yes(delete)
+
+
+def _add_config(subjects: Any) -> None:
+    actions = subject(subjects, "config", "configuration files")
+    init = command(actions, ("config", "init"), "write a commented configuration with the defaults")
+    init.add_argument("process", choices=PROCESSES)
+    init.add_argument("--output", "-o", type=Path, metavar="FILE", help="default: standard output")
+    init.add_argument("--force", action="store_true", help="overwrite an existing file")
+    check = command(actions, ("config", "check"), "say whether a configuration can be used")
+    check.add_argument("process", choices=PROCESSES)
+    check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: where it would be found")
+
+
+def _add_writing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--write-config", type=Path, metavar="FILE", help="write the key into a configuration of its user"
+    )
+    parser.add_argument("--coordinator-url", metavar="URL", help="for that configuration")
+
+
+def _add_database(subjects: Any) -> None:
+    actions = subject(subjects, "db", "the database")
+    command(actions, ("db", "migrate"), "bring the database's tables up to this version")
+    command(actions, ("db", "check"), "look for damage and contradictions")
+    backup = command(actions, ("db", "backup"), "copy the database, also while it is used")
+    backup.add_argument("target", type=Path, metavar="FILE", help="a new file")
+
+
+def _add_security(subjects: Any) -> None:
+    actions = subject(subjects, "security", "the encryption of stored keys")
+    command(actions, ("security", "generate-key"), "print a new encryption key")
+    anew = command(
+        actions, ("security", "re-encrypt"), "encrypt all users' keys with the first encryption key"
+    )
+    anew.add_argument(
+        "--batch", type=count, default=500, metavar="N", help="users in one transaction (default: 500)"
+    )
+    add_yes(anew)

@@ -1,0 +1,190 @@
+"""`dffmpeg-admin job …`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import AsyncIterator
+
+from dffmpeg import summaries, tables
+from dffmpeg.admin.coordinator import EVER, Coordinator
+from dffmpeg.admin.output import answer, confirm
+from dffmpeg.admin.reaching import Cluster, name_of
+from dffmpeg.admin.statuses import NOT_FOUND, NotThere, status_of
+from dffmpeg.errors import BadInput, Refused
+from dffmpeg.model.jobs import TERMINAL
+from dffmpeg.wire import codec, times
+from dffmpeg.wire.jobs import JobRecord
+from dffmpeg.wire.scheduling import Explanation
+
+PAGE = 1000
+
+
+async def show_all(options: argparse.Namespace, cluster: Cluster) -> None:
+    """List jobs."""
+    records = await cluster.jobs(
+        window=options.window,
+        limit=options.limit,
+        states=options.state or (),
+        requester=options.requester,
+        labels=options.label or (),
+        name=options.name,
+    )
+    answer(options, records, table(records, empty="no jobs"))
+
+
+async def show(options: argparse.Namespace, cluster: Cluster) -> None:
+    """Everything about one job."""
+    record = await cluster.job(_job(options.job))
+    attempts = await cluster.attempts(record.job_id)
+    everything = {**codec.to_builtins(record), "attempts": codec.to_builtins(attempts)}
+    answer(options, everything, summaries.job_text(record, attempts))
+
+
+async def logs(options: argparse.Namespace, cluster: Cluster) -> None:
+    """What is kept of a job's standard error."""
+    job_id = _job(options.job)
+    lines, last = await cluster.logs(job_id, None)
+    page = lines
+    while page:
+        page, last = await cluster.logs(job_id, last)
+        lines += page
+    answer(options, lines, "\n".join(tables.plain(line.content) for line in lines) or "no output")
+
+
+async def cancel(options: argparse.Namespace, cluster: Coordinator) -> None:
+    """Cancel jobs."""
+    ids = _jobs(options.jobs)
+    confirm(options, f"Cancel {_counted(ids)}?")
+    said, lines = [], []
+    for job_id in ids:
+        detail = (await cluster.cancel(job_id)).detail
+        said.append({"job_id": job_id, "detail": detail})
+        lines.append(f"{job_id}: {detail or 'canceling'}")
+    answer(options, said, "\n".join(lines))
+
+
+async def retry(options: argparse.Namespace, cluster: Coordinator) -> None:
+    """Queue jobs once more."""
+    records = [await cluster.retry(job_id) for job_id in _jobs(options.jobs)]
+    answer(options, records, "\n".join(f"{record.retry_of}: again as {record.job_id}" for record in records))
+
+
+async def prioritize(options: argparse.Namespace, cluster: Coordinator) -> None:
+    """Change a pending job's priority."""
+    try:
+        priority: int | str = int(options.priority)
+    except ValueError:
+        priority = options.priority
+    record = await cluster.set_priority(_job(options.job), priority)
+    answer(options, record, f"{record.job_id}: priority {record.priority}")
+
+
+async def why(options: argparse.Namespace, cluster: Coordinator) -> None:
+    """What a job waits for, and what each worker has against it."""
+    found = await cluster.why(_job(options.job))
+    lines = [("job", found.job_id), ("status", found.status), ("would go to", found.choice)]
+    waits = "\n".join(f"- {clause}" for clause in found.waits_for)
+    blocks = [tables.fields(lines), f"It waits for:\n{waits}" if waits else "", _verdicts(found)]
+    answer(options, found, "\n\n".join(block for block in blocks if block))
+
+
+def _verdicts(found: Explanation) -> str:
+    return tables.table(
+        ("WORKER", "STATUS", "COULD", "TAKES IT", "SCORE", "BECAUSE"),
+        [
+            (
+                one.worker_id,
+                one.status,
+                "yes" if one.suitable else "no",
+                "yes" if one.takes else "no",
+                None if one.score is None else f"{one.score:g}",
+                "; ".join(one.reasons) or None,
+            )
+            for one in found.workers
+        ],
+        empty="no worker is known" if found.status == "pending" else "",
+    )
+
+
+async def purge(options: argparse.Namespace, cluster: Cluster) -> None:
+    """Forget jobs that have ended."""
+    ids = await _to_be_purged(options, cluster)
+    if not ids:
+        answer(options, [], "no such jobs")
+        return
+    confirm(options, f"Forget {_counted(ids)}, with all output?")
+    for job_id in ids:
+        try:
+            await cluster.purge(job_id)
+        except (NotThere, Refused) as error:
+            # What was not named but found may have been swept up by the janitor meanwhile.
+            if options.ended_before is None or status_of(error) != NOT_FOUND:
+                raise
+    answer(options, [{"job_id": job_id} for job_id in ids], f"purged {_counted(ids)}")
+
+
+async def _to_be_purged(options: argparse.Namespace, cluster: Cluster) -> list[str]:
+    ids = _jobs(options.jobs)
+    if options.ended_before is None:
+        if not ids:
+            raise BadInput("expected JOB, or --ended-before")
+        if options.state or options.requester:
+            raise BadInput("--state and --requester belong to --ended-before")
+        return ids
+    if ids:
+        raise BadInput("--ended-before: expected no JOB beside it")
+    cutoff = time.time() - options.ended_before
+    return [record.job_id async for record in _ended(options, cluster, cutoff)]
+
+
+async def _ended(options: argparse.Namespace, cluster: Cluster, cutoff: float) -> AsyncIterator[JobRecord]:
+    since_id: str | None = None
+    while True:
+        page = await cluster.jobs(
+            window=EVER,
+            limit=PAGE,
+            states=options.state or sorted(TERMINAL),
+            requester=options.requester,
+            since_id=since_id,
+        )
+        for record in page:
+            if times.from_wire(record.ended_at or record.last_update) < cutoff:
+                yield record
+        if len(page) < PAGE:
+            return
+        since_id = page[-1].job_id
+
+
+def table(records: list[JobRecord], *, empty: str) -> str:
+    """Jobs for people."""
+    now = time.time()
+    return tables.table(
+        ("JOB", "STATUS", "PRIORITY", "AGE", "REQUESTER", "WORKER", "NAME", "COMMAND"),
+        [
+            (
+                record.job_id,
+                summaries.job_state(record),
+                record.priority,
+                tables.age(record.created_at, now),
+                record.requester_id,
+                record.worker_id,
+                None if record.name is None else tables.shortened(record.name, 24),
+                tables.shortened(summaries.command_line(record)),
+            )
+            for record in records
+        ],
+        empty=empty,
+    )
+
+
+def _job(text: str) -> str:
+    return name_of("JOB", text)
+
+
+def _jobs(texts: list[str]) -> list[str]:
+    return list(dict.fromkeys(_job(text) for text in texts))
+
+
+def _counted(ids: list[str]) -> str:
+    return f"job {ids[0]}" if len(ids) == 1 else f"{len(ids)} jobs"
