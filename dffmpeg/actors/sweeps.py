@@ -13,6 +13,7 @@ from dffmpeg.model import jobs
 from dffmpeg.model.janitor import Action
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.workers import WorkerState
+from dffmpeg.store.purging import purge
 
 log = logging.getLogger(__name__)
 
@@ -124,9 +125,7 @@ class Sweeps:
             now = time.time()
             ids = await jobs.old(None if keep == "forever" else now - keep, now, BATCH)
             for job_id in ids:
-                # The row goes last: whatever happens in between, the rest is found again.
-                await self._services.store.streams.delete(job_id)
-                await jobs.delete(job_id)
+                await purge(self._services.store, job_id)
             return len(ids)
 
         return await _repeated(batches, batch)
