@@ -15,8 +15,7 @@ from dffmpeg.model.jobs import TERMINAL
 from dffmpeg.model.scheduling.explanation import explain
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.workers import Hold
-from dffmpeg.wire import times
-from dffmpeg.wire.records import worker_record
+from dffmpeg.wire.records import queue_state, worker_record
 from dffmpeg.wire.scheduling import Explanation, QueueState, WorkerVerdict
 from dffmpeg.wire.workers import WorkerRecord
 
@@ -27,7 +26,7 @@ class SchedulingOperations(WorkerOperations):
     async def queue_state(self, who: Identity) -> QueueState:
         """Whether jobs are given to workers."""
         require(who, Role.ADMIN)
-        return _state(await self._services.store.settings.pause())
+        return queue_state(await self._services.store.settings.pause())
 
     async def pause_queue(self, who: Identity, reason: str | None = None) -> QueueState:
         """Give no more jobs to workers; what runs goes on, submissions are taken. Harmless to repeat."""
@@ -41,7 +40,7 @@ class SchedulingOperations(WorkerOperations):
         require(who, Role.ADMIN)
         await self._services.store.settings.set_pause(pause)
         self._services.wake_scheduler()
-        return _state(pause)
+        return queue_state(pause)
 
     async def hold_worker(
         self,
@@ -103,12 +102,3 @@ class SchedulingOperations(WorkerOperations):
             ],
             choice=said.choice,
         )
-
-
-def _state(pause: Pause) -> QueueState:
-    return QueueState(
-        paused=pause.paused,
-        reason=pause.reason,
-        changed_by=pause.by,
-        changed_at=None if pause.at is None else times.to_wire(pause.at),
-    )
