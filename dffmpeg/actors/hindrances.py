@@ -12,14 +12,15 @@ import trio
 from dffmpeg.actors.runtime import Actor
 from dffmpeg.model import jobs
 from dffmpeg.model.jobs import Job, JobState
-from dffmpeg.model.suitability import hindrance
+from dffmpeg.model.scheduling.entries import Shape
+from dffmpeg.model.suitability import eased, hindrance
 from dffmpeg.model.workers import Worker
 
 if TYPE_CHECKING:
     from dffmpeg.actors.services import Services
 
-PAGE = 256
-"""Pending jobs that are looked at together."""
+STRETCH = 500
+"""Entries that are looked at before others have a turn."""
 
 _REVIEW_SECONDS = 60.0
 """Between two reviews that nobody asked for: others may change workers too."""
@@ -52,12 +53,19 @@ class KnownWorkers:
 
 
 async def judged(services: Services, job: Job) -> Job:
-    """A pending job that was just added, with what hinders it; failed if its submitter wants that."""
-    why = hindrance(job, await services.known_workers.rows(services))
-    return job if why is None else await _note(services, job, why)
+    """A pending job that was just added, with what hinders it, or as its submitter wants it then."""
+    workers = await services.known_workers.rows(services)
+    why = hindrance(job, workers)
+    return job if why is None else await _note(services, job, why, workers)
 
 
-async def _note(services: Services, job: Job, why: str | None) -> Job:
+async def _note(services: Services, job: Job, why: str | None, workers: Sequence[Worker]) -> Job:
+    if why is not None and job.rules.impossible == "run":
+        easy = eased(job)
+        if hindrance(easy, workers) is None:
+            await services.store.jobs.ease(job.job_id, easy.needs)
+            services.wake_scheduler()
+            return easy
     if why is not None and job.rules.impossible == "fail":
         given_up = jobs.impossible(job, time.time(), why)
         if await services.store.jobs.apply(given_up):
@@ -76,7 +84,11 @@ class Review:
 
 
 class Hindrances(Actor[Review]):
-    """Keeps the hindrances of pending jobs true."""
+    """Keeps the hindrances of pending jobs true.
+
+    What is asked of workers is asked once for all jobs of a shape, and rows are read only of jobs
+    that are hindered, or were: a long queue of jobs that can run costs a walk through the backlog.
+    """
 
     mailbox_size = 1
 
@@ -94,19 +106,28 @@ class Hindrances(Actor[Review]):
 
     async def handle(self, message: Review) -> None:
         workers = await self._services.known_workers.rows(self._services)
-        # Many jobs ask for the same.
-        found: dict[object, str | None] = {}
-        before: str | None = None
-        while True:
-            page = await self._services.store.jobs.list(
-                requester_id=None, since=None, states={JobState.PENDING}, limit=PAGE, before_id=before
-            )
-            for job in page:
-                kind = (job.binary_name, job.paths, job.needs.key)
-                if kind not in found:
-                    found[kind] = hindrance(job, workers)
-                if found[kind] != job.hindrance:
-                    await _note(self._services, job, found[kind])
-            if len(page) < PAGE:
-                return
-            before = page[-1].job_id
+        found: dict[Shape, str | None] = {}
+        pending = await self._pending()
+        hindered = await self._services.store.jobs.hindered()
+        for number, (job_id, shape) in enumerate(pending.items()):
+            if number % STRETCH == 0:
+                await trio.lowlevel.checkpoint()
+            if shape not in found:
+                found[shape] = hindrance(shape.job, workers)
+            if found[shape] != hindered.get(job_id):
+                await self._review(job_id, found[shape], workers)
+
+    async def _pending(self) -> dict[str, Shape]:
+        entries = list(self._services.backlog.board.entries.values())
+        pending: dict[str, Shape] = {}
+        for number, entry in enumerate(entries):
+            if number % STRETCH == 0:
+                await trio.lowlevel.checkpoint()
+            if entry.state is JobState.PENDING:
+                pending[entry.job_id] = entry.shape
+        return pending
+
+    async def _review(self, job_id: str, why: str | None, workers: Sequence[Worker]) -> None:
+        job = await self._services.store.jobs.get(job_id)
+        if job is not None and job.state is JobState.PENDING and job.hindrance != why:
+            await _note(self._services, job, why, workers)

@@ -37,7 +37,7 @@ class JobOptions(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     stall_timeout: float | None = None
     retry_exit_codes: tuple[int, ...] | None = None
     retry_stderr: tuple[str, ...] | None = None
-    impossible: Literal["wait", "fail"] | None = None
+    impossible: Literal["wait", "fail", "run"] | None = None
     retention: float | None = None
     hooks: tuple[str, ...] | None = None
 
@@ -45,9 +45,16 @@ class JobOptions(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 NO_OPTIONS = JobOptions()
 
 
-def apply(config: ClientConfig, options: JobOptions, request: SubmitRequest) -> SubmitRequest:
-    """A submission with all that is said of how it is treated."""
+def apply(config: ClientConfig, options: JobOptions | None, request: SubmitRequest) -> SubmitRequest:
+    """A submission with all that is said of how it is treated.
+
+    Args:
+        options: None for a stand-in: what ffmpeg nowhere has is an error of its own, as it is locally.
+    """
     said: dict[str, Any] = {"pending_timeout": config.pending_timeout}
+    if options is None:
+        options = NO_OPTIONS
+        said["impossible"] = "run"
     said |= {name: value for name in config.job.__struct_fields__ if (value := getattr(config.job, name))}
     for name in options.__struct_fields__:
         value = getattr(options, name)

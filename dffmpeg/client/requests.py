@@ -34,12 +34,13 @@ def submission(
     *,
     cwd: bytes | None,
     monitor: bool,
-    options: JobOptions,
+    options: JobOptions | None,
 ) -> SubmitRequest:
     """What is sent to the coordinator: the arguments with mapped directories as variables.
 
     Args:
         directories: the configuration's paths, from `dffmpeg.model.paths.validated`.
+        options: None for a stand-in.
         cwd: the working directory; None where there is none. It travels where it is a mapped one.
 
     Raises:

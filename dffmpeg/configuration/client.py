@@ -33,7 +33,8 @@ class JobDefaults(Section, frozen=True):
     stall_timeout: Seconds | None = None
     retry_exit_codes: list[int] = []
     retry_stderr: list[str] = []
-    impossible: Literal["wait", "fail"] = "wait"
+    impossible: Literal["wait", "fail", "run"] | None = None
+    """None: `run` for the stand-ins, `wait` for what is submitted."""
     retention: Seconds | None = None
     hooks: list[str] = []
 

@@ -223,7 +223,9 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "stall_timeout": "Seconds without output and without use of a processor after which it is run again.",
         "retry_exit_codes": "The program's exit codes on which it is run again.",
         "retry_stderr": "Regular expressions: it is run again if it fails and the end of stderr matches one.",
-        "impossible": "What becomes of a job that no known worker could ever run.",
+        "impossible": 'What becomes of a job that no known worker could ever run. "run": one that only lacks '
+        "what its command asks of ffmpeg, a codec or a filter, runs and fails as it would locally. None: "
+        '"run" for the stand-ins, "wait" for what is submitted.',
         "retention": "Seconds for which the finished job and its output are kept.",
         "hooks": "URLs that are told of each change of its state.",
     },
@@ -265,6 +267,7 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (JobDefaults, "run_timeout"): "run_timeout = 36000.0",
     (JobDefaults, "stall_timeout"): "stall_timeout = 300.0",
     (JobDefaults, "retention"): "retention = 86400.0",
+    (JobDefaults, "impossible"): 'impossible = "wait"',
     (ClientConfig, "pending_timeout"): "pending_timeout = 600.0",
 }
 """How a key without a default, or with an empty one, is written."""

@@ -18,7 +18,8 @@ class Rules:
         retry_exit_codes: the command's own exit codes on which it is tried again.
         retry_stderr: regular expressions (Python's, on bytes as UTF-8): where the end of stderr matches
             one of them, a failure is tried again.
-        impossible: what becomes of a job that no known worker could ever run.
+        impossible: what becomes of a job that no known worker could ever run. `run`: one that only
+            lacks what its command line asks of ffmpeg runs nevertheless, and fails as it would locally.
         retention: how long the finished job and its output are kept.
         hooks: URLs that are told of each change of state.
     """
@@ -29,7 +30,7 @@ class Rules:
     stall_timeout: float | None = None
     retry_exit_codes: tuple[int, ...] = ()
     retry_stderr: tuple[str, ...] = ()
-    impossible: Literal["wait", "fail"] = "wait"
+    impossible: Literal["wait", "fail", "run"] = "wait"
     retention: float | None = None
     hooks: tuple[str, ...] = ()
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
 
 from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.jobs import Job
+from dffmpeg.model.needs import LISTS, derive
 from dffmpeg.model.substitutions import stand_ins
 from dffmpeg.model.workers import Worker
 
@@ -81,6 +84,16 @@ def hindrance(job: Job, workers: Iterable[Worker]) -> str | None:
         return None
     told = [_counted(text, count, known) for text, count in found.most_common(_TOLD)]
     return "; ".join(told)
+
+
+def eased(job: Job) -> Job:
+    """The job without what its command line asks of ffmpeg: where it runs now, ffmpeg says what it lacks."""
+    asked = derive(job.binary_name, job.arguments)
+    kept: dict[str, Any] = {
+        kind: tuple(name for name in getattr(job.needs, kind) if name not in getattr(asked, kind))
+        for kind in LISTS
+    }
+    return replace(job, needs=replace(job.needs, **kept), hindrance=None)
 
 
 def _counted(text: str, count: int, known: int) -> str:

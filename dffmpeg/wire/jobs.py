@@ -122,7 +122,7 @@ class SubmitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     stall_timeout: Seconds | None = None
     retry_exit_codes: Annotated[list[ExitCode], msgspec.Meta(max_length=256)] = []
     retry_stderr: Annotated[list[Text], msgspec.Meta(max_length=16)] = []
-    impossible: Literal["wait", "fail"] = "wait"
+    impossible: Literal["wait", "fail", "run"] = "wait"
     retention: Seconds | None = None
     hooks: Annotated[list[Url], msgspec.Meta(max_length=8)] = []
 

@@ -54,6 +54,23 @@ async def test_a_worker_that_lacks_an_encoder_never_gets_the_job(tmp_path: Path)
                 assert (record.worker_id, record.attempt, record.hindrance) == ("w2", 1, None)
 
 
+async def test_what_is_nowhere_is_for_ffmpeg_to_say_where_that_is_wanted(tmp_path: Path) -> None:
+    async with open_coordinator(tmp_path) as coordinator:
+        worker = FakeWorker(coordinator, "w1")
+        job_id = await coordinator.submit(arguments=NVENC, impossible="run")
+        async with worker.online(**telling(SOFTWARE)):
+            # Submitted before anything was known of workers, and when that was known.
+            assert (await worker.take()).job_id == job_id
+            other = await coordinator.submit(arguments=["-i", "a", "-vf", "nonsense", "b"], impossible="run")
+            assert (await worker.take()).job_id == other
+            # What is no matter of ffmpeg's still waits.
+            labeled = await coordinator.submit(arguments=NVENC, impossible="run", require=["label=gpu"])
+            record = await coordinator.operations.job(ALICE, labeled)
+            assert record.hindrance is not None
+            assert "it lacks the label gpu" in record.hindrance
+            assert record.needs.labels == ("gpu",)
+
+
 async def test_what_is_possible_again_is_not_hindered(tmp_path: Path) -> None:
     async with open_coordinator(tmp_path) as coordinator:
         worker = FakeWorker(coordinator, "w1")

@@ -45,6 +45,14 @@ INTROSPECTION = [
         ("none", []),
         ("unknown-option", "-nosuch 1 -i {media}/s.mkv -f null -"),
         ("no-output", "-hide_banner -i {media}/s.mkv"),
+        ("unknown-encoder", "-hide_banner -i {media}/s.mkv -c:v nosuch -f null -"),
+        ("unknown-decoder", "-hide_banner -c:v nosuch -i {media}/s.mkv -f null -"),
+        ("unknown-filter", "-hide_banner -i {media}/s.mkv -vf nosuch=1 -f null -"),
+        ("unknown-muxer", "-hide_banner -i {media}/s.mkv -f nosuch -"),
+        ("unknown-demuxer", "-hide_banner -f nosuch -i {media}/s.mkv -f null -"),
+        ("unknown-protocol", "-hide_banner -i nosuch://x -f null -"),
+        ("unknown-hwaccel", "-hide_banner -hwaccel nosuch -i {media}/s.mkv -f null -"),
+        ("broken-encoder", "-hide_banner -f lavfi -i testsrc2 -t 1 -c:v h264_nvenc -f null -"),
     )
 ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from dffmpeg.client.options import NO_OPTIONS, JobOptions
+from dffmpeg.client.options import JobOptions
 from dffmpeg.client.requests import submission
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import BadInput
@@ -26,7 +26,7 @@ class Call:
 
     Attributes:
         identity: of the agent that the shim wants; None for any.
-        options: how the job is to be treated.
+        options: how the job is to be treated; None for a stand-in, which cannot be told.
         verbose: whether the caller wants to know about reconnects.
         status: the job's last known state; None where it may not have been submitted yet.
         appended: the control stream as far as it is known.
@@ -47,7 +47,7 @@ class Call:
     descriptors: list[Descriptor] = field(default_factory=list)
     terminal: Terminal | None = None
     verbose: bool = False
-    options: JobOptions = NO_OPTIONS
+    options: JobOptions | None = None
     status: str | None = None
     attempt: int = 0
     appended: bytes = b""

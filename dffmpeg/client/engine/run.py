@@ -234,7 +234,8 @@ class Run:
     async def _give_up_when_busy(self) -> None:
         if self._config.fallback.when != "busy" or self._local() is None:
             return
-        if self._call.options.after or self._call.options.start_at is not None:
+        options = self._call.options
+        if options is not None and (options.after or options.start_at is not None):
             # It waits because it was told to.
             return
         await trio.sleep(self._config.fallback.after)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dffmpeg.model.jobs import Attempt, Job, JobState, Transition
+from dffmpeg.model.needs import Needs
 from dffmpeg.model.progress import Progress
 from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.store.hooks import HookRepository
@@ -169,6 +170,14 @@ class JobRepository(ABC):
     @abstractmethod
     async def seen_by_client(self, job_id: str, now: float) -> None:
         """The client of the job was here."""
+
+    @abstractmethod
+    async def hindered(self) -> Mapping[str, str]:
+        """By id, what hinders pending jobs."""
+
+    @abstractmethod
+    async def ease(self, job_id: str, needs: Needs) -> None:
+        """The pending job needs no more than this now, and nothing hinders it."""
 
     @abstractmethod
     async def set_hindrance(self, job_id: str, hindrance: str | None) -> None:

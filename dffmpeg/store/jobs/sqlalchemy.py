@@ -237,6 +237,21 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
     async def seen_by_client(self, job_id: str, now: float) -> None:
         await self.database.execute(_SEEN, {"the_job": job_id, "client_last_seen": now})
 
+    async def hindered(self) -> Mapping[str, str]:
+        query = sa.select(_j.job_id, _j.hindrance).where(_PENDING, _j.hindrance.is_not(None))
+        rows = await self.database.read(lambda c: c.execute(query).all())
+        return {row.job_id: row.hindrance for row in rows}
+
+    async def ease(self, job_id: str, needs: Needs) -> None:
+        change = sa.update(schema.jobs).where(_j.job_id == job_id, _PENDING)
+        change = change.values(needs=needs, hindrance=None)
+
+        def operation(connection: sa.Connection) -> None:
+            connection.execute(change)
+            note(connection, JobChanged(job_id))
+
+        await self.database.write(operation)
+
     async def set_hindrance(self, job_id: str, hindrance: str | None) -> None:
         await self.database.execute(_HINDRANCE, {"the_job": job_id, "hindrance": hindrance})
 
