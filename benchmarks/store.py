@@ -16,7 +16,7 @@ from pathlib import Path
 import sqlalchemy as sa
 import trio
 
-from dffmpeg.model import jobs
+from dffmpeg.model import jobs, transitions
 from dffmpeg.model.jobs import Job
 from dffmpeg.store import Store, StoreSettings, open_store
 from dffmpeg.store.sqlite import SqliteDatabase
@@ -126,8 +126,8 @@ async def life_of_jobs(store: Store, tasks: int, number: int) -> list[Result]:
     changed = [
         await measure(name, tasks, number, change(make))
         for name, make in (
-            ("jobs: assign (compare-and-set)", lambda row: jobs.assign(row, "worker", now)),
-            ("jobs: accept (compare-and-set)", lambda row: jobs.accept(row, 1, "worker", now)),
+            ("jobs: assign (compare-and-set)", lambda row: transitions.assign(row, "worker", now)),
+            ("jobs: accept (compare-and-set)", lambda row: transitions.accept(row, 1, "worker", now)),
             ("jobs: finish (compare-and-set)", _finish),
         )
     ]
@@ -135,7 +135,7 @@ async def life_of_jobs(store: Store, tasks: int, number: int) -> list[Result]:
 
 
 def _finish(row: Job) -> jobs.Transition:
-    return jobs.finish(row, 1, "worker", time.time(), jobs.JobState.COMPLETED, 0, None, None)
+    return transitions.finish(row, 1, "worker", time.time(), jobs.JobState.COMPLETED, 0, None, None)
 
 
 async def main(folder: Path, number: int) -> None:

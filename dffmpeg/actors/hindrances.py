@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from dffmpeg.actors.runtime import Actor
-from dffmpeg.model import jobs
+from dffmpeg.model import transitions
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.scheduling.entries import Shape
 from dffmpeg.model.suitability import eased, hindrance
@@ -67,7 +67,7 @@ async def _note(services: Services, job: Job, why: str | None, workers: Sequence
             services.wake_scheduler()
             return easy
     if why is not None and job.rules.impossible == "fail":
-        given_up = jobs.impossible(job, time.time(), why)
+        given_up = transitions.impossible(job, time.time(), why)
         if await services.store.jobs.apply(given_up):
             made = given_up.made(job)
             await services.announce(made)

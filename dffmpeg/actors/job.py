@@ -40,7 +40,7 @@ from dffmpeg.actors.refusals import Conflict, Forbidden
 from dffmpeg.actors.runtime import Actor, MailboxFull, Reply
 from dffmpeg.actors.services import Services
 from dffmpeg.actors.verdicts import Verdicts
-from dffmpeg.model import access, jobs
+from dffmpeg.model import access, jobs, transitions
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState, Transition
 from dffmpeg.model.retries import STDERR_END
@@ -239,7 +239,7 @@ class JobActor(Actor[JobMessage]):
         if self.job.state is not JobState.ASSIGNED:
             raise Conflict(f"job {self._job_id} is {self.job.state}")
         now, outputs = time.time(), message.new_outputs
-        accepted = jobs.accept(
+        accepted = transitions.accept(
             self.job, self._attempt, message.worker_id, now, outputs, substitutions=message.substitutions
         )
         if not await self._apply(accepted):
@@ -345,7 +345,7 @@ class JobActor(Actor[JobMessage]):
         if message.who is not None and not access.may_command(message.who, self.job):
             raise Forbidden(f"job {self._job_id} is not yours")
         if self.job.state is not JobState.CANCELING:
-            await self._apply(jobs.request_cancel(self.job, time.time(), message.reason))
+            await self._apply(transitions.request_cancel(self.job, time.time(), message.reason))
             # Nobody may be left to take the output: it must not keep ffmpeg from ending.
             await self._streams.output.disown()
             await offer(self._services, self.job)
@@ -367,7 +367,7 @@ class JobActor(Actor[JobMessage]):
         if what == "assignment" and state is JobState.ASSIGNED:
             await self._apply(self._verdicts.not_accepted(self.job))
         elif what == "cancel" and state is JobState.CANCELING:
-            await self._apply(jobs.confirm_canceled(self.job, time.time()))
+            await self._apply(transitions.confirm_canceled(self.job, time.time()))
         elif what == "worker" and state is JobState.RUNNING:
             left = self._worker_seen + self._verdicts.lease(self.job) - now
             if left > 0:
@@ -390,5 +390,7 @@ class JobActor(Actor[JobMessage]):
     async def _overrun(self) -> None:
         limit = self._verdicts.rules(self.job).run_timeout
         if limit is not None:
-            await self._apply(jobs.overrun(self.job, time.time(), limit), self._streams.output.unsettled())
+            await self._apply(
+                transitions.overrun(self.job, time.time(), limit), self._streams.output.unsettled()
+            )
             await offer(self._services, self.job)

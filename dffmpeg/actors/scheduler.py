@@ -10,7 +10,7 @@ import trio
 from dffmpeg.actors.runtime import Actor, Timer
 from dffmpeg.actors.services import Services
 from dffmpeg.actors.worker import Judged
-from dffmpeg.model import jobs
+from dffmpeg.model import transitions
 from dffmpeg.model.jobs import JobState, Room
 from dffmpeg.model.scheduling.board import Decision
 from dffmpeg.model.scheduling.entries import Entry
@@ -87,7 +87,7 @@ class Scheduler(Actor[Wake]):
     async def _give(self, decision: Decision, now: float) -> bool:
         entry = decision.entry
         room = Room(decision.at_most)
-        assigned = jobs.assign(entry, decision.worker_id, now, resources=decision.charge, room=room)
+        assigned = transitions.assign(entry, decision.worker_id, now, resources=decision.charge, room=room)
         if not await self._services.store.jobs.apply(assigned):
             return False
         # From here on the job's actor drives it; it tells the worker.
@@ -100,7 +100,7 @@ class Scheduler(Actor[Wake]):
             job = await self._services.store.jobs.get(entry.job_id)
             if job is None or job.state is not JobState.PENDING:
                 continue
-            expired = jobs.expire(job, now)
+            expired = transitions.expire(job, now)
             if await self._services.store.jobs.apply(expired):
                 await self._services.announce(expired.made(job))
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import trio
 
 from dffmpeg.actors.services import Services
-from dffmpeg.model import jobs
+from dffmpeg.model import jobs, transitions
 from dffmpeg.model.janitor import Action
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.workers import WorkerState
@@ -95,7 +95,7 @@ class Sweeps:
         ):
             lease = job.heartbeat_interval * self._services.config.leases.client_factor
             if job.monitor and min(up, now - _last_word(job)) > lease:
-                canceled = jobs.request_cancel(job, now, jobs.CLIENT_GONE)
+                canceled = transitions.request_cancel(job, now, jobs.CLIENT_GONE)
                 if await self._services.store.jobs.apply(canceled):
                     log.info("job %s canceled: %s", job.job_id, jobs.CLIENT_GONE)
                     await self._services.announce(canceled.made(job))

@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dffmpeg.model import jobs, retries
+from dffmpeg.model import retries, transitions
 from dffmpeg.model.jobs import Job, JobState, Transition
 from dffmpeg.model.progress import completed
 from dffmpeg.model.retries import MATCHED_END, Retry, RetryPolicy
@@ -42,18 +42,18 @@ class Verdicts:
 
     def losing(self, job: Job, reason: str) -> Transition:
         """The attempt is gone through no fault of the command."""
-        return jobs.lose(job, time.time(), reason, self._policy(job), _chance())
+        return transitions.lose(job, time.time(), reason, self._policy(job), _chance())
 
     def not_accepted(self, job: Job) -> Transition:
         """The worker said nothing in time."""
-        return jobs.not_accepted(job, time.time(), delay=self._pause(job))
+        return transitions.not_accepted(job, time.time(), delay=self._pause(job))
 
     def rejected(self, job: Job, worker_id: str, reason: str) -> Transition:
         """The worker does not take the attempt, or gives it back."""
         if job.state is not JobState.ASSIGNED:
             return self.losing(job, f"{worker_id}: {reason}")
         delay = self._pause(job)
-        return jobs.reject(job, job.attempt, worker_id, time.time(), reason, delay=delay)
+        return transitions.reject(job, job.attempt, worker_id, time.time(), reason, delay=delay)
 
     async def finished(
         self, job: Job, worker_id: str, report: FinishReport, streams: JobStreams
@@ -64,7 +64,7 @@ class Verdicts:
         if target is JobState.FAILED and report.reason is None and await self._named(job, report, streams):
             verdict = self._policy(job).next(job.losses + 1, _chance())
             if isinstance(verdict, Retry):
-                return jobs.repeat(
+                return transitions.repeat(
                     job,
                     job.attempt,
                     worker_id,
@@ -76,7 +76,7 @@ class Verdicts:
         progress = report.progress or job.progress
         if target is JobState.COMPLETED:
             progress = completed(progress)
-        finished = jobs.finish(
+        finished = transitions.finish(
             job,
             job.attempt,
             worker_id,

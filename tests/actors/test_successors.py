@@ -7,7 +7,7 @@ import pytest
 
 from dffmpeg.actors.operations import Forbidden
 from dffmpeg.errors import BadInput
-from dffmpeg.model import jobs
+from dffmpeg.model import transitions
 from dffmpeg.store import schema
 from tests.actors.coordinator import ADMIN, ALICE, BOB, Coordinator, FakeWorker, open_coordinator
 
@@ -100,7 +100,7 @@ async def end_without_a_word(coordinator: Coordinator, job_id: str) -> None:
     store = coordinator.services.store.jobs
     job = await store.get(job_id)
     assert job is not None
-    assert await store.apply(jobs.request_cancel(job, time.time(), "gone"))
+    assert await store.apply(transitions.request_cancel(job, time.time(), "gone"))
 
 
 async def test_what_was_committed_is_seen_after_a_crash(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pytest
 import trio
 
-from dffmpeg.model import jobs as model
+from dffmpeg.model import transitions
 from dffmpeg.model.jobs import Job, JobState, Transition
 from dffmpeg.model.streams import Retention
 from dffmpeg.model.workers import Worker, WorkerState
@@ -80,9 +80,9 @@ async def fail(store: Store, job_id: str) -> None:
         assert row is not None
         assert await store.jobs.apply(change(row))
 
-    await step(lambda row: model.assign(row, "w1", row.created_at))
-    await step(lambda row: model.accept(row, 1, "w1", row.created_at))
-    await step(lambda row: model.finish(row, 1, "w1", row.created_at, JobState.FAILED, 3, None, None))
+    await step(lambda row: transitions.assign(row, "w1", row.created_at))
+    await step(lambda row: transitions.accept(row, 1, "w1", row.created_at))
+    await step(lambda row: transitions.finish(row, 1, "w1", row.created_at, JobState.FAILED, 3, None, None))
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def filled(folder: Path) -> Path:
         await store.jobs.add(job("RUNS", 20))
         running = await store.jobs.get("RUNS")
         assert running is not None
-        assert await store.jobs.apply(model.assign(running, "w1", time.time()))
+        assert await store.jobs.apply(transitions.assign(running, "w1", time.time()))
         lines = b"".join(b"line %d\n" % number for number in range(2500)) + b"\xff end"
         await store.streams.append(StreamPiece("FAILED", 1, 2, 0, lines, Retention(1 << 20, 1 << 20)))
         now = time.time()

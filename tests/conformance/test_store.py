@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from dffmpeg.model import jobs as model
+from dffmpeg.model import transitions
 from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import AttemptOutcome, Job, JobState, Room, Transition
@@ -45,7 +46,7 @@ def job(name: str, created: float = 100.0, **changes: object) -> Job:
 
 async def assigned(store: Store, name: str = "J", worker: str = "w1") -> Job:
     await store.jobs.add(job(name))
-    assert await store.jobs.apply(model.assign(await load(store, name), worker, 110.0))
+    assert await store.jobs.apply(transitions.assign(await load(store, name), worker, 110.0))
     return await load(store, name)
 
 
@@ -70,13 +71,13 @@ async def test_the_same_id_twice_is_refused(store: Store) -> None:
 async def test_a_job_s_life_and_its_attempts(store: Store) -> None:
     first = await assigned(store)
     assert (first.state, first.attempt, first.worker_id) == (S.ASSIGNED, 1, "w1")
-    assert await store.jobs.apply(model.accept(first, 1, "w1", 120.0))
+    assert await store.jobs.apply(transitions.accept(first, 1, "w1", 120.0))
     policy = RetryPolicy(3, 1.0, 1.0)
-    assert await store.jobs.apply(model.lose(await load(store, "J"), 130.0, "gone", policy, 0.0))
-    assert await store.jobs.apply(model.assign(await load(store, "J"), "w2", 140.0))
+    assert await store.jobs.apply(transitions.lose(await load(store, "J"), 130.0, "gone", policy, 0.0))
+    assert await store.jobs.apply(transitions.assign(await load(store, "J"), "w2", 140.0))
     second = await load(store, "J")
-    assert await store.jobs.apply(model.accept(second, 2, "w2", 150.0))
-    assert await store.jobs.apply(model.finish(second, 2, "w2", 160.0, S.FAILED, 1, None, None))
+    assert await store.jobs.apply(transitions.accept(second, 2, "w2", 150.0))
+    assert await store.jobs.apply(transitions.finish(second, 2, "w2", 160.0, S.FAILED, 1, None, None))
     last = await load(store, "J")
     assert (last.state, last.exit_code, last.last_update) == (S.FAILED, 1, 160.0)
     attempts = await store.jobs.attempts("J")
@@ -90,11 +91,11 @@ async def test_a_job_s_life_and_its_attempts(store: Store) -> None:
 
 async def test_a_failed_attempt_keeps_what_its_job_forgets(store: Store) -> None:
     first = await assigned(store)
-    accepted = model.accept(first, 1, "w1", 111.0, (b"$Movies/\xff",))
+    accepted = transitions.accept(first, 1, "w1", 111.0, (b"$Movies/\xff",))
     assert await store.jobs.apply(accepted)
     running = await load(store, "J")
     assert running.new_outputs == (b"$Movies/\xff",)
-    again = model.repeat(running, 1, "w1", 112.0, 69, None, delay=1.0)
+    again = transitions.repeat(running, 1, "w1", 112.0, 69, None, delay=1.0)
     again = replace(again, results={**again.results, "stderr_end": b"\xfe end"})
     assert await store.jobs.apply(again)
     pending = await load(store, "J")
@@ -108,7 +109,7 @@ async def test_a_failed_attempt_keeps_what_its_job_forgets(store: Store) -> None
 async def test_the_size_of_a_job_is_what_was_said_or_else_what_its_program_found(store: Store) -> None:
     for name, said in (("J", None), ("K", 5.0)):
         await store.jobs.add(job(name, size=said))
-        assert await store.jobs.apply(model.assign(await load(store, name), "w1", 110.0))
+        assert await store.jobs.apply(transitions.assign(await load(store, name), "w1", 110.0))
         await store.jobs.note_progress(name, 1, Progress(pixels=9.0))
         await store.jobs.note_progress(name, 1, Progress(frame=1))
     assert ((await load(store, "J")).size, (await load(store, "K")).size) == (9.0, 5.0)
@@ -116,12 +117,12 @@ async def test_the_size_of_a_job_is_what_was_said_or_else_what_its_program_found
 
 async def test_progress_is_kept_of_the_live_attempt_only(store: Store) -> None:
     first = await assigned(store)
-    assert await store.jobs.apply(model.accept(first, 1, "w1", 111.0))
+    assert await store.jobs.apply(transitions.accept(first, 1, "w1", 111.0))
     await store.jobs.note_progress("J", 2, Progress(frame=9))
     assert (await load(store, "J")).progress is None
     await store.jobs.note_progress("J", 1, Progress(frame=7, fraction=0.5))
     assert (await load(store, "J")).progress == Progress(frame=7, fraction=0.5)
-    lost = model.lose(await load(store, "J"), 112.0, "gone", RetryPolicy(3, 1.0, 1.0), 0.5)
+    lost = transitions.lose(await load(store, "J"), 112.0, "gone", RetryPolicy(3, 1.0, 1.0), 0.5)
     assert await store.jobs.apply(lost)
     await store.jobs.note_progress("J", 1, Progress(frame=8))
     assert (await load(store, "J")).progress is None
@@ -130,10 +131,10 @@ async def test_progress_is_kept_of_the_live_attempt_only(store: Store) -> None:
 async def test_a_change_that_does_not_fit_changes_nothing(store: Store) -> None:
     row = await assigned(store)
     for stale in (
-        model.accept(row, 2, "w1", 120.0),
-        model.accept(row, 1, "w2", 120.0),
-        model.finish(row, 1, "w1", 120.0, S.COMPLETED, 0, None, None),
-        model.assign(row, "w3", 120.0),
+        transitions.accept(row, 2, "w1", 120.0),
+        transitions.accept(row, 1, "w2", 120.0),
+        transitions.finish(row, 1, "w1", 120.0, S.COMPLETED, 0, None, None),
+        transitions.assign(row, "w3", 120.0),
     ):
         assert not await store.jobs.apply(stale)
     assert await load(store, "J") == row
@@ -142,28 +143,28 @@ async def test_a_change_that_does_not_fit_changes_nothing(store: Store) -> None:
 
 # What becomes of a row in each state, by each constructor; from a state that is not named nothing may.
 def _finish(target: JobState) -> Callable[[Job], Transition]:
-    return lambda row: model.finish(row, 1, "w1", 200.0, target, 0, None, None)
+    return lambda row: transitions.finish(row, 1, "w1", 200.0, target, 0, None, None)
 
 
 POLICY = RetryPolicy(3, 1.0, 1.0)
 GRID: dict[str, tuple[Callable[[Job], Transition], dict[JobState, JobState]]] = {
-    "assign": (lambda row: model.assign(row, "w2", 200.0), {S.PENDING: S.ASSIGNED}),
-    "accept": (lambda row: model.accept(row, 1, "w1", 200.0), {S.ASSIGNED: S.RUNNING}),
-    "reject": (lambda row: model.reject(row, 1, "w1", 200.0, "full"), {S.ASSIGNED: S.PENDING}),
-    "not_accepted": (lambda row: model.not_accepted(row, 200.0), {S.ASSIGNED: S.PENDING}),
+    "assign": (lambda row: transitions.assign(row, "w2", 200.0), {S.PENDING: S.ASSIGNED}),
+    "accept": (lambda row: transitions.accept(row, 1, "w1", 200.0), {S.ASSIGNED: S.RUNNING}),
+    "reject": (lambda row: transitions.reject(row, 1, "w1", 200.0, "full"), {S.ASSIGNED: S.PENDING}),
+    "not_accepted": (lambda row: transitions.not_accepted(row, 200.0), {S.ASSIGNED: S.PENDING}),
     "complete": (_finish(S.COMPLETED), {S.RUNNING: S.COMPLETED}),
     "fail": (_finish(S.FAILED), {S.RUNNING: S.FAILED}),
     "canceled": (_finish(S.CANCELED), {S.RUNNING: S.CANCELED, S.CANCELING: S.CANCELED}),
     "request_cancel": (
-        lambda row: model.request_cancel(row, 200.0, "why"),
+        lambda row: transitions.request_cancel(row, 200.0, "why"),
         {S.PENDING: S.CANCELED, S.ASSIGNED: S.CANCELED, S.RUNNING: S.CANCELING},
     ),
-    "confirm_canceled": (lambda row: model.confirm_canceled(row, 200.0), {S.CANCELING: S.CANCELED}),
+    "confirm_canceled": (lambda row: transitions.confirm_canceled(row, 200.0), {S.CANCELING: S.CANCELED}),
     "lose": (
-        lambda row: model.lose(row, 200.0, "gone", POLICY, 0.5),
+        lambda row: transitions.lose(row, 200.0, "gone", POLICY, 0.5),
         {S.ASSIGNED: S.PENDING, S.RUNNING: S.PENDING, S.CANCELING: S.CANCELED},
     ),
-    "expire": (lambda row: model.expire(row, 200.0), {S.PENDING: S.FAILED}),
+    "expire": (lambda row: transitions.expire(row, 200.0), {S.PENDING: S.FAILED}),
 }
 
 
@@ -190,14 +191,14 @@ async def test_every_change_in_every_state(store: Store, name: str) -> None:
 
 async def test_what_has_ended_stays_as_it_is(store: Store) -> None:
     row = await assigned(store)
-    await store.jobs.apply(model.accept(row, 1, "w1", 120.0))
-    await store.jobs.apply(model.finish(row, 1, "w1", 130.0, S.COMPLETED, 0, None, None))
+    await store.jobs.apply(transitions.accept(row, 1, "w1", 120.0))
+    await store.jobs.apply(transitions.finish(row, 1, "w1", 130.0, S.COMPLETED, 0, None, None))
     ended = await load(store, "J")
     policy = RetryPolicy(3, 1.0, 1.0)
     running = job("J", state=S.RUNNING, attempt=1, worker_id="w1")
-    assert not await store.jobs.apply(model.finish(row, 1, "w1", 140.0, S.FAILED, 1, None, None))
-    assert not await store.jobs.apply(model.lose(running, 140.0, "gone", policy, 0.0))
-    assert not await store.jobs.apply(model.request_cancel(running, 140.0, "no"))
+    assert not await store.jobs.apply(transitions.finish(row, 1, "w1", 140.0, S.FAILED, 1, None, None))
+    assert not await store.jobs.apply(transitions.lose(running, 140.0, "gone", policy, 0.0))
+    assert not await store.jobs.apply(transitions.request_cancel(running, 140.0, "no"))
     assert await load(store, "J") == ended
 
 
@@ -207,7 +208,7 @@ async def test_sixteen_race_and_one_wins(store: Store) -> None:
     won: list[str] = []
 
     async def try_it(worker: str) -> None:
-        if await store.jobs.apply(model.assign(pending, worker, 110.0)):
+        if await store.jobs.apply(transitions.assign(pending, worker, 110.0)):
             won.append(worker)
 
     async with trio.open_nursery() as nursery:
@@ -252,10 +253,10 @@ async def test_an_entry_is_its_job_without_what_only_the_worker_needs(store: Sto
 
 async def test_who_used_slots_and_who_does(store: Store) -> None:
     row = await assigned(store, "a")
-    await store.jobs.apply(model.accept(row, 1, "w1", 120.0))
-    await store.jobs.apply(model.finish(row, 1, "w1", 130.0, S.COMPLETED, 0, None, None))
+    await store.jobs.apply(transitions.accept(row, 1, "w1", 120.0))
+    await store.jobs.apply(transitions.finish(row, 1, "w1", 130.0, S.COMPLETED, 0, None, None))
     await store.jobs.add(job("b", requester_id="bob", priority=5))
-    await store.jobs.apply(model.assign(await load(store, "b"), "w1", 140.0))
+    await store.jobs.apply(transitions.assign(await load(store, "b"), "w1", 140.0))
     uses = [(use.requester_id, use.priority, use.begin, use.end) for use in await store.jobs.uses(100.0, 9)]
     assert uses == [("bob", 5, 140.0, None), ("alice", 0, 110.0, 130.0)]
     assert [use.requester_id for use in await store.jobs.uses(135.0, 9)] == ["bob"]
@@ -267,7 +268,7 @@ async def with_room(store: Store, name: str, worker_id: str, *, at_most: int = 9
         found = job(name)
         await store.jobs.add(found)
     room = Room(at_most)
-    return await store.jobs.apply(model.assign(found, worker_id, 200.0, resources=resources, room=room))
+    return await store.jobs.apply(transitions.assign(found, worker_id, 200.0, resources=resources, room=room))
 
 
 async def test_a_worker_that_takes_nothing_is_given_nothing(store: Store) -> None:
@@ -295,7 +296,7 @@ async def test_resources_are_never_given_twice(store: Store) -> None:
     assert (await load(store, "a")).resources == {"nvenc": 2}
     # What has ended takes nothing any more.
     first = await load(store, "a")
-    await store.jobs.apply(model.request_cancel(first, 210.0, "enough"))
+    await store.jobs.apply(transitions.request_cancel(first, 210.0, "enough"))
     assert await with_room(store, "b", "w", nvenc=2)
     assert not await with_room(store, "e", "w", at_most=3)
     assert await with_room(store, "e", "w", at_most=4)
@@ -323,7 +324,7 @@ async def test_the_journal_tells_what_was_committed_and_nothing_else(store: Stor
     await store.jobs.add(job("J"))
     with pytest.raises(Duplicate):
         await store.jobs.add(job("J"))
-    assigning = model.assign(job("J"), "w", 110.0)
+    assigning = transitions.assign(job("J"), "w", 110.0)
     assert await store.jobs.apply(assigning)
     assert not await store.jobs.apply(assigning)
     await store.workers.register(worker("w"))
@@ -446,7 +447,7 @@ async def test_hindrances_are_of_pending_jobs(store: Store) -> None:
     await store.jobs.add(job("J"))
     await store.jobs.set_hindrance("J", "nobody can")
     assert (await load(store, "J")).hindrance == "nobody can"
-    assert await store.jobs.apply(model.assign(await load(store, "J"), "w1", 110.0))
+    assert await store.jobs.apply(transitions.assign(await load(store, "J"), "w1", 110.0))
     assert (await load(store, "J")).hindrance is None
     await store.jobs.set_hindrance("J", "nobody can")
     assert (await load(store, "J")).hindrance is None
@@ -455,7 +456,7 @@ async def test_hindrances_are_of_pending_jobs(store: Store) -> None:
 async def test_an_attempt_remembers_its_substitutions(store: Store) -> None:
     row = await assigned(store)
     others = {"h264_qsv": "h264_nvenc"}
-    assert await store.jobs.apply(model.accept(row, 1, "w1", 120.0, substitutions=others))
+    assert await store.jobs.apply(transitions.accept(row, 1, "w1", 120.0, substitutions=others))
     assert (await load(store, "J")).substitutions == others
     assert [attempt.substitutions for attempt in await store.jobs.attempts("J")] == [others]
 
@@ -573,7 +574,7 @@ async def test_only_what_has_ended_is_deleted_and_its_attempts_with_it(store: St
     live = await assigned(store, "J")
     assert not await store.jobs.delete("J")
     assert not await store.jobs.delete("nobody")
-    assert await store.jobs.apply(model.request_cancel(live, 120.0, "no"))
+    assert await store.jobs.apply(transitions.request_cancel(live, 120.0, "no"))
     await assigned(store, "K")
     assert await store.jobs.delete("J")
     assert await store.jobs.get("J") is None
@@ -586,7 +587,7 @@ async def test_a_purged_job_leaves_nothing(store: Store) -> None:
     await store.streams.append(StreamPiece("J", 1, 2, 0, b"abc", Retention(100, 100)))
     assert not await purge(store, "J")
     assert (await store.streams.read("J", 1, 2, 0, 10)).data == b"abc"
-    assert await store.jobs.apply(model.request_cancel(live, 120.0, "no"))
+    assert await store.jobs.apply(transitions.request_cancel(live, 120.0, "no"))
     assert await purge(store, "J")
     assert not await purge(store, "J")
     assert await store.streams.extent("J", 1, 2) == 0

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import trio
 
-from dffmpeg.model import jobs
+from dffmpeg.model import transitions
 from dffmpeg.model.jobs import JobState, Transition
 from dffmpeg.model.streams import Retention, Stream
 from dffmpeg.store import Store, StreamPiece, StreamRepository, StreamSlice, Unstorable
@@ -81,7 +81,7 @@ async def test_a_reader_of_a_growing_stream_never_sees_more_than_its_end(store: 
 
 async def accepted(store: Store) -> Transition:
     """A change that fits."""
-    return jobs.accept(await assigned(store), 1, "w1", 120.0)
+    return transitions.accept(await assigned(store), 1, "w1", 120.0)
 
 
 def pieces(*data: bytes) -> list[StreamPiece]:

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dffmpeg.model import jobs as model
-from dffmpeg.model import succession
+from dffmpeg.model import succession, transitions
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.rules import Rules
 from dffmpeg.model.streams import Retention
@@ -17,10 +16,10 @@ KEEP = Retention(1 << 20, 1 << 20)
 
 
 async def end(store: Store, name: str, now: float, target: JobState = S.COMPLETED) -> None:
-    assert await store.jobs.apply(model.assign(await load(store, name), "w", now))
-    assert await store.jobs.apply(model.accept(await load(store, name), 1, "w", now))
+    assert await store.jobs.apply(transitions.assign(await load(store, name), "w", now))
+    assert await store.jobs.apply(transitions.accept(await load(store, name), 1, "w", now))
     row = await load(store, name)
-    assert await store.jobs.apply(model.finish(row, 1, "w", now, target, 0, None, None))
+    assert await store.jobs.apply(transitions.finish(row, 1, "w", now, target, 0, None, None))
 
 
 async def eligible(store: Store, now: float) -> list[str]:
@@ -82,7 +81,7 @@ async def test_those_that_will_never_begin(store: Store) -> None:
     # And its own successor in its turn.
     [doomed] = await store.jobs.doomed(10)
     assert (doomed.job.job_id, doomed.predecessor_id) == ("C", "B")
-    assert await store.jobs.apply(model.request_cancel(doomed.job, 220.0, "not wanted"))
+    assert await store.jobs.apply(transitions.request_cancel(doomed.job, 220.0, "not wanted"))
     assert await store.jobs.doomed(10) == []
 
 

@@ -1,6 +1,6 @@
 """Calls of hooks, the janitor's runs, and the space that they took."""
 
-from dffmpeg.model import jobs as model
+from dffmpeg.model import transitions
 from dffmpeg.model.hooks import HookCall
 from dffmpeg.model.janitor import JanitorRun
 from dffmpeg.model.jobs import JobState
@@ -21,10 +21,10 @@ def told(calls: list[HookCall]) -> list[tuple[str, str]]:
 async def test_calls_are_stored_with_each_change(store: Store) -> None:
     await store.jobs.add(job("J", rules=Rules(hooks=URLS)))
     await store.jobs.add(job("K"))
-    assert await store.jobs.apply(model.assign(await load(store, "J"), "w", 110.0))
-    stale = model.expire(job("J", pending_timeout=5.0), 111.0)
+    assert await store.jobs.apply(transitions.assign(await load(store, "J"), "w", 110.0))
+    stale = transitions.expire(job("J", pending_timeout=5.0), 111.0)
     assert not await store.jobs.apply(stale)
-    assert await store.jobs.apply(model.request_cancel(await load(store, "J"), 120.0, "enough"))
+    assert await store.jobs.apply(transitions.request_cancel(await load(store, "J"), 120.0, "enough"))
     calls = list(await store.hooks.of_job("J"))
     assert told(calls) == [(url, status) for status in ("pending", "assigned", "canceled") for url in URLS]
     assert [call.created_at for call in calls] == [100.0, 100.0, 110.0, 110.0, 120.0, 120.0]
@@ -36,7 +36,7 @@ async def test_calls_are_stored_with_each_change(store: Store) -> None:
 
 async def test_calls_of_one_url_are_a_queue(store: Store) -> None:
     await store.jobs.add(job("J", rules=Rules(hooks=URLS)))
-    assert await store.jobs.apply(model.assign(await load(store, "J"), "w", 110.0))
+    assert await store.jobs.apply(transitions.assign(await load(store, "J"), "w", 110.0))
     first = list(await store.hooks.due(200.0, 10))
     assert told(first) == [(URLS[0], "pending"), (URLS[1], "pending")]
     assert await store.hooks.due(50.0, 10) == []
@@ -56,7 +56,7 @@ async def test_calls_of_one_url_are_a_queue(store: Store) -> None:
 
 async def test_a_job_is_kept_until_its_hooks_were_called(store: Store) -> None:
     await store.jobs.add(job("J", rules=Rules(hooks=URLS[:1], retention=1.0)))
-    assert await store.jobs.apply(model.request_cancel(await load(store, "J"), 120.0, "enough"))
+    assert await store.jobs.apply(transitions.request_cancel(await load(store, "J"), 120.0, "enough"))
     assert await store.jobs.old(None, 500.0, 10) == []
     while due := await store.hooks.due(500.0, 10):
         await store.hooks.delivered(due[0], 500.0)
@@ -80,7 +80,7 @@ async def test_runs(store: Store) -> None:
 
 async def test_space_is_given_back(store: Store) -> None:
     await store.jobs.add(job("J", arguments=tuple(b"x" * 100_000 for _ in range(40))))
-    assert await store.jobs.apply(model.request_cancel(await load(store, "J"), 120.0, "enough"))
+    assert await store.jobs.apply(transitions.request_cancel(await load(store, "J"), 120.0, "enough"))
     await store.janitor.vacuum(10_000)
     assert await store.jobs.delete("J")
     assert await store.janitor.vacuum(100) == 100

@@ -1,6 +1,6 @@
 from dffmpeg.model.jobs import JobState
 from dffmpeg.model.reconciliation import Plan, reconcile
-from tests.model.test_jobs import make_job
+from tests.model.test_transitions import make_job
 
 S = JobState
 

@@ -18,7 +18,7 @@ from dffmpeg.actors.refusals import Forbidden, Unavailable
 from dffmpeg.actors.relays import ended_frames
 from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.actors.services import wait_at_most
-from dffmpeg.model import access, jobs
+from dffmpeg.model import access, jobs, transitions
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.wire import descriptors
@@ -101,7 +101,7 @@ class RequesterOperations(SubmissionOperations):
                 raise Forbidden(f"job {job_id} is not yours")
             if job.state in jobs.TERMINAL:
                 return StatusReply(detail=f"the job is {job.state} already")
-            canceled = jobs.request_cancel(job, time.time(), request.reason)
+            canceled = transitions.request_cancel(job, time.time(), request.reason)
             if await self._services.store.jobs.apply(canceled):
                 await self._services.announce(canceled.made(job))
                 return StatusReply()

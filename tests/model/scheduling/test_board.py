@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dffmpeg.model import jobs as model
+from dffmpeg.model import transitions
 from dffmpeg.model.jobs import JobState
 from dffmpeg.model.scheduling.board import Board
 from dffmpeg.model.scheduling.policy import Limit, PriorityClass
@@ -281,11 +281,11 @@ def test_a_transition_does_to_an_entry_what_it_does_to_the_row() -> None:
     row = replace(
         entry.shape.job, job_id="a", requester_id="alice", created_at=NOW, last_update=NOW, attempt=0
     )
-    assigned = model.assign(row, "w", NOW)
+    assigned = transitions.assign(row, "w", NOW)
     after = entry.after(assigned)
     assert (after.state, after.attempt, after.worker_id) == (JobState.ASSIGNED, 1, "w")
     made.put(after, NOW)
-    rejected = model.reject(assigned.made(row), 1, "w", NOW + 1, "full", delay=5.0)
+    rejected = transitions.reject(assigned.made(row), 1, "w", NOW + 1, "full", delay=5.0)
     made.put(after.after(rejected), NOW + 1)
     assert (made.ledger.pending, made.pool.free, made.next_moment(NOW + 1)) == (1, 1, NOW + 6)
 

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dffmpeg.model import jobs
+from dffmpeg.model import transitions
 from dffmpeg.model.jobs import (
     LIVE,
     TERMINAL,
@@ -60,26 +60,30 @@ def test_every_state_is_pending_live_or_terminal() -> None:
 
 # What each constructor makes of a job in each state: the target, or None where it must refuse.
 def finish_as(target: JobState) -> Callable[[Job], Transition]:
-    return lambda job: jobs.finish(job, job.attempt, "w1", 200.0, target, 0, None, None)
+    return lambda job: transitions.finish(job, job.attempt, "w1", 200.0, target, 0, None, None)
 
 
 GRID: dict[str, tuple[Callable[[Job], Transition], frozenset[JobState], JobState]] = {
-    "assign": (lambda job: jobs.assign(job, "w1", 200.0), frozenset({S.PENDING}), S.ASSIGNED),
-    "accept": (lambda job: jobs.accept(job, 1, "w1", 200.0), frozenset({S.ASSIGNED}), S.RUNNING),
-    "reject": (lambda job: jobs.reject(job, 1, "w1", 200.0, "full"), frozenset({S.ASSIGNED}), S.PENDING),
-    "not_accepted": (lambda job: jobs.not_accepted(job, 200.0), frozenset({S.ASSIGNED}), S.PENDING),
+    "assign": (lambda job: transitions.assign(job, "w1", 200.0), frozenset({S.PENDING}), S.ASSIGNED),
+    "accept": (lambda job: transitions.accept(job, 1, "w1", 200.0), frozenset({S.ASSIGNED}), S.RUNNING),
+    "reject": (
+        lambda job: transitions.reject(job, 1, "w1", 200.0, "full"),
+        frozenset({S.ASSIGNED}),
+        S.PENDING,
+    ),
+    "not_accepted": (lambda job: transitions.not_accepted(job, 200.0), frozenset({S.ASSIGNED}), S.PENDING),
     "complete": (finish_as(S.COMPLETED), frozenset({S.RUNNING}), S.COMPLETED),
     "fail": (finish_as(S.FAILED), frozenset({S.RUNNING}), S.FAILED),
     "canceled": (finish_as(S.CANCELED), frozenset({S.RUNNING, S.CANCELING}), S.CANCELED),
     "repeat": (
-        lambda job: jobs.repeat(job, 1, "w1", 200.0, 1, None, delay=1.0),
+        lambda job: transitions.repeat(job, 1, "w1", 200.0, 1, None, delay=1.0),
         frozenset({S.RUNNING}),
         S.PENDING,
     ),
-    "overrun": (lambda job: jobs.overrun(job, 200.0, 5.0), frozenset({S.RUNNING}), S.FAILED),
-    "confirm": (lambda job: jobs.confirm_canceled(job, 200.0), frozenset({S.CANCELING}), S.CANCELED),
+    "overrun": (lambda job: transitions.overrun(job, 200.0, 5.0), frozenset({S.RUNNING}), S.FAILED),
+    "confirm": (lambda job: transitions.confirm_canceled(job, 200.0), frozenset({S.CANCELING}), S.CANCELED),
     "expire": (
-        lambda job: jobs.expire(make_job(job.state, pending_timeout=5.0), 200.0),
+        lambda job: transitions.expire(make_job(job.state, pending_timeout=5.0), 200.0),
         frozenset({S.PENDING}),
         S.FAILED,
     ),
@@ -99,19 +103,19 @@ def test_constructors_lead_only_from_their_states(name: str) -> None:
     [(S.PENDING, S.CANCELED), (S.ASSIGNED, S.CANCELED), (S.RUNNING, S.CANCELING)],
 )
 def test_only_a_running_process_has_to_be_asked_to_end(state: JobState, target: JobState) -> None:
-    assert jobs.request_cancel(make_job(state), 200.0, "why").target is target
+    assert transitions.request_cancel(make_job(state), 200.0, "why").target is target
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL | {S.CANCELING}))
 def test_what_has_ended_is_not_canceled(state: JobState) -> None:
     with pytest.raises(TransitionError):
-        jobs.request_cancel(make_job(state), 200.0, "why")
+        transitions.request_cancel(make_job(state), 200.0, "why")
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
 def test_nothing_leads_away_from_an_end(state: JobState) -> None:
     with pytest.raises(TransitionError):
-        jobs.lose(make_job(state), 200.0, "why", POLICY, 0.5)
+        transitions.lose(make_job(state), 200.0, "why", POLICY, 0.5)
     for target in S:
         with pytest.raises(TransitionError):
             Transition(job_id="J", sources=frozenset({state}), target=target, now=0.0)
@@ -142,20 +146,20 @@ def test_finishing_needs_an_end(target: JobState) -> None:
 def test_losing_an_attempt(
     state: JobState, attempt: int, losses: int, target: JobState, used: int | None
 ) -> None:
-    lost = jobs.lose(make_job(state, attempt=attempt, losses=losses), 200.0, "w1 is gone", POLICY, 0.5)
+    lost = transitions.lose(make_job(state, attempt=attempt, losses=losses), 200.0, "w1 is gone", POLICY, 0.5)
     assert (lost.target, lost.fence_attempt) == (target, attempt)
     assert lost.changes.get("losses") == used
 
 
 @pytest.mark.parametrize(("attempt", "waits"), [(1, False), (2, True), (9, True)])
 def test_what_was_never_accepted_uses_nothing_up_but_waits(attempt: int, waits: bool) -> None:
-    lost = jobs.lose(make_job(S.ASSIGNED, attempt=attempt, losses=2), 200.0, "w1 is gone", POLICY, 0.5)
+    lost = transitions.lose(make_job(S.ASSIGNED, attempt=attempt, losses=2), 200.0, "w1 is gone", POLICY, 0.5)
     assert lost.target is S.PENDING
     assert (lost.changes["not_before"] is not None) == waits
 
 
 def test_a_failure_that_is_tried_again_is_the_attempt_s_and_not_the_job_s() -> None:
-    again = jobs.repeat(make_job(S.RUNNING, losses=1), 1, "w1", 200.0, 69, None, delay=2.0)
+    again = transitions.repeat(make_job(S.RUNNING, losses=1), 1, "w1", 200.0, 69, None, delay=2.0)
     assert (again.target, again.closes) == (S.PENDING, AttemptOutcome.FAILED)
     assert (again.results["exit_code"], "exit_code" in again.changes) == (69, False)
     assert (again.changes["losses"], again.changes["not_before"]) == (2, 202.0)
@@ -165,15 +169,15 @@ def test_a_failure_that_is_tried_again_is_the_attempt_s_and_not_the_job_s() -> N
 
 def test_only_the_first_acceptance_says_which_outputs_are_new() -> None:
     job = make_job(S.ASSIGNED)
-    first = jobs.accept(job, 1, "w1", 200.0, (b"$Media/a",))
+    first = transitions.accept(job, 1, "w1", 200.0, (b"$Media/a",))
     assert first.changes["new_outputs"] == (b"$Media/a",)
-    later = jobs.accept(first.made(job), 2, "w2", 300.0, ())
+    later = transitions.accept(first.made(job), 2, "w2", 300.0, ())
     assert "new_outputs" not in later.changes
-    assert "new_outputs" not in jobs.accept(job, 1, "old", 200.0).changes
+    assert "new_outputs" not in transitions.accept(job, 1, "old", 200.0).changes
 
 
 def test_a_lost_attempt_says_why_and_keeps_its_worker_away() -> None:
-    lost = jobs.lose(make_job(S.RUNNING), 200.0, "w1 is gone", POLICY, 0.5)
+    lost = transitions.lose(make_job(S.RUNNING), 200.0, "w1 is gone", POLICY, 0.5)
     assert lost.changes["reason"] == "w1 is gone"
     assert lost.changes["excluded_worker"] == "w1"
     assert lost.changes["worker_id"] is None
@@ -181,13 +185,13 @@ def test_a_lost_attempt_says_why_and_keeps_its_worker_away() -> None:
 
 
 def test_the_last_attempt_s_loss_keeps_its_worker_on_record() -> None:
-    lost = jobs.lose(make_job(S.RUNNING, attempt=7, losses=2), 200.0, "w1 is gone", POLICY, 0.5)
+    lost = transitions.lose(make_job(S.RUNNING, attempt=7, losses=2), 200.0, "w1 is gone", POLICY, 0.5)
     assert "worker_id" not in lost.changes
     assert lost.changes["reason"] == "w1 is gone; 3 of 3 attempts are used up"
 
 
 def test_assigning_opens_the_next_attempt_behind_a_fence() -> None:
-    assigned = jobs.assign(make_job(attempt=4), "w2", 200.0)
+    assigned = transitions.assign(make_job(attempt=4), "w2", 200.0)
     assert assigned.fence_attempt == 4
     assert assigned.opens is not None
     assert (assigned.opens.attempt, assigned.opens.worker_id) == (5, "w2")
