@@ -31,7 +31,8 @@ from dffmpeg.store.hooks import HookRepository
 from dffmpeg.store.identities import IdentityRepository
 from dffmpeg.store.janitor import JanitorRepository
 from dffmpeg.store.jobs import JobRepository
-from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository, apply_transition
+from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository
+from dffmpeg.store.jobs.transitions import apply_transition
 from dffmpeg.store.messages import MessageRepository
 from dffmpeg.store.migrations import STEPS
 from dffmpeg.store.settings import SettingsRepository

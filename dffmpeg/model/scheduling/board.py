@@ -16,8 +16,9 @@ from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.model.scheduling.fairness import Usage
 from dffmpeg.model.scheduling.lanes import Lane, Lanes
 from dffmpeg.model.scheduling.ledger import Ledger, Reach, Wait
+from dffmpeg.model.scheduling.nodes import Fit
 from dffmpeg.model.scheduling.policy import Policy
-from dffmpeg.model.scheduling.pool import Fit, Pool, size_class
+from dffmpeg.model.scheduling.pool import Pool, size_class
 from dffmpeg.model.workers import Worker
 
 ROUND = 256

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from dffmpeg.model.jobs import JobState
 from dffmpeg.model.scheduling.board import Board
 from dffmpeg.model.scheduling.entries import Entry
-from dffmpeg.model.scheduling.pool import Barrier, Fit, Node, size_class
+from dffmpeg.model.scheduling.nodes import Fit, Node
+from dffmpeg.model.scheduling.pool import Barrier, size_class
 from dffmpeg.model.suitability import obstacles
 
 

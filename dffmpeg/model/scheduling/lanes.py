@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.model.scheduling.fairness import Usage
 from dffmpeg.model.scheduling.ledger import Reach
-from dffmpeg.model.scheduling.pool import Fit
+from dffmpeg.model.scheduling.nodes import Fit
 
 Head = tuple[float, str]
 """The first job of a lane: when it was submitted, and its id."""

@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
-from dffmpeg.model.jobs import LIVE, TERMINAL, Attempt, AttemptOutcome, Job, JobState, Room, Transition
+from dffmpeg.model.jobs import LIVE, TERMINAL, Attempt, Job, JobState, Transition
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.progress import Progress
-from dffmpeg.model.scheduling.capacity import short_of, taken
-from dffmpeg.model.scheduling.entries import Entry, Shape
-from dffmpeg.model.workers import WorkerState
+from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
-from dffmpeg.store.encoding import dump, load_map, load_names, pack, unpack_list, unpack_map
 from dffmpeg.store.hooks.sqlalchemy import SqlAlchemyHookRepository, enqueue
 from dffmpeg.store.janitor.sqlalchemy import SqlAlchemyJanitorRepository
 from dffmpeg.store.jobs import Use, consequences
 from dffmpeg.store.jobs.aftermath import SqlAlchemyAftermath
+from dffmpeg.store.jobs.rows import ONE, RAW, to_attempt, to_entry, to_job, to_row
+from dffmpeg.store.jobs.transitions import apply_transition
 from dffmpeg.store.journal import JobChanged, Journal, note
 
 _j = schema.jobs.c
+_a = schema.attempts.c
 _PENDING = _j.state == JobState.PENDING.value
 _LIVE = _j.state.in_(sorted(LIVE))
-
-# What runs for each request is built once: building a statement costs ten times what running it does.
-_a = schema.attempts.c
 _THE_JOB = _j.job_id == sa.bindparam("the_job")
+# What runs for each request is built once: building a statement costs ten times what running it does.
 _ADD = sa.insert(schema.jobs)
-_GET = sa.select(schema.jobs).where(_THE_JOB)
 _SEEN = sa.update(schema.jobs).where(_THE_JOB)
 _HINDRANCE = sa.update(schema.jobs).where(_THE_JOB, _PENDING)
 _PROGRESS = (
@@ -41,24 +36,8 @@ _PROGRESS = (
     .where(_THE_JOB, _j.attempt == sa.bindparam("the_attempt"), _LIVE)
     .values(size=sa.func.coalesce(_j.size, sa.bindparam("pixels", type_=sa.Double)))
 )
-_OPEN = sa.insert(schema.attempts)
-_RECORD = sa.update(schema.attempts).where(
-    _a.job_id == sa.bindparam("the_job"), _a.attempt == sa.bindparam("the_attempt")
-)
 
 _LOADS = sa.select(_j.worker_id, sa.func.count()).where(_LIVE).group_by(_j.worker_id)
-
-_w = schema.workers.c
-# Locked, where other transactions could run beside this one.
-_WORKER = (
-    sa.select(_w.slots, _w.resources, _w.state, _w.hold)
-    .where(_w.worker_id == sa.bindparam("the_worker"))
-    .with_for_update()
-)
-_CHARGES = sa.select(_j.resources).where(_j.worker_id == sa.bindparam("the_worker"), _LIVE)
-
-# Names and needs as text: most jobs have the same, which are decoded once.
-_RAW = ("paths", "labels", "needs")
 _AS_ENTRY = (
     "job_id",
     "requester_id",
@@ -79,7 +58,7 @@ _AS_ENTRY = (
     "transport",
 )
 _ENTRY = sa.select(
-    *(_j[name] for name in _AS_ENTRY), *(sa.type_coerce(_j[name], sa.Text).label(name) for name in _RAW)
+    *(_j[name] for name in _AS_ENTRY), *(sa.type_coerce(_j[name], sa.Text).label(name) for name in RAW)
 )
 _QUEUE = (
     _ENTRY.where(_PENDING).order_by(_j.created_at, _j.job_id).limit(sa.bindparam("limit", type_=sa.Integer))
@@ -102,9 +81,6 @@ _BY_KEY = sa.select(schema.jobs).where(
 
 _AT_ONCE = 500
 """Ids in one question."""
-
-ATTEMPT_RESULTS = ("exit_code", "signal", "reason")
-"""What an attempt's row takes over from a transition's changes."""
 
 
 class SqlAlchemyJobRepository(SqlAlchemyAftermath):
@@ -136,10 +112,10 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
 
     @staticmethod
     def job_of(row: Mapping[str, Any]) -> Job:
-        return _to_job(row)
+        return to_job(row)
 
     async def get(self, job_id: str) -> Job | None:
-        found = await self._select(_GET, {"the_job": job_id})
+        found = await self._select(ONE, {"the_job": job_id})
         return found[0] if found else None
 
     async def list(
@@ -194,7 +170,7 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
     ) -> builtins.list[Entry]:
         return await self.database.read(
-            lambda c: [_to_entry(row) for row in c.execute(query, parameters).mappings()]
+            lambda c: [to_entry(row) for row in c.execute(query, parameters).mappings()]
         )
 
     async def uses(self, since: float, limit: int) -> Sequence[Use]:
@@ -217,7 +193,7 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
     async def attempts(self, job_id: str) -> Sequence[Attempt]:
         query = sa.select(schema.attempts).where(_a.job_id == job_id).order_by(_a.attempt)
         rows = await self.database.read(lambda c: c.execute(query).mappings().all())
-        return [_to_attempt(row) for row in rows]
+        return [to_attempt(row) for row in rows]
 
     async def set_priority(self, job_id: str, priority: int, *, expected: int, now: float) -> bool:
         change = (
@@ -270,7 +246,7 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
     ) -> builtins.list[Job]:
         rows = await self.database.read(lambda c: c.execute(query, parameters).mappings().all())
-        return [_to_job(row) for row in rows]
+        return [to_job(row) for row in rows]
 
 
 ESCAPE = "/"
@@ -283,8 +259,8 @@ def _pattern(name: str) -> str:
 
 
 def _find(connection: sa.Connection, job_id: str) -> Job | None:
-    row = connection.execute(_GET, {"the_job": job_id}).mappings().one_or_none()
-    return None if row is None else _to_job(row)
+    row = connection.execute(ONE, {"the_job": job_id}).mappings().one_or_none()
+    return None if row is None else to_job(row)
 
 
 def _earlier(connection: sa.Connection, job: Job) -> Job | None:
@@ -293,11 +269,7 @@ def _earlier(connection: sa.Connection, job: Job) -> Job | None:
         return None
     the_key = {"requester": job.requester_id, "key": job.idempotency_key}
     row = connection.execute(_BY_KEY, the_key).mappings().one_or_none()
-    return None if row is None else _to_job(row)
-
-
-def _load(connection: sa.Connection, job_id: str) -> Job:
-    return _to_job(connection.execute(_GET, {"the_job": job_id}).mappings().one())
+    return None if row is None else to_job(row)
 
 
 def _add(connection: sa.Connection, job: Job) -> Job:
@@ -306,7 +278,7 @@ def _add(connection: sa.Connection, job: Job) -> Job:
     if earlier is not None:
         return earlier
     entered = consequences.admit(connection, job)
-    connection.execute(_ADD, _to_row(entered))
+    connection.execute(_ADD, to_row(entered))
     enqueue(connection, entered, entered.created_at)
     note(connection, entered)
     return entered
@@ -314,159 +286,3 @@ def _add(connection: sa.Connection, job: Job) -> Job:
 
 def _loads(connection: sa.Connection) -> dict[str, int]:
     return {worker_id: int(number) for worker_id, number in connection.execute(_LOADS)}
-
-
-@lru_cache(maxsize=64)
-def _compare_and_set(sources: frozenset[JobState], by_attempt: bool, by_worker: bool) -> sa.Update:
-    """The update of a row that still fits; the columns that it sets are those of its other parameters."""
-    fits = [_THE_JOB, _j.state.in_(sorted(sources))]
-    if by_attempt:
-        fits.append(_j.attempt == sa.bindparam("the_attempt"))
-    if by_worker:
-        fits.append(_j.worker_id == sa.bindparam("the_worker"))
-    return sa.update(schema.jobs).where(*fits)
-
-
-def apply_transition(connection: sa.Connection, transition: Transition) -> bool:
-    """`JobRepository.apply`, in a transaction."""
-    by_attempt, by_worker = transition.fence_attempt is not None, transition.fence_worker is not None
-    values = {**transition.columns, "state": transition.target.value, "the_job": transition.job_id}
-    if by_attempt:
-        values["the_attempt"] = transition.fence_attempt
-    if by_worker:
-        values["the_worker"] = transition.fence_worker
-    if transition.room is not None and not _has_room(connection, transition, transition.room):
-        return False
-    change = _compare_and_set(transition.sources, by_attempt, by_worker)
-    if connection.execute(change, values).rowcount != 1:
-        return False
-    _record_attempt(connection, transition)
-    note(connection, transition)
-    consequences.follow(connection, transition, lambda: _load(connection, transition.job_id))
-    return True
-
-
-def _has_room(connection: sa.Connection, assignment: Transition, room: Room) -> bool:
-    """Whether the worker of an assignment takes it. Whoever writes is alone, so that this is still so when
-    the assignment is made."""
-    changes = assignment.changes
-    the_worker = {"the_worker": changes["worker_id"]}
-    worker = connection.execute(_WORKER, the_worker).one_or_none()
-    if worker is None or worker.state != WorkerState.ONLINE.value or worker.hold is not None:
-        return False
-    charges = [charge for (charge,) in connection.execute(_CHARGES, the_worker)]
-    slots = min(worker.slots, room.at_most)
-    return short_of(slots, worker.resources, len(charges), taken(charges), changes["resources"]) is None
-
-
-def _record_attempt(connection: sa.Connection, transition: Transition) -> None:
-    """The attempt's row follows the job's, in the same transaction."""
-    if transition.opens is not None:
-        opened = transition.opens
-        connection.execute(
-            _OPEN,
-            {
-                "job_id": opened.job_id,
-                "attempt": opened.attempt,
-                "worker_id": opened.worker_id,
-                "assigned_at": opened.assigned_at,
-                "substitutions": opened.substitutions,
-            },
-        )
-        return
-    values: dict[str, Any] = {}
-    if transition.starts:
-        values["started_at"] = transition.now
-        if "substitutions" in transition.changes:
-            values["substitutions"] = transition.changes["substitutions"]
-    if transition.closes is not None:
-        values |= {"ended_at": transition.now, "outcome": transition.closes.value}
-        values |= {key: transition.changes[key] for key in ATTEMPT_RESULTS if key in transition.changes}
-        values |= transition.results
-    if values:
-        values |= {"the_job": transition.job_id, "the_attempt": transition.fence_attempt}
-        connection.execute(_RECORD, values)
-
-
-_AS_THEY_ARE = (
-    "name",
-    "labels",
-    "priority",
-    "needs",
-    "rules",
-    "predecessors",
-    "blocked",
-    "idempotency_key",
-    "losses",
-    "ready_at",
-    "ended_at",
-    "expires_at",
-    "size",
-    "resources",
-    "substitutions",
-    "hindrance",
-    "progress",
-    "new_outputs",
-    "retry_of",
-)
-
-
-def _to_row(job: Job) -> dict[str, Any]:
-    return {
-        "job_id": job.job_id,
-        "requester_id": job.requester_id,
-        "binary_name": job.binary_name,
-        "arguments": pack(job.arguments),
-        "paths": dump(job.paths),
-        "working_directory": job.working_directory,
-        "client_paths": pack(dict(job.client_paths)),
-        "state": job.state.value,
-        "attempt": job.attempt,
-        "worker_id": job.worker_id,
-        "exit_code": job.exit_code,
-        "signal": job.signal,
-        "reason": job.reason,
-        "monitor": job.monitor,
-        "heartbeat_interval": job.heartbeat_interval,
-        "transport": job.transport,
-        "transport_metadata": dump(dict(job.transport_metadata)),
-        "supported_transports": dump(job.supported_transports),
-        "pending_timeout": job.pending_timeout,
-        "max_attempts": job.max_attempts,
-        "not_before": job.not_before,
-        "created_at": job.created_at,
-        "last_update": job.last_update,
-        "worker_last_seen": job.worker_last_seen,
-        "client_last_seen": job.client_last_seen,
-        "excluded_worker": job.excluded_worker,
-        "launch": job.launch,
-        **{name: getattr(job, name) for name in _AS_THEY_ARE},
-    }
-
-
-def _to_job(row: sa.RowMapping | Mapping[str, Any]) -> Job:
-    values = dict(row)
-    values["arguments"] = unpack_list(values["arguments"])
-    values["client_paths"] = unpack_map(values["client_paths"])
-    values["paths"] = load_names(values["paths"])
-    values["supported_transports"] = load_names(values["supported_transports"])
-    values["transport_metadata"] = load_map(values["transport_metadata"])
-    values["state"] = JobState(values["state"])
-    return Job(**values)
-
-
-def _to_entry(row: sa.RowMapping) -> Entry:
-    values = dict(row)
-    shape = _shape(values.pop("binary_name"), *(values.pop(name) for name in _RAW))
-    return Entry(shape=shape, **{**values, "state": JobState(values["state"])})
-
-
-@lru_cache(maxsize=4096)
-def _shape(binary_name: str, paths: str, labels: str, needs: str) -> Shape:
-    return Shape(binary_name, load_names(paths), load_names(labels), msgspec.json.decode(needs, type=Needs))
-
-
-def _to_attempt(row: sa.RowMapping) -> Attempt:
-    values = dict(row)
-    values["outcome"] = None if values["outcome"] is None else AttemptOutcome(values["outcome"])
-    return Attempt(**values)
