@@ -1,11 +1,10 @@
-"""The scheduler in the coordinator's real tree: order, holds, quarantine, limits, the queue's switch."""
+"""The scheduler in the coordinator's real tree: order, limits, the queue's switch, and what it goes by."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
@@ -13,46 +12,15 @@ import trio.testing
 
 from benchmarks.simulation import hash_of
 from dffmpeg.actors.operations import Forbidden, NotFound, TooMany
-from dffmpeg.configuration.coordinator import CoordinatorConfig, Janitor, Leases, Retries
-from dffmpeg.configuration.scheduling import JobLimit, Quarantine, Scheduling
-from dffmpeg.errors import BadInput
+from dffmpeg.configuration.scheduling import JobLimit
 from dffmpeg.model.jobs import JobState
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.workers import Hold
 from dffmpeg.store import Store
 from dffmpeg.wire.jobs import AttemptReport
-from dffmpeg.wire.workers import AttemptRef
 from tests.actors.coordinator import ADMIN, ALICE, BOB, PATIENCE, Coordinator, FakeWorker, open_coordinator
-from tests.conformance.test_store import job as row
-
-QUICK = Retries(backoff_minimum=0.001, backoff_maximum=0.001)
-
-
-def config(**scheduling: Any) -> CoordinatorConfig:
-    return CoordinatorConfig(retries=QUICK, scheduling=Scheduling(**scheduling))
-
-
-async def settled(coordinator: Coordinator) -> None:
-    """Wait until the scheduler has done all that it was woken for."""
-    for _ in range(3):
-        # Behind every change that is on its way.
-        await coordinator.services.store.messages.prune(0.0, 1)
-        await trio.testing.wait_all_tasks_blocked()
-
-
-async def waits_for(coordinator: Coordinator, job_id: str) -> list[str]:
-    return (await coordinator.operations.why(ADMIN, job_id)).waits_for
-
-
-async def until_held(coordinator: Coordinator, name: str, hold: Hold | None) -> None:
-    with trio.fail_after(PATIENCE):
-        while True:
-            worker = await coordinator.services.store.workers.get(name)
-            assert worker is not None
-            if worker.hold is hold:
-                return
-            await trio.lowlevel.checkpoint()
-
+from tests.actors.scheduling import FOREVER, Clock, config, settled, waits_for
+from tests.conformance.rows import job as row
 
 # The queue's switch
 
@@ -180,98 +148,6 @@ async def test_jobs_that_come_at_once_are_counted_too(tmp_path: Path) -> None:
         await coordinator.submit()
 
 
-# Holds
-
-
-@pytest.mark.parametrize("hold", [Hold.PAUSED, Hold.DRAINING, Hold.QUARANTINED])
-async def test_a_held_worker_ends_what_it_has_and_gets_nothing_new(
-    coordinator: Coordinator, worker: FakeWorker, hold: Hold
-) -> None:
-    operations = coordinator.operations
-    await coordinator.submit()
-    running = await worker.take()
-    record = await operations.hold_worker(ADMIN, "w1", hold, reason="new disk")
-    assert (record.status, record.hold, record.hold_reason, record.used_slots) == (hold, hold, "new disk", 1)
-    job_id = await coordinator.submit()
-    # Neither does a renewal change that, nor a new connection.
-    await worker.register()
-    await worker.finish(running)
-    (verdict,) = (await operations.why(ALICE, job_id)).workers
-    assert (verdict.suitable, verdict.takes, verdict.reasons) == (
-        True,
-        False,
-        [f"it is {hold.value}: new disk"],
-    )
-    assert (await operations.worker(ADMIN, "w1")).status == hold
-    assert (await operations.release_worker(ADMIN, "w1")).status == "online"
-    assert (await worker.take()).job_id == job_id
-
-
-async def test_a_hold_outlives_coordinator_and_worker(tmp_path: Path) -> None:
-    async with open_coordinator(tmp_path) as coordinator:
-        worker = FakeWorker(coordinator, "w1")
-        async with worker.online():
-            await coordinator.operations.hold_worker(ADMIN, "w1", Hold.PAUSED)
-    async with open_coordinator(tmp_path) as coordinator:
-        worker = FakeWorker(coordinator, "w1")
-        async with worker.online():
-            job_id = await coordinator.submit()
-            (verdict,) = (await coordinator.operations.why(ADMIN, job_id)).workers
-            assert verdict.reasons == ["it is paused"]
-            await coordinator.operations.release_worker(ADMIN, "w1")
-            await worker.take()
-
-
-class Clock:
-    """The scheduler's time runs with the test's."""
-
-    def __init__(self) -> None:
-        self._began = time.time()
-
-    def __call__(self) -> float:
-        return self._began + trio.current_time()
-
-
-FOREVER = CoordinatorConfig(
-    retries=QUICK,
-    leases=Leases(worker=1e6, worker_disconnect=1e6, client_disconnect=1e6),
-    janitor=Janitor(interval=1e6, job_assignment_timeout=1e6),
-    scheduling=Scheduling(quarantine=Quarantine(strikes=2, minimum=100.0, maximum=1000.0), avoid=1.0),
-)
-
-
-async def test_a_hold_for_a_time_ends_by_itself(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
-    async with open_coordinator(tmp_path, FOREVER, Clock()) as coordinator:
-        worker = FakeWorker(coordinator, "w1")
-        async with worker.online():
-            await coordinator.operations.hold_worker(ADMIN, "w1", Hold.PAUSED, seconds=300.0)
-            job_id = await coordinator.submit()
-            mock_clock.jump(299.0)
-            await settled(coordinator)
-            assert (await coordinator.operations.job(ADMIN, job_id)).status == "pending"
-            mock_clock.jump(2.0)
-            assert (await worker.take()).job_id == job_id
-
-
-async def test_hours_open_by_themselves(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
-    clock = Clock()
-    async with open_coordinator(tmp_path, FOREVER, clock) as coordinator:
-        now = time.gmtime(clock())
-        hours = f"{(now.tm_hour + 2) % 24:02}:00-{(now.tm_hour + 3) % 24:02}:00"
-        worker = FakeWorker(coordinator, "w1")
-        async with worker.online(hours=hours):
-            job_id = await coordinator.submit()
-            (verdict,) = (await coordinator.operations.why(ADMIN, job_id)).workers
-            assert verdict.reasons == [f"it takes jobs at {hours}"]
-            mock_clock.jump(3600.0 * 2)
-            assert (await worker.take()).job_id == job_id
-
-
-async def test_hours_that_are_none_are_refused(coordinator: Coordinator) -> None:
-    with pytest.raises(BadInput, match="hours: expected days and times such as"):
-        await FakeWorker(coordinator, "w1").register(hours="at night 7")
-
-
 async def test_a_job_starts_at_its_time(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
     clock = Clock()
     async with open_coordinator(tmp_path, FOREVER, clock) as coordinator:
@@ -283,97 +159,6 @@ async def test_a_job_starts_at_its_time(tmp_path: Path, mock_clock: trio.testing
             assert "it is not to be tried for another 500.0 s" in await waits_for(coordinator, "J")
             mock_clock.jump(500.1)
             assert (await worker.take()).job_id == "J"
-
-
-# Quarantine
-
-
-async def lose(coordinator: Coordinator, worker: FakeWorker) -> str:
-    """Take a job, and lose it through a fault of the worker's own."""
-    request = await worker.take()
-    report = AttemptReport(attempt=request.attempt, reason="lost: a fault in the worker ended it")
-    await coordinator.operations.reject(worker.who, request.job_id, report)
-    worker.running.remove(AttemptRef(job_id=request.job_id, attempt=request.attempt))
-    return request.job_id
-
-
-async def test_a_worker_that_keeps_failing_is_left_alone_and_proves_itself(
-    tmp_path: Path, mock_clock: trio.testing.MockClock
-) -> None:
-    async with open_coordinator(tmp_path, FOREVER, Clock()) as coordinator:
-        operations, worker = coordinator.operations, FakeWorker(coordinator, "w1")
-        async with worker.online(slots=3):
-            for _ in range(2):
-                await coordinator.submit(max_attempts=1)
-                await lose(coordinator, worker)
-                mock_clock.jump(2.0)
-            await until_held(coordinator, "w1", Hold.QUARANTINED)
-            record = await operations.worker(ADMIN, "w1")
-            assert (record.status, record.strikes) == ("quarantined", 2)
-            assert record.hold_reason is not None
-            assert record.hold_reason.startswith("2 failures in a row; the last one: job ")
-            jobs = [await coordinator.submit(max_attempts=1) for _ in range(3)]
-            mock_clock.jump(101.0)
-            # Back, it gets one job, and that one alone decides. It fails: twice as long.
-            assert await lose(coordinator, worker) == jobs[0]
-            await until_held(coordinator, "w1", Hold.QUARANTINED)
-            mock_clock.jump(150.0)
-            await settled(coordinator)
-            assert (await operations.worker(ADMIN, "w1")).status == "quarantined"
-            mock_clock.jump(51.0)
-            canary = await worker.take()
-            await settled(coordinator)
-            with pytest.raises(trio.WouldBlock):
-                worker.requests.receive_nowait()
-            (verdict,) = (await operations.why(ADMIN, jobs[2])).workers
-            assert "back from quarantine" in verdict.reasons[0]
-            await worker.finish(canary, status="failed", exit_code=1)
-            # A program that fails is the program's business: the worker did what it should.
-            assert (await worker.take()).job_id == jobs[2]
-            assert (await operations.worker(ADMIN, "w1")).strikes == 0
-
-
-async def test_a_rejection_counts_where_the_worker_says_that_the_fault_is_its_own(
-    tmp_path: Path, mock_clock: trio.testing.MockClock
-) -> None:
-    async with open_coordinator(tmp_path, FOREVER, Clock()) as coordinator:
-        worker = FakeWorker(coordinator, "w1")
-        async with worker.online(slots=1):
-            for fault, strikes in ((False, 0), (True, 1), (False, 1), (True, 2)):
-                job_id = await coordinator.submit()
-                request = await worker.requests.receive()
-                while request.job_id != job_id:
-                    # A job that was rejected may have been offered again before it was canceled.
-                    request = await worker.requests.receive()
-                report = AttemptReport(attempt=request.attempt, reason="cannot", fault=fault)
-                await coordinator.operations.reject(worker.who, request.job_id, report)
-                await coordinator.operations.cancel(ALICE, job_id)
-                await settled(coordinator)
-                assert (await coordinator.operations.worker(ADMIN, "w1")).strikes == strikes
-                mock_clock.jump(2.0)
-            assert (await coordinator.operations.worker(ADMIN, "w1")).status == "quarantined"
-
-
-async def test_what_counts_as_one_strike(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
-    async with open_coordinator(tmp_path, FOREVER, Clock()) as coordinator:
-        worker = FakeWorker(coordinator, "w1")
-        async with worker.online(slots=4):
-            # One job, as often as it fails: it may be the job.
-            await coordinator.submit(max_attempts=5)
-            for _ in range(3):
-                await lose(coordinator, worker)
-                mock_clock.jump(5.0)
-            record = await coordinator.operations.worker(ADMIN, "w1")
-            assert (record.status, record.strikes) == ("online", 1)
-            await worker.finish(await worker.take())
-            # Many at once: they have one cause.
-            for _ in range(4):
-                await coordinator.submit(max_attempts=1)
-            for _ in range(4):
-                await lose(coordinator, worker)
-            await settled(coordinator)
-            record = await coordinator.operations.worker(ADMIN, "w1")
-            assert (record.status, record.strikes) == ("online", 1)
 
 
 # What the scheduler goes by

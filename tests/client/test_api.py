@@ -8,35 +8,16 @@ import pytest
 import trio
 
 from dffmpeg.client.api import Client
-from dffmpeg.client.events import Event, Gap, Output, Status
 from dffmpeg.client.options import JobOptions
-from dffmpeg.client.progress import OutputDiffers, OutputLost
 from dffmpeg.errors import BadInput, ConfigurationError, NotConnected, Refused
 from dffmpeg.transports.follow_websocket import WebSocketUnavailable
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import JobRecord
 from dffmpeg.wire.signature import encode_key
 from tests.client.conftest import config_for
-from tests.client.coordinator import Coordinator, Job, free_port, running, worker
-
-
-class Sinks:
-    """Gathers a job's output."""
-
-    def __init__(self) -> None:
-        self.out = bytearray()
-        self.err = bytearray()
-
-    async def stdout(self, data: bytes) -> None:
-        self.out += data
-
-    async def stderr(self, data: bytes) -> None:
-        self.err += data
-
-
-async def follow_all(client: Client, job_id: str, *, owner: bool = False) -> list[Event]:
-    async with client.follow(job_id, owner=owner) as events:
-        return [event async for event in events]
+from tests.client.coordinator import Coordinator, free_port, worker
+from tests.client.jobs import Job
+from tests.client.sinks import Sinks
 
 
 async def test_run_returns_output_and_exit_code(coordinator: Coordinator, client: Client) -> None:
@@ -102,190 +83,6 @@ async def _hello(job: Job) -> None:
     job.finish(exit_code=0)
 
 
-async def test_broken_connections_lose_and_repeat_nothing(coordinator: Coordinator, client: Client) -> None:
-    data = os.urandom(600_000)
-    coordinator.close_after = [0, 1, 65_536, 65_537, 300_000]
-    coordinator.overlap = 1000
-
-    async def behave(job: Job) -> None:
-        job.start()
-        job.write(data)
-        job.finish(exit_code=0)
-
-    coordinator.behave = behave
-    sinks = Sinks()
-    await client.run("ffmpeg", [], stdout=sinks.stdout, stderr=sinks.stderr)
-    assert sinks.out == data
-    assert coordinator.close_after == []
-
-
-async def test_a_new_attempt_continues_where_the_old_one_ended(
-    coordinator: Coordinator, client: Client
-) -> None:
-    delivered = trio.Event()
-
-    async def behave(job: Job) -> None:
-        job.start()
-        job.write(b"0123456789")
-        job.write(b"first", Kind.STDERR)
-        await delivered.wait()
-        job.start()
-        job.write(b"0123456789abc")
-        job.write(b"second", Kind.STDERR)
-        job.finish(exit_code=0)
-
-    coordinator.behave = behave
-    sinks = Sinks()
-
-    async def stdout(data: bytes) -> None:
-        await sinks.stdout(data)
-        if sinks.out == b"0123456789" and sinks.err == b"first":
-            delivered.set()
-
-    async def stderr(data: bytes) -> None:
-        await sinks.stderr(data)
-        if sinks.out == b"0123456789" and sinks.err == b"first":
-            delivered.set()
-
-    await client.run("ffmpeg", [], stdout=stdout, stderr=stderr)
-    assert (bytes(sinks.out), bytes(sinks.err)) == (b"0123456789abc", b"firstsecond")
-
-
-async def test_a_new_attempt_that_differs_fails_and_cancels(coordinator: Coordinator, client: Client) -> None:
-    delivered = trio.Event()
-
-    async def behave(job: Job) -> None:
-        job.start()
-        job.write(b"0123456789")
-        await delivered.wait()
-        job.start()
-        job.write(b"012345678X")
-        await job.canceled.wait()
-
-    coordinator.behave = behave
-    sinks = Sinks()
-
-    async def stdout(data: bytes) -> None:
-        await sinks.stdout(data)
-        delivered.set()
-
-    with pytest.raises(OutputDiffers):
-        await client.run("ffmpeg", [], stdout=stdout, stderr=sinks.stderr)
-    assert sinks.out == b"0123456789"
-    assert next(iter(coordinator.jobs.values())).canceled.is_set()
-
-
-async def test_a_slow_sink_holds_acknowledgements_back_but_not_the_other_stream(
-    coordinator: Coordinator, client: Client
-) -> None:
-    coordinator.window = 1000
-    stuck, go_on, told = trio.Event(), trio.Event(), trio.Event()
-
-    async def behave(job: Job) -> None:
-        job.start()
-        job.write(bytes(5000))
-        await stuck.wait()
-        job.write(b"still here", Kind.STDERR)
-        await told.wait()
-        assert job.position.stdout == 0
-        go_on.set()
-        job.finish(exit_code=0)
-
-    coordinator.behave = behave
-    sinks = Sinks()
-
-    async def stdout(data: bytes) -> None:
-        stuck.set()
-        await go_on.wait()
-        await sinks.stdout(data)
-
-    async def stderr(data: bytes) -> None:
-        told.set()
-
-    await client.run("ffmpeg", [], stdout=stdout, stderr=stderr)
-    assert sinks.out == bytes(5000)
-
-
-async def test_a_silent_job_is_kept_alive_over_the_websocket(coordinator: Coordinator) -> None:
-    async def behave(job: Job) -> None:
-        job.start()
-        await job.until(lambda: job.signs >= 5)
-        job.finish(exit_code=0)
-
-    coordinator.behave = behave
-    async with Client(config_for(coordinator.url, heartbeat_interval=0.05)) as client:
-        outcome = await client.run("ffmpeg", [], stdout=Sinks().stdout, stderr=Sinks().stderr)
-    assert outcome.exit_code == 0
-
-
-@pytest.mark.parametrize("transport", ["websocket", "http_polling"])
-async def test_a_stuck_sink_does_not_cost_the_lease(coordinator: Coordinator, transport: str) -> None:
-    go_on = trio.Event()
-
-    async def behave(job: Job) -> None:
-        job.start()
-        job.write(b"abc")
-        before = job.signs
-        await job.until(lambda: job.signs + job.heartbeats >= before + 5)
-        assert job.position.stdout == 0
-        go_on.set()
-        job.finish(exit_code=0)
-
-    coordinator.behave = behave
-    sinks = Sinks()
-
-    async def stdout(data: bytes) -> None:
-        await go_on.wait()
-        await sinks.stdout(data)
-
-    config = config_for(coordinator.url, heartbeat_interval=0.05, transports=[transport])
-    async with Client(config) as client:
-        await client.run("ffmpeg", [], stdout=stdout, stderr=sinks.stderr)
-    assert sinks.out == b"abc"
-
-
-async def test_a_coordinator_that_comes_back_is_found_again() -> None:
-    notes: list[str] = []
-    sinks = Sinks()
-    port = free_port()
-    cut, told, ended = trio.Event(), trio.Event(), trio.Event()
-
-    async def stdout(data: bytes) -> None:
-        await sinks.stdout(data)
-        cut.set()
-
-    def note(line: str) -> None:
-        notes.append(line)
-        told.set()
-
-    async with (
-        Client(config_for(f"http://127.0.0.1:{port}"), note=note) as client,
-        trio.open_nursery() as nursery,
-    ):
-        async with running(port) as first:
-            job = first.job()
-            job.write(b"0123")
-
-            async def deliver() -> None:
-                outcome = await client.deliver(
-                    job.record.job_id, stdout=stdout, stderr=sinks.stderr, owner=True
-                )
-                assert outcome.exit_code == 5
-                ended.set()
-
-            nursery.start_soon(deliver)
-            await cut.wait()
-        await told.wait()
-        async with running(port) as second:
-            again = second.job()
-            again.write(b"01234567")
-            again.finish("failed", exit_code=5)
-            with trio.fail_after(60):
-                await ended.wait()
-    assert sinks.out == b"01234567"
-    assert "was interrupted, trying again" in notes[0]
-
-
 async def test_a_cancelled_run_cancels_the_job(coordinator: Coordinator, client: Client) -> None:
     with trio.CancelScope() as scope:
 
@@ -300,57 +97,6 @@ async def test_a_cancelled_run_cancels_the_job(coordinator: Coordinator, client:
         await client.run("ffmpeg", [], stdout=stdout, stderr=Sinks().stderr)
     assert scope.cancelled_caught
     assert next(iter(coordinator.jobs.values())).canceled.is_set()
-
-
-async def test_follow_hands_out_typed_events(coordinator: Coordinator, client: Client) -> None:
-    job = coordinator.job()
-    job.write(b"abc")
-    job.kept_from[Kind.STDOUT] = 1
-    job.finish(exit_code=0)
-    seen = await follow_all(client, job.record.job_id)
-    assert [type(event) for event in seen] == [Gap, Output, Status]
-    assert seen[0] == Gap(Kind.STDOUT, 1)
-    assert seen[1] == Output(Kind.STDOUT, b"bc")
-    assert isinstance(seen[2], Status)
-    assert seen[2].record.status == "completed"
-    assert not coordinator.positions[0].owner
-
-
-async def test_an_event_is_acknowledged_when_the_next_one_is_asked_for(
-    coordinator: Coordinator, client: Client
-) -> None:
-    job = coordinator.job()
-    job.write(b"abc")
-    async with client.follow(job.record.job_id, owner=True) as events:
-        async for event in events:
-            if isinstance(event, Output):
-                break
-        assert job.position.stdout == 0
-        job.finish(exit_code=0)
-        rest = [event async for event in events]
-        assert isinstance(rest[-1], Status)
-
-
-async def test_following_can_be_left_in_the_middle(coordinator: Coordinator, client: Client) -> None:
-    job = coordinator.job()
-    job.write(b"abc")
-    async with client.follow(job.record.job_id) as events:
-        async for _ in events:
-            break
-    assert not job.canceled.is_set()
-
-
-async def test_follow_raises_what_is_final(coordinator: Coordinator, client: Client) -> None:
-    with pytest.raises(Refused, match="no such job"):
-        await follow_all(client, "01JNONE")
-
-
-async def test_the_owner_does_not_accept_lost_output(coordinator: Coordinator, client: Client) -> None:
-    job = coordinator.job()
-    job.write(b"abcdef")
-    job.kept_from[Kind.STDOUT] = 3
-    with pytest.raises(OutputLost, match="gap from byte 0 to 3"):
-        await follow_all(client, job.record.job_id, owner=True)
 
 
 async def test_a_gap_that_is_filled_is_no_loss(coordinator: Coordinator, client: Client) -> None:

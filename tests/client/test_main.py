@@ -15,7 +15,8 @@ from dffmpeg.model.progress import Progress
 from dffmpeg.wire import times
 from dffmpeg.wire.frames import Kind
 from dffmpeg.wire.jobs import AttemptRecord
-from tests.client.coordinator import Coordinator, Job, free_port, worker
+from tests.client.coordinator import Coordinator, free_port, worker
+from tests.client.jobs import Job
 from tests.client.programs import GUARD, Programs, assert_one_line, ended
 from tests.client.records import TIME
 

@@ -18,7 +18,8 @@ from dffmpeg.errors import Unreachable
 from dffmpeg.model.rules import Rules
 from dffmpeg.wire.jobs import SubmitRequest
 from tests.client.conftest import config_for
-from tests.client.coordinator import Coordinator, Job
+from tests.client.coordinator import Coordinator
+from tests.client.jobs import Job
 from tests.client.programs import Programs, assert_one_line
 
 ALL_FLAGS = (

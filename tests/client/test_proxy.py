@@ -12,7 +12,8 @@ import trio
 from dffmpeg.shim.main import called_as
 from dffmpeg.wire import control
 from dffmpeg.wire.frames import Kind
-from tests.client.coordinator import Coordinator, Job, free_port
+from tests.client.coordinator import Coordinator, free_port
+from tests.client.jobs import Job
 from tests.client.programs import GUARD, Programs, assert_one_line, ended
 
 

@@ -11,7 +11,7 @@ from dffmpeg.model.jobs import JobState, Transition
 from dffmpeg.model.streams import Retention, Stream
 from dffmpeg.store import Store, StreamPiece, StreamRepository, StreamSlice, Unstorable
 from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository
-from tests.conformance.test_store import assigned, load
+from tests.conformance.rows import assigned, load
 
 KEEP = Retention(head=1 << 30, tail=1 << 30)
 

@@ -9,7 +9,7 @@ from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.rules import Rules
 from dffmpeg.model.streams import Retention
 from dffmpeg.store import Store, StreamPiece, Unstorable
-from tests.conformance.test_store import job, load
+from tests.conformance.rows import job, load
 
 S = JobState
 KEEP = Retention(1 << 20, 1 << 20)

@@ -8,7 +8,7 @@ from dffmpeg.model.rules import Rules
 from dffmpeg.store import Store
 from dffmpeg.wire import codec
 from dffmpeg.wire.hooks import HookEvent
-from tests.conformance.test_store import job, load
+from tests.conformance.rows import job, load
 
 S = JobState
 URLS = ("http://a.example/", "http://b.example/")

@@ -14,7 +14,8 @@ import trio
 
 from dffmpeg.shim import rendezvous
 from dffmpeg.wire import control
-from tests.client.coordinator import Coordinator, Job
+from tests.client.coordinator import Coordinator
+from tests.client.jobs import Job
 from tests.client.programs import GUARD, ended
 from tests.shim.agents import Agents
 

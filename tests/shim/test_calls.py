@@ -14,7 +14,8 @@ import trio
 
 from dffmpeg.wire import control
 from dffmpeg.wire.jobs import Launch
-from tests.client.coordinator import Coordinator, Job, free_port
+from tests.client.coordinator import Coordinator, free_port
+from tests.client.jobs import Job
 from tests.client.programs import GUARD, ended
 from tests.shim.agents import Agents
 

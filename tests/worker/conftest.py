@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dffmpeg.actors.processes import Processes
 from dffmpeg.configuration.worker import Cancel, Output, WorkerConfig
 from dffmpeg.supervisors import TreeHandle, open_tree
 from dffmpeg.supervisors.worker import WorkerTree, worker_tree
@@ -16,8 +18,12 @@ from dffmpeg.transports.http_polling_client import HttpPollingClient
 from dffmpeg.transports.websocket_client import WebSocketClient
 from dffmpeg.wire import signature
 from tests.worker.coordinator import KEY, WORKER, FakeCoordinator
+from tests.worker.fuse import mount, unmount
 
 TRANSPORTS: dict[str, TransportFactory] = {"websocket": WebSocketClient, "http_polling": HttpPollingClient}
+
+_BIND = 4096
+"""A flag of mount(2)."""
 
 
 class Worker:
@@ -61,3 +67,52 @@ def start_worker(coordinator: FakeCoordinator) -> StartWorker:
             yield Worker(tree, handle)
 
     return start
+
+
+@pytest.fixture
+async def processes() -> AsyncIterator[Processes]:
+    opened = Processes()
+    async with opened.open():
+        yield opened
+
+
+@pytest.fixture
+def nas(tmp_path: Path) -> Path:
+    folder = tmp_path / "nas"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def bind() -> Iterator[Callable[[Path, Path], None]]:
+    """Mounts a directory on another; at the end all are unmounted."""
+    mounted = []
+
+    def make(source: Path, target: Path) -> None:
+        mount(str(source), str(target), "none", flags=_BIND)
+        mounted.append(target)
+
+    yield make
+    for folder in reversed(mounted):
+        unmount(str(folder))
+
+
+@pytest.fixture
+def tmpfs() -> Iterator[Callable[[Path], None]]:
+    """Mounts one on a directory; at the end all are unmounted."""
+    mounted = []
+
+    def make(folder: Path) -> None:
+        mount("tmpfs", str(folder), "tmpfs")
+        mounted.append(folder)
+
+    yield make
+    for folder in reversed(mounted):
+        unmount(str(folder))

@@ -16,7 +16,7 @@ from dffmpeg.actors.launches import Command, Descriptor
 from dffmpeg.actors.processes import Exit, Processes, RunningProcess
 from dffmpeg.wire.jobs import Launch
 from dffmpeg.wire.workers import JobRequest
-from tests.worker.test_processes import TTY, read, read_until
+from tests.worker.programs import TTY, read, read_until
 
 pytestmark = pytest.mark.ffmpeg
 

@@ -24,7 +24,7 @@ from dffmpeg.supervisors import AutoShutdown, ChildSpec, Restart, Supervisor, op
 from dffmpeg.wire import control
 from dffmpeg.wire.jobs import FinishReport
 from dffmpeg.wire.workers import AttemptRef
-from tests.worker.test_processes import TTY, python, read_until, sh
+from tests.worker.programs import TTY, python, read_until, sh
 
 
 class Reports:

@@ -26,7 +26,7 @@ from dffmpeg.wire.jobs import Launch
 from dffmpeg.wire.workers import JobRequest
 from tests.worker.conftest import StartWorker
 from tests.worker.coordinator import FakeCoordinator
-from tests.worker.test_processes import OPEN, read, read_until, run
+from tests.worker.programs import OPEN, read, read_until, run
 
 ROOT = Path(dffmpeg.__file__).parent.parent
 PROGRAMS = {"sh": b"/bin/sh", "python": os.fsencode(sys.executable)}
