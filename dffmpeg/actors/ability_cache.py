@@ -70,6 +70,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     format: int = _FORMAT
 
 
+# Made once, when this is imported: msgspec prepares a type when it is first decoded to, and two threads
+# that do so at once for one dataclass crash the interpreter.
+_ENTRY = msgspec.json.Decoder(Entry)
+
+
 def resolve(program: str) -> bytes | None:
     """The absolute path of a program, looked up on the PATH unless it holds a slash; or None."""
     found = shutil.which(program)
@@ -149,7 +154,7 @@ class AbilityCache:
             return None
         try:
             with open(file, "rb") as opened:
-                entry = msgspec.json.decode(opened.read(_MAX_BYTES), type=Entry)
+                entry = _ENTRY.decode(opened.read(_MAX_BYTES))
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
