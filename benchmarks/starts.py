@@ -17,9 +17,9 @@ from pathlib import Path
 
 import trio
 
-from dffmpeg.actors.commands import Machine, prepare
-from dffmpeg.actors.launches import Command, Descriptor
-from dffmpeg.actors.processes import Processes
+from dffmpeg.actors.worker.attempts.commands import Machine, prepare
+from dffmpeg.actors.worker.processes.actor import Processes
+from dffmpeg.actors.worker.processes.launches import Command, Descriptor
 from dffmpeg.wire.workers import JobRequest
 
 TRUE = b"/bin/true"

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from dffmpeg.actors import lookups
-from dffmpeg.actors.store_settings import store_settings
+from dffmpeg.actors.coordinator import lookups
+from dffmpeg.actors.coordinator.store_settings import store_settings
 from dffmpeg.admin.statuses import NotDone, NotThere
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.model.jobs import Job, JobState

@@ -6,7 +6,7 @@ import argparse
 
 import trio
 
-from dffmpeg.actors.store_settings import store_settings
+from dffmpeg.actors.coordinator.store_settings import store_settings
 from dffmpeg.admin.output import answer
 from dffmpeg.admin.statuses import NotDone
 from dffmpeg.configuration import load

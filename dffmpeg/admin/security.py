@@ -7,7 +7,7 @@ import argparse
 import trio
 from cryptography.fernet import Fernet
 
-from dffmpeg.actors.store_settings import store_settings
+from dffmpeg.actors.coordinator.store_settings import store_settings
 from dffmpeg.admin.output import answer, confirm
 from dffmpeg.configuration import load
 from dffmpeg.configuration.coordinator import CoordinatorConfig

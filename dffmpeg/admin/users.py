@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import trio
 
 from dffmpeg import tables
-from dffmpeg.actors.store_settings import store_settings
+from dffmpeg.actors.coordinator.store_settings import store_settings
 from dffmpeg.admin import written
 from dffmpeg.admin.output import answer, confirm
 from dffmpeg.admin.statuses import NotDone, NotThere

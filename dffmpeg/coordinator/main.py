@@ -13,10 +13,10 @@ import msgspec
 import trio
 
 from dffmpeg import __version__, command_line, logs
-from dffmpeg.actors.operations import Operations
-from dffmpeg.actors.refusals import Unavailable
-from dffmpeg.actors.services import Services
-from dffmpeg.actors.store_settings import store_settings
+from dffmpeg.actors.coordinator.operations import Operations
+from dffmpeg.actors.coordinator.refusals import Unavailable
+from dffmpeg.actors.coordinator.services import Services
+from dffmpeg.actors.coordinator.store_settings import store_settings
 from dffmpeg.configuration import load
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import ConfigurationError

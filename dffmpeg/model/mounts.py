@@ -1,6 +1,6 @@
 """A worker's mounts: what each depends on, which states it has, and what is to be done in each.
 
-Decided here, done by `dffmpeg.actors.mounts`. Times are seconds on a clock that never goes back.
+Decided here, done by `dffmpeg.actors.worker.mounts.actor`. Times are seconds on a clock that never goes back.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dffmpeg.actors.store_settings import store_settings
+from dffmpeg.actors.coordinator.store_settings import store_settings
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.standalone.prepare import Plan
 from dffmpeg.store import open_store

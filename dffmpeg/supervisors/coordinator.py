@@ -6,19 +6,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dffmpeg.actors.backlog import Backlog
-from dffmpeg.actors.directory import Directory
-from dffmpeg.actors.downlinks import DownlinkActor
-from dffmpeg.actors.hindrances import Hindrances, Review
-from dffmpeg.actors.hooks import Call, Hooks
-from dffmpeg.actors.janitor import Janitor, Sweep
-from dffmpeg.actors.job import JobActor
-from dffmpeg.actors.job_messages import JobMessage
+from dffmpeg.actors.coordinator.backlog import Backlog
+from dffmpeg.actors.coordinator.directory import Directory
+from dffmpeg.actors.coordinator.downlinks import DownlinkActor
+from dffmpeg.actors.coordinator.hindrances import Hindrances, Review
+from dffmpeg.actors.coordinator.hooks import Call, Hooks
+from dffmpeg.actors.coordinator.janitor import Janitor, Sweep
+from dffmpeg.actors.coordinator.job.actor import JobActor
+from dffmpeg.actors.coordinator.job.messages import JobMessage
+from dffmpeg.actors.coordinator.scheduler import Scheduler, Wake
+from dffmpeg.actors.coordinator.services import OpenStore, Services, StoreActor
+from dffmpeg.actors.coordinator.successors import Look, Successors
+from dffmpeg.actors.coordinator.worker import WorkerActor, WorkerMessage
 from dffmpeg.actors.runtime import Actor, ActorRef
-from dffmpeg.actors.scheduler import Scheduler, Wake
-from dffmpeg.actors.services import OpenStore, Services, StoreActor
-from dffmpeg.actors.successors import Look, Successors
-from dffmpeg.actors.worker import WorkerActor, WorkerMessage
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.store import StoreSettings
 from dffmpeg.supervisors import (

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dffmpeg.actors.ability_cache import AbilityCache, default_folder
-from dffmpeg.actors.attempt_lease import AttemptLeaseActor
-from dffmpeg.actors.attempt_messages import (
+from dffmpeg.actors.runtime import ActorRef
+from dffmpeg.actors.worker.ability_cache import AbilityCache, default_folder
+from dffmpeg.actors.worker.attempts.actor import AttemptsActor, JobTree
+from dffmpeg.actors.worker.attempts.ffmpeg import FFmpegProcessActor
+from dffmpeg.actors.worker.attempts.lease import AttemptLeaseActor
+from dffmpeg.actors.worker.attempts.messages import (
     AttemptsMessage,
     BeginRegistration,
     Cancel,
@@ -18,24 +21,21 @@ from dffmpeg.actors.attempt_messages import (
     Drain,
     Moved,
 )
-from dffmpeg.actors.attempt_streams import StreamsActor, StreamsMessage, Watch
-from dffmpeg.actors.attempts import AttemptsActor, JobTree
-from dffmpeg.actors.capabilities import CapabilitiesActor, Describe, Probe
-from dffmpeg.actors.downlink import DownlinkActor, Open
-from dffmpeg.actors.ffmpeg import FFmpegProcessActor
-from dffmpeg.actors.launches import Command
-from dffmpeg.actors.links import Links
-from dffmpeg.actors.looks import Looks
-from dffmpeg.actors.losses import why_lost
-from dffmpeg.actors.mount_messages import LostPaths, MountsMessage
-from dffmpeg.actors.mounts import MountsActor
-from dffmpeg.actors.occupancy import Occupancy
-from dffmpeg.actors.preparation import Preparation
-from dffmpeg.actors.processes import Processes, ProcessesActor
-from dffmpeg.actors.registration import Neighbours, RegistrationActor
-from dffmpeg.actors.registration_messages import RegistrationMessage
-from dffmpeg.actors.runtime import ActorRef
-from dffmpeg.actors.uplink import HttpUplink, Uplink, UplinkActor
+from dffmpeg.actors.worker.attempts.preparation import Preparation
+from dffmpeg.actors.worker.attempts.streams import StreamsActor, StreamsMessage, Watch
+from dffmpeg.actors.worker.capabilities import CapabilitiesActor, Describe, Probe
+from dffmpeg.actors.worker.downlink import DownlinkActor, Open
+from dffmpeg.actors.worker.links import Links
+from dffmpeg.actors.worker.mounts.actor import MountsActor
+from dffmpeg.actors.worker.mounts.looks import Looks
+from dffmpeg.actors.worker.mounts.losses import why_lost
+from dffmpeg.actors.worker.mounts.messages import LostPaths, MountsMessage
+from dffmpeg.actors.worker.occupancy import Occupancy
+from dffmpeg.actors.worker.processes.actor import Processes, ProcessesActor
+from dffmpeg.actors.worker.processes.launches import Command
+from dffmpeg.actors.worker.registration import Neighbours, RegistrationActor
+from dffmpeg.actors.worker.registration_messages import RegistrationMessage
+from dffmpeg.actors.worker.uplink import HttpUplink, Uplink, UplinkActor
 from dffmpeg.configuration.mounts import mounts_of
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.model.paths import validated

@@ -8,20 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 from quart import Blueprint, Response
 
-from dffmpeg.actors.operations import NotFound, Operations
+from dffmpeg.actors.coordinator.operations import NotFound, Operations
 from dffmpeg.model.janitor import Action
 from dffmpeg.model.workers import Hold
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.jobs import MAX_WINDOW
 from dffmpeg.web.requests import caller
-from dffmpeg.wire.administration import (
-    HoldRequest,
-    PauseRequest,
-    PriorityRequest,
-    ProbeRequest,
-    RetryRequest,
-)
+from dffmpeg.wire.administration import HoldRequest, PauseRequest, PriorityRequest, ProbeRequest, RetryRequest
 
 if TYPE_CHECKING:
     from dffmpeg.supervisors import TreeNode

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from quart import Response, g, request, websocket
 from quart_trio import QuartTrio
 
-from dffmpeg.actors.operations import Operations
+from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.web import (
     access,

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import trio
 
-from dffmpeg.actors.inputs import Reached
-from dffmpeg.actors.job_messages import Attendance as Seen
-from dffmpeg.actors.operations import Conflict, Forbidden, NotFound, Operations
+from dffmpeg.actors.coordinator.job.inputs import Reached
+from dffmpeg.actors.coordinator.job.messages import Attendance as Seen
+from dffmpeg.actors.coordinator.operations import Conflict, Forbidden, NotFound, Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import errors

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from dffmpeg.actors.operations import Forbidden
+from dffmpeg.actors.coordinator.operations import Forbidden
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import access, addresses

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from dffmpeg.actors.operations import Unavailable
+from dffmpeg.actors.coordinator.operations import Unavailable
 from dffmpeg.web import errors
 from dffmpeg.web.closing import Closing
 from dffmpeg.web.connections import MAX_MESSAGE, Disconnected, Socket

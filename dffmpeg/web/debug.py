@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 from quart import Blueprint, Response
 
-from dffmpeg.actors.operations import NotFound
+from dffmpeg.actors.coordinator.operations import NotFound
 from dffmpeg.supervisors import NotFound as NothingRuns
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer

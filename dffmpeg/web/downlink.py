@@ -9,7 +9,7 @@ from typing import TypeVar
 import trio
 from quart import Blueprint
 
-from dffmpeg.actors.operations import Operations
+from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import errors, requests

@@ -11,7 +11,7 @@ from quart import Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from dffmpeg.actors import ActorError
-from dffmpeg.actors.operations import Conflict, Forbidden, NotFound, TooMany, Unavailable
+from dffmpeg.actors.coordinator.operations import Conflict, Forbidden, NotFound, TooMany, Unavailable
 from dffmpeg.errors import BadInput, MalformedInput
 from dffmpeg.store.errors import StoreUnavailable
 from dffmpeg.web.answers import json_answer

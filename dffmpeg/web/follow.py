@@ -6,7 +6,7 @@ from functools import partial
 
 from quart import Blueprint, Response
 
-from dffmpeg.actors.operations import Operations
+from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import requests
 from dffmpeg.web.closing import Closing

@@ -9,8 +9,8 @@ from contextlib import suppress
 import msgspec
 import trio
 
-from dffmpeg.actors.inputs import Reached
-from dffmpeg.actors.operations import Ear, Operations
+from dffmpeg.actors.coordinator.job.inputs import Reached
+from dffmpeg.actors.coordinator.operations import Ear, Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import errors

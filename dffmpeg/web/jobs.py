@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quart import Blueprint, Response
 
-from dffmpeg.actors.operations import Operations, Unavailable
+from dffmpeg.actors.coordinator.operations import Operations, Unavailable
 from dffmpeg.errors import BadInput
 from dffmpeg.model.jobs import JobState
 from dffmpeg.web import requests

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 from quart import Blueprint, Response
 
-from dffmpeg.actors.operations import Operations
+from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.web.answers import json_answer
 from dffmpeg.wire import times
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from quart import Blueprint, Response, request
 
-from dffmpeg.actors.operations import Operations
+from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.web import errors, requests
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.closing import Closing

@@ -9,7 +9,7 @@ import msgspec
 import trio
 from quart import Blueprint
 
-from dffmpeg.actors.operations import Operations, Unavailable
+from dffmpeg.actors.coordinator.operations import Operations, Unavailable
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import errors, requests

@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as Redirect
 
 from dffmpeg import __version__
-from dffmpeg.actors.operations import Forbidden, Operations
+from dffmpeg.actors.coordinator.operations import Forbidden, Operations
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.web import addresses, requests
 from dffmpeg.web.answers import json_answer

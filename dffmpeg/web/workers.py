@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quart import Blueprint, Response
 
-from dffmpeg.actors.operations import Operations
+from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.jobs import MAX_WINDOW

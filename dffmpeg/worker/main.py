@@ -11,9 +11,9 @@ from pathlib import Path
 import trio
 
 from dffmpeg import __version__, command_line, logs
-from dffmpeg.actors.attempt_messages import Drain
-from dffmpeg.actors.registration_messages import BeginDraining
 from dffmpeg.actors.runtime import ActorError
+from dffmpeg.actors.worker.attempts.messages import Drain
+from dffmpeg.actors.worker.registration_messages import BeginDraining
 from dffmpeg.configuration.loading import load
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import ConfigurationError

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import trio
 
-from dffmpeg.actors.operations import Operations
+from dffmpeg.actors.coordinator.operations import Operations
+from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import Actor
-from dffmpeg.actors.services import Services
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.store import StoreSettings

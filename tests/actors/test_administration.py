@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from dffmpeg.actors.operations import Conflict, Forbidden, NotFound
+from dffmpeg.actors.coordinator.operations import Conflict, Forbidden, NotFound
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import Attempt, JobState
 from dffmpeg.wire import bytestring

@@ -10,8 +10,8 @@ import pytest
 import trio
 import trio.testing
 
-from dffmpeg.actors import job as job_module
-from dffmpeg.actors.operations import Forbidden
+from dffmpeg.actors.coordinator.job import actor as job_module
+from dffmpeg.actors.coordinator.operations import Forbidden
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Retries
 from dffmpeg.errors import BadInput
 from dffmpeg.model.progress import Progress

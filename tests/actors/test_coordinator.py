@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from dffmpeg.actors.operations import Conflict, Forbidden, NotFound
+from dffmpeg.actors.coordinator.operations import Conflict, Forbidden, NotFound
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Streams
 from dffmpeg.errors import BadInput
 from dffmpeg.wire.frames import MAX_PAYLOAD, Frame, Kind

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import trio
 
-from dffmpeg.actors.operations import Conflict, Forbidden, NotFound
+from dffmpeg.actors.coordinator.operations import Conflict, Forbidden, NotFound
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.configuration.scheduling import Scheduling
 from dffmpeg.errors import BadInput

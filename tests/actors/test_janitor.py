@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dffmpeg.actors.operations import Forbidden, NotFound
+from dffmpeg.actors.coordinator.operations import Forbidden, NotFound
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Retention
 from dffmpeg.errors import BadInput
 from dffmpeg.model.janitor import ACTIONS

@@ -7,7 +7,7 @@ from typing import cast
 import trio
 from trio.testing import MockClock
 
-from dffmpeg.actors.job_progress import SHOWN_EVERY, WRITTEN_EVERY, JobProgress
+from dffmpeg.actors.coordinator.job.progress import SHOWN_EVERY, WRITTEN_EVERY, JobProgress
 from dffmpeg.model.progress import Progress
 from dffmpeg.store.jobs import JobRepository
 

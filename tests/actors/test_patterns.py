@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from dffmpeg.actors.patterns import SECONDS, PatternSearch
+from dffmpeg.actors.coordinator.patterns import SECONDS, PatternSearch
 
 TEXT = b"frame=1\rError writing: Connection reset by peer\nConversion failed!\n\xff\n"
 

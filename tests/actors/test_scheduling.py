@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from benchmarks.simulation import hash_of
-from dffmpeg.actors.operations import Forbidden, NotFound, TooMany
+from dffmpeg.actors.coordinator.operations import Forbidden, NotFound, TooMany
 from dffmpeg.configuration.scheduling import JobLimit
 from dffmpeg.model.jobs import JobState
 from dffmpeg.model.needs import Needs

@@ -9,8 +9,8 @@ import trio
 import trio.testing
 from ulid import ULID
 
-from dffmpeg.actors.job_messages import Attendance, Cancel, Finish, Follow, News
-from dffmpeg.actors.operations import Conflict, Ear, Forbidden
+from dffmpeg.actors.coordinator.job.messages import Attendance, Cancel, Finish, Follow, News
+from dffmpeg.actors.coordinator.operations import Conflict, Ear, Forbidden
 from dffmpeg.actors.runtime import ActorStopped
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Leases
 from dffmpeg.errors import BadInput

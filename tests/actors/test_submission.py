@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 
-from dffmpeg.actors.operations import Conflict
+from dffmpeg.actors.coordinator.operations import Conflict
 from dffmpeg.errors import BadInput
 from dffmpeg.model.jobs import JobState
 from dffmpeg.model.rules import Rules

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dffmpeg.actors.operations import Forbidden
+from dffmpeg.actors.coordinator.operations import Forbidden
 from dffmpeg.errors import BadInput
 from dffmpeg.model import transitions
 from dffmpeg.store import schema

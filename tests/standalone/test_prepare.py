@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dffmpeg.actors.store_settings import store_settings
+from dffmpeg.actors.coordinator.store_settings import store_settings
 from dffmpeg.client import stand_ins
 from dffmpeg.configuration import load
 from dffmpeg.configuration.client import ClientConfig

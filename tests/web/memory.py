@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from dffmpeg.actors.operations import Conflict, Ear, Forbidden, NotFound, Operations
+from dffmpeg.actors.coordinator.operations import Conflict, Ear, Forbidden, NotFound, Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import JobState

@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
-from dffmpeg.actors.operations import Unavailable
+from dffmpeg.actors.coordinator.operations import Unavailable
 from dffmpeg.errors import Refused
 from dffmpeg.wire import codec, frames, link
 from dffmpeg.wire.jobs import StatusReply

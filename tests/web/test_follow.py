@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
-from dffmpeg.actors.operations import Unavailable
+from dffmpeg.actors.coordinator.operations import Unavailable
 from dffmpeg.web.following import MAX_MESSAGE, Progress, messages
 from dffmpeg.wire import codec, frames
 from dffmpeg.wire.frames import Frame, Kind

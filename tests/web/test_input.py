@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from dffmpeg.actors import ActorCrashed, ActorStopped, MailboxFull
-from dffmpeg.actors.operations import Conflict, Unavailable
+from dffmpeg.actors.coordinator.operations import Conflict, Unavailable
 from dffmpeg.errors import BadInput, Refused
 from dffmpeg.store.errors import StoreUnavailable
 from tests.web.conftest import Site, raw, sign

@@ -13,7 +13,7 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 from ulid import ULID
 
-from dffmpeg.actors.operations import Conflict
+from dffmpeg.actors.coordinator.operations import Conflict
 from dffmpeg.wire import codec, control, frames
 from dffmpeg.wire.frames import CONTROL, Frame, Kind
 from dffmpeg.wire.jobs import JobRecord, SubmitRequest

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dffmpeg.actors.processes import Processes
+from dffmpeg.actors.worker.processes.actor import Processes
 from dffmpeg.configuration.worker import Cancel, Output, WorkerConfig
 from dffmpeg.supervisors import TreeHandle, open_tree
 from dffmpeg.supervisors.worker import WorkerTree, worker_tree

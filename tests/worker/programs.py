@@ -8,8 +8,8 @@ from typing import Any
 
 import trio
 
-from dffmpeg.actors.launches import Command, Descriptor
-from dffmpeg.actors.processes import Exit, Processes, RunningProcess
+from dffmpeg.actors.worker.processes.actor import Exit, Processes, RunningProcess
+from dffmpeg.actors.worker.processes.launches import Command, Descriptor
 
 PYTHON = os.fsencode(sys.executable)
 SH = b"/bin/sh"

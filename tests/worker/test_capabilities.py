@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from dffmpeg.actors import capabilities, probing
+from dffmpeg.actors.worker import capabilities, probing
 from dffmpeg.configuration.worker import Substitution
 from dffmpeg.model.abilities import Abilities
 from dffmpeg.wire.workers import RegisterRequest

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dffmpeg.actors.commands import Machine, NotRunnable, prepare
-from dffmpeg.actors.launches import STANDARD_DESCRIPTORS, Credentials, Descriptor, Renamed
+from dffmpeg.actors.worker.attempts.commands import Machine, NotRunnable, prepare
+from dffmpeg.actors.worker.processes.launches import STANDARD_DESCRIPTORS, Credentials, Descriptor, Renamed
 from dffmpeg.wire import jobs
 from dffmpeg.wire.jobs import Launch, Terminal
 from dffmpeg.wire.workers import JobRequest

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from dffmpeg.actors.commands import Machine, prepare
-from dffmpeg.actors.launches import Command, Descriptor
-from dffmpeg.actors.processes import Exit, Processes, RunningProcess
+from dffmpeg.actors.worker.attempts.commands import Machine, prepare
+from dffmpeg.actors.worker.processes.actor import Exit, Processes, RunningProcess
+from dffmpeg.actors.worker.processes.launches import Command, Descriptor
 from dffmpeg.wire.jobs import Launch
 from dffmpeg.wire.workers import JobRequest
 from tests.worker.programs import TTY, read, read_until

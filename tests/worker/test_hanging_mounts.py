@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from dffmpeg.actors.launches import Command, Descriptor
-from dffmpeg.actors.processes import Processes
+from dffmpeg.actors.worker.processes.actor import Processes
+from dffmpeg.actors.worker.processes.launches import Command, Descriptor
 from tests.worker.conftest import StartWorker
 from tests.worker.coordinator import FakeCoordinator
 from tests.worker.file_systems import NEVER, hanging, held_threads, needs_fuse, paths, settings, state
@@ -53,8 +53,8 @@ async def test_a_path_that_lies_on_no_configured_mount_may_hang_too(
     here: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dffmpeg.actors.mounts.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("dffmpeg.actors.mounts.CHECK_SECONDS", 2.0)
+    monkeypatch.setattr("dffmpeg.actors.worker.mounts.actor.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("dffmpeg.actors.worker.mounts.actor.CHECK_SECONDS", 2.0)
     with Stalling(nas) as server:
         server.stall()
         async with start_worker(paths={"Nas": str(nas), "Here": str(here)}):
@@ -101,9 +101,9 @@ async def test_what_hangs_while_jobs_are_prepared_costs_no_other_job(
     here: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dffmpeg.actors.preparation.PREPARE_SECONDS", 2.0)
+    monkeypatch.setattr("dffmpeg.actors.worker.attempts.preparation.PREPARE_SECONDS", 2.0)
     # So the worker believes what it saw last.
-    monkeypatch.setattr("dffmpeg.actors.mounts.FRESH_SECONDS", NEVER)
+    monkeypatch.setattr("dffmpeg.actors.worker.mounts.actor.FRESH_SECONDS", NEVER)
     with Stalling(nas) as server:
         async with start_worker(
             paths={"Nas": str(nas), "Here": str(here)},

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dffmpeg.actors.leftovers import CannotRemove, Outputs
+from dffmpeg.actors.worker.attempts.leftovers import CannotRemove, Outputs
 from dffmpeg.wire.workers import JobRequest
 from tests.worker.conftest import StartWorker
 from tests.worker.coordinator import FakeCoordinator

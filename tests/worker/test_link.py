@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import trio
 
-from dffmpeg.actors.job_messages import Lost
-from dffmpeg.actors.operations import Ear, Operations
+from dffmpeg.actors.coordinator.job.messages import Lost
+from dffmpeg.actors.coordinator.operations import Ear, Operations
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Leases
 from dffmpeg.configuration.worker import Output, WorkerConfig
 from dffmpeg.model.identities import Identity, Role

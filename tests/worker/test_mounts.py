@@ -176,7 +176,7 @@ async def test_a_looker_that_dies_is_replaced(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dffmpeg.actors.mounts.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("dffmpeg.actors.worker.mounts.actor.LOOK_SECONDS", 0.05)
     caplog.set_level(logging.INFO)
     async with start_worker(paths={"Here": str(here)}):
         await coordinator.until(lambda: coordinator.online and paths(coordinator) == ["Here"])

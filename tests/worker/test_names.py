@@ -9,11 +9,11 @@ import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair
 
-from dffmpeg.actors.commands import Machine, NotRunnable, prepare
-from dffmpeg.actors.launches import Command, Descriptor, Renamed
-from dffmpeg.actors.printed import RenamedStream, with_callers_names
-from dffmpeg.actors.processes import Processes
-from dffmpeg.actors.symlinks import resolved
+from dffmpeg.actors.worker.attempts.commands import Machine, NotRunnable, prepare
+from dffmpeg.actors.worker.attempts.symlinks import resolved
+from dffmpeg.actors.worker.processes.actor import Processes
+from dffmpeg.actors.worker.processes.launches import Command, Descriptor, Renamed
+from dffmpeg.actors.worker.processes.printed import RenamedStream, with_callers_names
 from dffmpeg.model.paths import PrintedPaths
 from dffmpeg.wire.workers import JobRequest
 

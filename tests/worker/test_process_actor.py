@@ -13,12 +13,12 @@ from typing import Any, cast
 import pytest
 import trio
 
-from dffmpeg.actors.attempt_messages import Cancel, Control, Delivered, Ended, Opened
-from dffmpeg.actors.ffmpeg import FFmpegMessage, FFmpegProcessActor
-from dffmpeg.actors.launches import Command, Descriptor
-from dffmpeg.actors.processes import Processes, RunningProcess
 from dffmpeg.actors.runtime import Actor, ActorRef
-from dffmpeg.actors.uplink import Uplink
+from dffmpeg.actors.worker.attempts.ffmpeg import FFmpegMessage, FFmpegProcessActor
+from dffmpeg.actors.worker.attempts.messages import Cancel, Control, Delivered, Ended, Opened
+from dffmpeg.actors.worker.processes.actor import Processes, RunningProcess
+from dffmpeg.actors.worker.processes.launches import Command, Descriptor
+from dffmpeg.actors.worker.uplink import Uplink
 from dffmpeg.configuration.worker import Cancel as Steps
 from dffmpeg.supervisors import AutoShutdown, ChildSpec, Restart, Supervisor, open_tree
 from dffmpeg.wire import control

@@ -19,7 +19,7 @@ import tomli_w
 import trio
 
 import dffmpeg
-from dffmpeg.actors.processes import Processes
+from dffmpeg.actors.worker.processes.actor import Processes
 from dffmpeg.wire import codec
 from dffmpeg.wire.jobs import Credentials, Descriptor, Launch
 from tests.worker.conftest import config_for

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import trio
 
-from dffmpeg.actors.launches import CannotStart, Command, Credentials, Descriptor
-from dffmpeg.actors.processes import Exit, Processes
+from dffmpeg.actors.worker.processes.actor import Exit, Processes
+from dffmpeg.actors.worker.processes.launches import CannotStart, Command, Credentials, Descriptor
 from tests.worker.programs import OPEN, OUT, TTY, python, read, read_until, run, sh
 
 

@@ -79,7 +79,7 @@ async def test_a_directory_that_goes_is_withdrawn(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dffmpeg.actors.mounts.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("dffmpeg.actors.worker.mounts.actor.LOOK_SECONDS", 0.05)
     movies = tmp_path / "movies"
     movies.mkdir()
     async with start_worker(paths={"Movies": str(movies), "Here": str(tmp_path)}, registration_interval=30.0):

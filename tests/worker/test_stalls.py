@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import trio
 
-from dffmpeg.actors.vitals import usage
+from dffmpeg.actors.worker.attempts.vitals import usage
 from dffmpeg.model.progress import Progress
 from tests.worker.conftest import StartWorker
 from tests.worker.coordinator import FakeCoordinator, Job

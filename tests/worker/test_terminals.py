@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 import trio
 
-from dffmpeg.actors.launches import Descriptor
-from dffmpeg.actors.processes import Exit, Processes
+from dffmpeg.actors.worker.processes.actor import Exit, Processes
+from dffmpeg.actors.worker.processes.launches import Descriptor
 from tests.worker.programs import OUT, TTY, python, read, read_until, sh
 
 

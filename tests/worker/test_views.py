@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 import dffmpeg
-from dffmpeg.actors import namespaces
-from dffmpeg.actors.commands import Machine, NotRunnable, prepare
-from dffmpeg.actors.launches import CannotStart, Command
-from dffmpeg.actors.processes import Exit, Processes
+from dffmpeg.actors.worker.attempts.commands import Machine, NotRunnable, prepare
+from dffmpeg.actors.worker.processes import namespaces
+from dffmpeg.actors.worker.processes.actor import Exit, Processes
+from dffmpeg.actors.worker.processes.launches import CannotStart, Command
 from dffmpeg.model.views import ViewPlan
 from dffmpeg.wire.jobs import Launch
 from dffmpeg.wire.workers import JobRequest

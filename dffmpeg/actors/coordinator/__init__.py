@@ -1,0 +1,1 @@
+"""The coordinator's actors, and what they share."""

@@ -1,0 +1,1 @@
+"""The actor of one live job, and its parts."""

@@ -1,0 +1,396 @@
+"""JobActor: owns one live job on the coordinator, its timers, its followers, its streams' windows.
+
+All that it remembers can be made again from the job's row: an actor that
+crashed loads the row and goes on, with every timer begun anew.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import trio
+
+from dffmpeg.actors.coordinator.job.messages import (
+    Accept,
+    Acknowledge,
+    Attend,
+    Cancel,
+    Due,
+    Finish,
+    Follow,
+    Input,
+    JobMessage,
+    Left,
+    Lost,
+    News,
+    OfferLines,
+    Output,
+    OutputDue,
+    Over,
+    Reject,
+    Streamed,
+    WaitDue,
+    WorkerBeat,
+)
+from dffmpeg.actors.coordinator.job.offers import offer
+from dffmpeg.actors.coordinator.job.streams import JobStreams
+from dffmpeg.actors.coordinator.job.verdicts import Verdicts
+from dffmpeg.actors.coordinator.refusals import Conflict, Forbidden
+from dffmpeg.actors.coordinator.services import Services
+from dffmpeg.actors.runtime import Actor, MailboxFull, Reply
+from dffmpeg.model import access, jobs, transitions
+from dffmpeg.model.identities import Identity
+from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState, Transition
+from dffmpeg.model.retries import STDERR_END
+from dffmpeg.store import StreamPiece
+from dffmpeg.wire.frames import Frame
+from dffmpeg.wire.jobs import OutputReply
+
+CANCEL_PATIENCE = 120.0
+"""Seconds after which a cancelation without its worker's word is taken as done: the attempt is fenced."""
+
+RUN_PATIENCE = 120.0
+"""Seconds that a worker has for ending what has run for too long, before the attempt is fenced."""
+
+
+class JobActor(Actor[JobMessage]):
+    """One live job: assigned, running or canceling.
+
+    It ends when the job does, or when the job is pending again.
+    """
+
+    mailbox_size = 256
+
+    def __init__(self, job_id: str, services: Services) -> None:
+        self._job_id = job_id
+        self._services = services
+        self._verdicts = Verdicts(services)
+        self._job: Job | None = None
+        self._owners: set[int] = set()
+        self._over = False
+        self._late: list[Reply[object]] = []
+
+    async def start(self) -> None:
+        job = await self._services.store.jobs.get(self._job_id)
+        if job is None or job.state not in jobs.LIVE:
+            # The row is the truth: whatever we were started for is over.
+            self.context.finish()
+            return
+        self._job = job
+        self._streams = JobStreams(job, self._services, self.context)
+        if job.state is not JobState.ASSIGNED:
+            await self._streams.output.recover()
+        # Silence is counted from now: whoever could not reach a coordinator that was
+        # away gets a whole lease to come back.
+        self._worker_seen = self._client_seen = self._owner_left = trio.current_time()
+        self._enter(job.state, await self._ran(job))
+        if job.monitor:
+            self.context.tell_after(self._client_lease, Due("client"))
+        await offer(self._services, self.job)
+
+    async def _ran(self, job: Job) -> float:
+        """For how long the attempt has run, before this actor."""
+        if job.state is not JobState.RUNNING:
+            return 0.0
+        attempts = await self._services.store.jobs.attempts(self._job_id)
+        started = next((one.started_at for one in attempts if one.attempt == job.attempt), None)
+        return 0.0 if started is None else max(0.0, time.time() - started)
+
+    @property
+    def job(self) -> Job:
+        assert self._job is not None
+        return self._job
+
+    async def handle(self, message: JobMessage) -> object:  # noqa: C901 - a table of messages
+        if self._over:
+            return await self._handle_late(message)
+        match message:
+            case Accept():
+                return await self._accept(message)
+            case Reject():
+                return await self._reject(message)
+            case WorkerBeat():
+                return await self._beat(message)
+            case Output():
+                return await self._take_output(message)
+            case Streamed():
+                await self._take_streamed(message)
+            case Attend():
+                return await self._attend(message)
+            case OfferLines():
+                await self._take_lines(message)
+            case Finish():
+                return await self._finish(message)
+            case Follow():
+                return await self._follow(message)
+            case Input():
+                return await self._input(message)
+            case Acknowledge():
+                await self._acknowledge(message)
+            case Left():
+                self._left(message)
+            case Cancel():
+                return await self._cancel(message)
+            case Lost():
+                await self._lost(message)
+            case Due():
+                await self._due(message.what)
+            case WaitDue():
+                self._streams.expire(message.connection)
+            case OutputDue():
+                self._streams.release_output(message.number)
+        return None
+
+    # Changing state: one compare-and-set, then everybody who has to know.
+
+    async def _apply(self, transition: Transition, output: Sequence[StreamPiece] = ()) -> bool:
+        """Make the change durable. False: the row had moved on; the actor has loaded what it says now.
+
+        Args:
+            output: pieces of the attempt's output that are to be durable with it.
+        """
+        if transition.closes is not None:
+            end = await self._streams.stderr_end(STDERR_END)
+            transition = replace(transition, results={**transition.results, "stderr_end": end})
+        won = await self._services.store.apply_with_output(transition, output)
+        self._streams.output.settled(output)
+        if won:
+            self._job = transition.made(self.job)
+        else:
+            self._job = await self._services.store.jobs.get(self._job_id)
+        if self._job is not None:
+            self._streams.job = self._job
+        if self._job is None or self._job.state not in jobs.LIVE or self._job.attempt != self._attempt:
+            await self._end()
+        else:
+            self._enter(self._job.state)
+            await self._streams.serve(Follow)
+        if won and self._job is not None:
+            await self._services.announce(self._job)
+        return won
+
+    def _enter(self, state: JobState, ran: float = 0.0) -> None:
+        """Begin a state's timers.
+
+        Args:
+            ran: for how many seconds the attempt has run already.
+        """
+        self._attempt = self.job.attempt
+        match state:
+            case JobState.ASSIGNED:
+                self.context.tell_after(self._verdicts.patience(self.job), Due("assignment"))
+            case JobState.RUNNING:
+                self._worker_seen = trio.current_time()
+                self.context.tell_after(self._verdicts.lease(self.job), Due("worker"))
+                limit = self._verdicts.rules(self.job).run_timeout
+                if limit is not None:
+                    # The worker ends it in time; this is for one that does not.
+                    self.context.tell_after(max(0.0, limit + RUN_PATIENCE - ran), Due("run"))
+            case JobState.CANCELING:
+                self.context.tell_after(CANCEL_PATIENCE, Due("cancel"))
+            case _:
+                raise AssertionError(f"{state} is not a live state")
+
+    async def _end(self) -> None:
+        """The job has ended, or waits again: answer those who wait here, and go."""
+        await self._streams.close()
+        self._services.changed.ring(self._job_id)
+        self._services.wake_scheduler()
+        if self._job is None or self._job.state not in jobs.TERMINAL:
+            self.context.finish()
+            return
+        # Its followers have asked on while the end was being committed. What waits here is answered
+        # from memory; the store would be asked for the same at the very moment that they wait for.
+        self._over = True
+        try:
+            self.context.ref.tell_nowait(Over())
+        except MailboxFull:
+            self.context.finish()
+
+    async def _handle_late(self, message: JobMessage) -> object:
+        """The job has ended, and we end when what was said before that is dealt with."""
+        match message:
+            case Follow():
+                return await self._follow(message)
+            case Acknowledge():
+                await self._acknowledge(message)
+            case Over():
+                self.context.finish()
+            case _:
+                # Unanswered at our end: the asker looks at the row then.
+                self._late.append(self.context.defer())
+        return None
+
+    def _fence(self, worker_id: str, attempt: int | None) -> None:
+        """Refuse what does not come from the current attempt's worker."""
+        job = self.job
+        if worker_id != job.worker_id or (attempt is not None and attempt != job.attempt):
+            raise Conflict(f"attempt {attempt} of job {job.job_id} is not {worker_id}'s any more")
+
+    # What the worker says
+
+    async def _accept(self, message: Accept) -> Job:
+        self._fence(message.worker_id, message.attempt)
+        if self.job.state is JobState.RUNNING:
+            # The answer to the first acceptance was lost on its way.
+            return self.job
+        if self.job.state is not JobState.ASSIGNED:
+            raise Conflict(f"job {self._job_id} is {self.job.state}")
+        now, outputs = time.time(), message.new_outputs
+        accepted = transitions.accept(
+            self.job, self._attempt, message.worker_id, now, outputs, substitutions=message.substitutions
+        )
+        if not await self._apply(accepted):
+            raise Conflict(f"job {self._job_id} is {self.job.state}")
+        return self.job
+
+    async def _beat(self, message: WorkerBeat) -> Job:
+        self._fence(message.worker_id, message.attempt)
+        self._worker_seen = trio.current_time()
+        if message.progress is not None and message.progress != self.job.progress:
+            size = message.progress.pixels if self.job.size is None else self.job.size
+            self._job = self._streams.job = replace(self.job, progress=message.progress, size=size)
+            await self._streams.note_progress(message.progress)
+        return self.job
+
+    async def _reject(self, message: Reject) -> Job:
+        self._fence(message.worker_id, message.attempt)
+        await self._lose(self._verdicts.rejected(self.job, message.worker_id, message.reason))
+        return self.job
+
+    async def _lose(self, transition: Transition) -> None:
+        """End the attempt, but not its job perhaps; the log is kept."""
+        await self._apply(transition, self._streams.output.unsettled(only_log=True))
+
+    def _fence_running(self, worker_id: str, attempts: Iterable[int]) -> None:
+        """Refuse streams that do not come from the current attempt's worker, once it has accepted."""
+        for attempt in attempts:
+            self._fence(worker_id, attempt)
+        self._fence(worker_id, None)
+        if self.job.state is JobState.ASSIGNED:
+            raise Conflict(f"job {self._job_id} was not accepted yet")
+        self._worker_seen = trio.current_time()
+
+    async def _take_output(self, message: Output) -> OutputReply | None:
+        self._fence_running(message.worker_id, (frame.attempt for frame in message.frames))
+        await self._streams.take(message.frames)
+        return self._streams.answer_output()
+
+    async def _take_streamed(self, message: Streamed) -> None:
+        self._fence_running(message.worker_id, (frame.attempt for frame in message.frames))
+        await self._streams.take(message.frames)
+
+    async def _attend(self, message: Attend) -> News | None:
+        self._fence_running(message.worker_id, (message.attempt,))
+        return await self._streams.attend(message)
+
+    async def _take_lines(self, message: OfferLines) -> None:
+        self._fence(message.worker_id, None)
+        await self._streams.append(message.texts)
+
+    async def _finish(self, message: Finish) -> Job:
+        report = message.report
+        self._fence(message.worker_id, report.attempt)
+        if self.job.state is JobState.ASSIGNED:
+            raise Conflict(f"job {self._job_id} was not accepted yet")
+        missing = self._streams.output.missing(report)
+        if missing is not None:
+            raise Conflict(missing)
+        finished = await self._verdicts.finished(self.job, message.worker_id, report, self._streams)
+        again = finished.target is JobState.PENDING
+        if not await self._apply(finished, self._streams.output.unsettled(only_log=again)):
+            raise Conflict(f"job {self._job_id} is {self.job.state}")
+        return self.job
+
+    # What the requester and its followers say
+
+    async def _follow(self, message: Follow) -> list[Frame] | None:
+        if not access.may_see(message.who, self.job):
+            raise Forbidden(f"job {self._job_id} is not yours")
+        if message.connection is not None and message.heard is not None:
+            self._require_owner(message.who)
+            self._owners.add(message.connection)
+        return await self._streams.follow(message)
+
+    async def _input(self, message: Input) -> list[Frame]:
+        self._require_owner(message.who)
+        self._client_seen = trio.current_time()
+        return await self._streams.input(message.frames)
+
+    def _require_owner(self, who: Identity) -> None:
+        if not access.is_owner(who, self.job):
+            raise Forbidden(f"job {self._job_id} is not yours")
+
+    async def _acknowledge(self, message: Acknowledge) -> None:
+        if not access.may_see(message.who, self.job):
+            raise Forbidden(f"job {self._job_id} is not yours")
+        if not access.is_owner(message.who, self.job):
+            return
+        self._client_seen = trio.current_time()
+        if message.position.owner:
+            await self._streams.acknowledge(message.position)
+
+    def _left(self, message: Left) -> None:
+        self._streams.forget(message.connection)
+        if message.connection not in self._owners:
+            return
+        self._owners.discard(message.connection)
+        if message.gone and self.job.monitor and not self._owners:
+            self._owner_left = trio.current_time()
+            self.context.tell_after(self._services.config.leases.client_disconnect, Due("owner"))
+
+    async def _cancel(self, message: Cancel) -> Job:
+        if message.who is not None and not access.may_command(message.who, self.job):
+            raise Forbidden(f"job {self._job_id} is not yours")
+        if self.job.state is not JobState.CANCELING:
+            await self._apply(transitions.request_cancel(self.job, time.time(), message.reason))
+            # Nobody may be left to take the output: it must not keep ffmpeg from ending.
+            await self._streams.output.disown()
+            await offer(self._services, self.job)
+        return self.job
+
+    # What nobody says
+
+    async def _lost(self, message: Lost) -> None:
+        if message.attempt == self._attempt:
+            await self._lose(self._verdicts.losing(self.job, message.reason))
+
+    @property
+    def _client_lease(self) -> float:
+        return self.job.heartbeat_interval * self._services.config.leases.client_factor
+
+    async def _due(self, what: str) -> None:
+        now = trio.current_time()
+        state = self.job.state
+        if what == "assignment" and state is JobState.ASSIGNED:
+            await self._apply(self._verdicts.not_accepted(self.job))
+        elif what == "cancel" and state is JobState.CANCELING:
+            await self._apply(transitions.confirm_canceled(self.job, time.time()))
+        elif what == "worker" and state is JobState.RUNNING:
+            left = self._worker_seen + self._verdicts.lease(self.job) - now
+            if left > 0:
+                self.context.tell_after(left, Due("worker"))
+            else:
+                await self._lose(self._verdicts.losing(self.job, f"no word from {self.job.worker_id}"))
+        elif what == "run" and state is JobState.RUNNING:
+            await self._overrun()
+        elif what == "client" and self.job.monitor and state is not JobState.CANCELING:
+            left = self._client_seen + self._client_lease - now
+            if left > 0:
+                self.context.tell_after(left, Due("client"))
+            else:
+                await self._cancel(Cancel(None, CLIENT_GONE))
+        elif what == "owner" and not self._owners and self._client_seen <= self._owner_left:
+            await self._cancel(Cancel(None, CLIENT_GONE))
+        elif what == "keep":
+            await self._streams.keep()
+
+    async def _overrun(self) -> None:
+        limit = self._verdicts.rules(self.job).run_timeout
+        if limit is not None:
+            await self._apply(
+                transitions.overrun(self.job, time.time(), limit), self._streams.output.unsettled()
+            )
+            await offer(self._services, self.job)

@@ -1,0 +1,39 @@
+"""What the outside may ask of the coordinator: every route and every WebSocket message ends in one of these.
+
+The web layer authenticates, limits and decodes; these decide who may do what,
+change state through one compare-and-set, and tell the actors concerned.
+"""
+
+from __future__ import annotations
+
+from dffmpeg.actors.coordinator.operations.administration import AdministrationOperations
+from dffmpeg.actors.coordinator.operations.attempts import AttemptOperations
+from dffmpeg.actors.coordinator.operations.messages import MessageOperations
+from dffmpeg.actors.coordinator.operations.requester import Ear, RequesterOperations
+from dffmpeg.actors.coordinator.operations.scheduling import SchedulingOperations
+from dffmpeg.actors.coordinator.refusals import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    OperationError,
+    TooMany,
+    Unavailable,
+)
+
+
+class Operations(
+    RequesterOperations, AttemptOperations, MessageOperations, AdministrationOperations, SchedulingOperations
+):
+    """All of them."""
+
+
+__all__ = [
+    "Conflict",
+    "Ear",
+    "Forbidden",
+    "NotFound",
+    "OperationError",
+    "Operations",
+    "TooMany",
+    "Unavailable",
+]

@@ -1,0 +1,101 @@
+"""What a worker says of the attempts that it was given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+
+from dffmpeg.actors.coordinator.job.messages import (
+    Accept,
+    Attend,
+    Attendance,
+    Finish,
+    Left,
+    News,
+    Output,
+    Reject,
+    Streamed,
+    WorkerBeat,
+)
+from dffmpeg.actors.coordinator.operations.base import Base, NotLive, require
+from dffmpeg.actors.coordinator.refusals import Conflict
+from dffmpeg.actors.coordinator.worker import Judged
+from dffmpeg.actors.runtime import MailboxFull
+from dffmpeg.errors import BadInput
+from dffmpeg.model.identities import Identity, Role
+from dffmpeg.wire.bytestring import list_from_wire
+from dffmpeg.wire.frames import Frame, Kind
+from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StatusReply
+from dffmpeg.wire.workers import AttemptRef
+
+_OUTPUTS = frozenset({Kind.STDOUT, Kind.STDERR, Kind.OUTPUT})
+_FROM_WORKERS = _OUTPUTS | {Kind.ACK}
+
+
+class AttemptOperations(Base):
+    """Only for workers. Each may raise `NotFound`, `Forbidden`, `Unavailable`, and `Conflict`
+    where the attempt is not the caller's any more or the job's state does not allow it."""
+
+    async def accept(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
+        """The worker takes the attempt; only after this has returned may it start the process."""
+        require(who, Role.WORKER)
+        outputs = None
+        if report.new_outputs is not None:
+            outputs = list_from_wire(report.new_outputs, "new_outputs")
+        await self._report(job_id, Accept(who.client_id, report.attempt, outputs, report.substitutions))
+        return StatusReply()
+
+    async def reject(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
+        """The worker does not take the attempt, or lost it through no fault of the command."""
+        require(who, Role.WORKER)
+        reason = report.reason or f"{who.client_id} gave no reason"
+        if report.fault:
+            # First: once the job is free again, this worker may be the one that gets it.
+            await self._services.judge(who.client_id, Judged(job_id, f"job {job_id}: {reason}"))
+        await self._report(job_id, Reject(who.client_id, report.attempt, reason))
+        return StatusReply()
+
+    async def worker_heartbeat(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
+        """Renew the attempt's lease; `detail` says so where the job is being canceled."""
+        require(who, Role.WORKER)
+        job = await self._report(job_id, WorkerBeat(who.client_id, report.attempt, report.progress))
+        return StatusReply(detail=job.state.value)
+
+    async def finish(self, who: Identity, job_id: str, report: FinishReport) -> StatusReply:
+        """The attempt has ended; its end and its output are durable when this returns."""
+        require(who, Role.WORKER)
+        await self._report(job_id, Finish(who.client_id, report))
+        return StatusReply()
+
+    async def output(self, who: Identity, job_id: str, frames: Sequence[Frame]) -> OutputReply:
+        """Take pieces of the attempt's streams; held for some seconds while the owner's window is full."""
+        require(who, Role.WORKER)
+        for frame in frames:
+            if frame.kind not in _OUTPUTS:
+                raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
+        try:
+            return await self._ask(job_id, Output(who.client_id, frames), hold=15.0)
+        except NotLive as error:
+            raise Conflict(f"job {job_id} is {error.job.state}; nothing was changed") from None
+
+    async def streamed(self, who: Identity, job_id: str, frames: Sequence[Frame]) -> None:
+        """Take pieces of the outputs and acknowledgements of inputs, from a worker that attends."""
+        require(who, Role.WORKER)
+        for frame in frames:
+            if frame.kind not in _FROM_WORKERS:
+                raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
+        await self._report(job_id, Streamed(who.client_id, frames))
+
+    async def attend(self, who: Identity, attempt: AttemptRef, connection: int, seen: Attendance) -> News:
+        """Wait for what an attending worker has not got yet. It has to say `end_attendance` at its end."""
+        require(who, Role.WORKER)
+        request = Attend(who.client_id, attempt.attempt, connection, seen)
+        return await self._report(attempt.job_id, request, hold=math.inf)
+
+    def end_attendance(self, job_id: str, connection: int) -> None:
+        """A worker's connection has ended."""
+        actor = self._services.jobs.find(job_id)
+        if actor is not None:
+            with suppress(MailboxFull):
+                actor.tell_nowait(Left(connection, gone=True))

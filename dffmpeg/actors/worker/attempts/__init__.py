@@ -1,0 +1,1 @@
+"""The attempts that a worker holds: each one's preparation, process, streams and lease."""

@@ -1,0 +1,263 @@
+"""From a job as it travelled to a command of this machine, or to the reason why there is none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from dffmpeg.actors.worker.attempts.symlinks import resolved
+from dffmpeg.actors.worker.mounts.looks import read_mount_points
+from dffmpeg.actors.worker.processes.launches import (
+    STANDARD_DESCRIPTORS,
+    Command,
+    Credentials,
+    Descriptor,
+    Renamed,
+)
+from dffmpeg.actors.worker.processes.namespaces import FileTree
+from dffmpeg.errors import BadInput, DffmpegError
+from dffmpeg.model import environment, needs, paths, substitutions
+from dffmpeg.model.abilities import Abilities
+from dffmpeg.model.mount_table import may_hang
+from dffmpeg.model.paths import PathError, validated
+from dffmpeg.model.substitutions import Substitution
+from dffmpeg.model.views import Bind, ViewError, ViewPlan, plan
+from dffmpeg.wire import bytestring, descriptors, jobs
+from dffmpeg.wire.jobs import Launch
+from dffmpeg.wire.workers import JobRequest
+
+
+class NotRunnable(DffmpegError):
+    """This worker cannot run the job, another one may; the text says why.
+
+    Args:
+        fault: it is the worker's own: what it offered it does not have, or it does not answer.
+    """
+
+    def __init__(self, message: str, *, fault: bool = False) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What this worker makes of a job.
+
+    Attributes:
+        programs: name to absolute path of the executable.
+        present: variable to directory, of those mapped directories that are there now.
+        environment: which variables are the caller's, see `dffmpeg.model.environment`.
+        as_caller: whether programs run under their callers' credentials.
+        abilities: by name of program.
+        substitutions: what stands in for encoders that do not work here.
+        kept: folders that no view may cover, besides the program's; None where there are no views.
+    """
+
+    programs: Mapping[str, bytes]
+    present: Mapping[str, bytes]
+    environment: Collection[str] = environment.DEFAULT_NAMES
+    as_caller: bool = False
+    abilities: Mapping[str, Abilities] = field(default_factory=dict)
+    substitutions: Mapping[str, Substitution] = field(default_factory=dict)
+    kept: frozenset[bytes] | None = None
+
+
+def prepare(request: JobRequest, machine: Machine) -> Command:
+    """Resolve a job's binary and paths, and what it inherits from its caller.
+
+    Reads the file system (symbolic links), so it may hang where that does.
+
+    Raises:
+        NotRunnable: the binary is unknown, a path is not mapped, not there, or leaves its directory.
+    """
+    program = machine.programs.get(request.binary_name)
+    if program is None:
+        raise NotRunnable(f"there is no {request.binary_name} on this worker", fault=True)
+    missing = sorted(set(request.paths) - set(machine.present))
+    if missing:
+        raise NotRunnable(f"the path ${missing[0]} is not mapped or not there on this worker")
+    try:
+        job = _Job(request)
+        stand_ins = job.substitute(request.binary_name, machine)
+        command = job.command(program, machine.present)
+        clients = _client_directories(request, machine.present)
+        view = _view(request, program, clients, machine)
+        directories = machine.present
+        if view is not None:
+            # In its view the program has the client's own names, so also the client's own words.
+            directories = clients
+            command = replace(job.command(program, clients), view=view)
+        elif any(machine.present[name] != there for name, there in clients.items()):
+            here = {name: machine.present[name] for name in clients}
+            command = replace(command, renamed=Renamed(here, clients))
+        if request.paths:
+            _check_links(command, request.paths, directories, machine.present)
+        if request.launch is not None:
+            command = _launched(command, request, request.launch, machine, directories)
+        if command.directory is not None and command.view is None:
+            real = os.path.realpath(command.directory)
+            command = replace(command, may_hang=may_hang(real, read_mount_points()))
+    except (BadInput, PathError, ViewError) as error:
+        raise NotRunnable(str(error)) from error
+    return replace(command, substitutions=stand_ins)
+
+
+class _Job:
+    """Arguments and working directory of a job, before any directory stands in them."""
+
+    def __init__(self, request: JobRequest) -> None:
+        self._names = request.paths
+        self._arguments: Sequence[bytes] = bytestring.list_from_wire(request.arguments, "arguments")
+        self._directory: bytes | None = None
+        if request.working_directory is not None:
+            self._directory = bytestring.from_wire(request.working_directory, "working_directory")
+
+    def substitute(self, binary_name: str, machine: Machine) -> dict[str, str]:
+        """Write this machine's encoders for those that do not work on it; returns which for which."""
+        if not machine.substitutions:
+            return {}
+        asked = needs.derive(binary_name, self._arguments).encoders
+        uses = {name: one.use for name, one in machine.substitutions.items()}
+        chosen = substitutions.stand_ins(asked, machine.abilities.get(binary_name), uses)
+        rules = {name: machine.substitutions[name] for name in chosen}
+        self._arguments = substitutions.substituted(self._arguments, rules)
+        return chosen
+
+    def command(self, program: bytes, directories: Mapping[str, bytes]) -> Command:
+        """The command with these directories."""
+        arguments = tuple(paths.arguments_to_directories(self._arguments, directories, self._names))
+        if self._directory is None:
+            return Command(program, arguments)
+        directory = paths.path_to_directory(self._directory, directories, self._names)
+        if not directory.startswith(b"/"):
+            raise NotRunnable("the working directory is not a mapped path")
+        return Command(program, arguments, directory)
+
+
+def _check_links(
+    command: Command, used: Collection[str], named_as: Mapping[str, bytes], present: Mapping[str, bytes]
+) -> None:
+    """A path in a mapped directory must still be in one after symbolic links were followed.
+
+    Args:
+        used: names of the directories that the job uses.
+        named_as: the directories as the program finds them.
+    """
+    mapped = tuple(named_as.values())
+    named = [place.path for place in paths.places_in(command.arguments)]
+    named = named if command.directory is None else [*named, command.directory]
+    left = [path for path in named if paths.inside(path, mapped)]
+    # Those that it uses first: any other may lie on a mount that has just stopped answering.
+    for names in (used, named_as):
+        shown = {named_as[name]: os.path.realpath(present[name]) for name in names}
+        real = tuple(shown.values()) if names is used else _real(present)
+        left = [path for path in left if not paths.inside(resolved(path, shown), real)]
+        if not left:
+            return
+    raise NotRunnable(f"{bytestring.display(left[0])} is a link that leaves the mapped directories")
+
+
+def _real(directories: Mapping[str, bytes]) -> tuple[bytes, ...]:
+    return tuple(os.path.realpath(directory) for directory in directories.values())
+
+
+def _view(
+    request: JobRequest, program: bytes, clients: Mapping[str, bytes], machine: Machine
+) -> ViewPlan | None:
+    """The view that a job runs in, if it takes one.
+
+    Args:
+        clients: variable to the client's directory.
+    """
+    if machine.kept is None or not set(request.paths) <= set(clients):
+        return None
+    try:
+        binds = [_bind(name, target, machine.present[name]) for name, target in clients.items()]
+    except OSError as error:
+        raise NotRunnable(f"a mapped directory is not there on this worker: {error.strerror}") from error
+    kept = (*machine.kept, os.path.dirname(program), os.path.dirname(os.path.realpath(program)))
+    return plan(binds, request.paths, sorted(set(kept)), FileTree())
+
+
+def _client_directories(request: JobRequest, present: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The client's directory of each name that is there on this worker too."""
+    texts = {
+        name: bytestring.from_wire(path, f"client_paths.{name}").decode("utf-8", "surrogateescape")
+        for name, path in request.client_paths.items()
+        if name in present
+    }
+    return validated(texts)
+
+
+def _bind(name: str, target: bytes, source: bytes) -> Bind:
+    status = os.stat(source)
+    same = target == source
+    if not same:
+        try:
+            same = os.path.samestat(os.stat(target), status)
+        except OSError:
+            same = False
+    return Bind(name, target, source, (status.st_dev, status.st_ino), same)
+
+
+def _launched(
+    command: Command,
+    request: JobRequest,
+    launch: Launch,
+    machine: Machine,
+    directories: Mapping[str, bytes],
+) -> Command:
+    """The command with what its program inherits from its caller."""
+    descriptors.check(launch)
+    given = {
+        name.encode("utf-8", "surrogateescape"): bytestring.from_wire(value, f"launch.environment.{name}")
+        for name, value in launch.environment.items()
+    }
+    if b"FFREPORT" in given:
+        given[b"FFREPORT"] = paths.report_to_directories(given[b"FFREPORT"], directories, request.paths)
+    credentials = None
+    if machine.as_caller and launch.credentials is not None and os.geteuid() == 0:
+        caller = launch.credentials
+        credentials = Credentials(caller.uid, caller.gid, tuple(caller.groups))
+    return replace(
+        command,
+        environment=environment.inherited(os.environb, given, machine.environment),
+        umask=launch.umask,
+        ignored_signals=tuple(sorted(set(launch.ignored_signals) & set(range(1, 65)))),
+        descriptors=_descriptors(launch.descriptors, request.paths, machine.present),
+        terminal_size=None if launch.terminal is None else (launch.terminal.rows, launch.terminal.columns),
+        credentials=credentials,
+    )
+
+
+def _descriptors(
+    listed: Iterable[jobs.Descriptor], names: Collection[str], present: Mapping[str, bytes]
+) -> tuple[Descriptor, ...]:
+    found: dict[int, Descriptor] = {}
+    for one in sorted(listed, key=lambda one: one.number):
+        made = Descriptor(one.number, one.kind, one.direction, offset=one.offset, append=one.append)
+        if one.kind == "same":
+            assert one.of is not None
+            closed = found[one.of].kind == "closed"
+            made = replace(made, kind="closed") if closed else replace(made, of=one.of)
+        elif one.kind == "file":
+            made = _file(made, one, names, present)
+        found[one.number] = made
+    return tuple(found.values()) or STANDARD_DESCRIPTORS
+
+
+def _file(
+    made: Descriptor, one: jobs.Descriptor, names: Collection[str], present: Mapping[str, bytes]
+) -> Descriptor:
+    assert one.path is not None
+    travelled = bytestring.from_wire(one.path, "launch.descriptors.path")
+    if travelled in descriptors.DEVICES:
+        return replace(made, path=travelled, below=(b"/dev",))
+    path = paths.path_to_directory(travelled, present, names)
+    if not paths.inside(path, present.values()):
+        raise BadInput(f"launch.descriptors: {bytestring.display(travelled)} is not a mapped path")
+    used = _real({name: present[name] for name in names})
+    # The other mapped directories are only asked where it is a link to one of them.
+    below = used if paths.inside(os.path.realpath(path), used) else _real(present)
+    return replace(made, path=path, below=below)
