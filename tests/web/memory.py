@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import trio
 
-from dffmpeg.actors.coordinator.operations import Conflict, Ear, Forbidden, NotFound, Operations
+from dffmpeg.actors.coordinator.operations import Conflict, Ear, Forbidden, NotFound
 from dffmpeg.errors import BadInput
-from dffmpeg.model.identities import Identity, Role
+from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import JobState
-from dffmpeg.model.workers import Hold
 from dffmpeg.wire import bytestring, codec, times
-from dffmpeg.wire.administration import Overview, RetryRequest
 from dffmpeg.wire.frames import Frame, Kind
-from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import (
     AttemptRecord,
     AttemptReport,
@@ -33,8 +28,9 @@ from dffmpeg.wire.jobs import (
     StreamAck,
     SubmitRequest,
 )
-from dffmpeg.wire.scheduling import Explanation, QueueState
 from dffmpeg.wire.workers import DownlinkMessage, RegisterReply, RegisterRequest, WorkerRecord
+from tests.web.memory_administration import MemoryAdministration
+from tests.web.memory_state import Job
 
 
 class MemoryIdentities:
@@ -51,118 +47,10 @@ class MemoryIdentities:
         return self.known.get(client_id)
 
 
-@dataclass
-class Stream:
-    data: bytearray = field(default_factory=bytearray)
-    eof: bool = False
-
-
-@dataclass
-class Job:
-    record: JobRecord
-    streams: dict[Kind, Stream] = field(
-        default_factory=lambda: {Kind.STDOUT: Stream(), Kind.STDERR: Stream()}
-    )
-    logs: list[LogLine] = field(default_factory=list)
-    inputs: list[Frame] = field(default_factory=list)
-    positions: list[Position] = field(default_factory=list)
-    messages: list[DownlinkMessage] = field(default_factory=list)
-    heartbeats: int = 0
-
-
-class MemoryOperations(Operations):
-    """One coordinator. `failure`, if set, is raised by every operation on a job."""
-
-    def __init__(self) -> None:  # without the services of the real ones
-        self.all: dict[str, Job] = {}
-        self.known_workers: dict[str, WorkerRecord] = {}
-        self.queues: dict[str, list[DownlinkMessage]] = {}
-        self.attached: dict[str, trio.MemorySendChannel[DownlinkMessage]] = {}
-        self.swept: list[str] = []
-        self.queue = QueueState(paused=False)
-        self.departures: list[tuple[str, bool, bool]] = []
-        """Followers' ends: the job, whether it was the owner, and whether it closed by itself."""
-        self.failure: Exception | None = None
-        self.health_status = "online"
-        self.hold = trio.Event()
-        """Operations on a job wait for it."""
-        self.hold.set()
-        self.entered = trio.Event()
-        self.detached = trio.Event()
-        self._numbers = itertools.count(1)
-        self._changed = trio.Event()
-
-    # What tests do behind the interface's back
-
-    def change(self) -> None:
-        """Wake whoever waits for news."""
-        changed, self._changed = self._changed, trio.Event()
-        changed.set()
-
-    def write(self, job_id: str, kind: Kind, data: bytes, *, eof: bool = False) -> None:
-        stream = self.all[job_id].streams[kind]
-        stream.data += data
-        stream.eof = eof
-        self.change()
-
-    def end(self, job_id: str, status: str = "completed", exit_code: int | None = 0) -> None:
-        job = self.all[job_id]
-        for stream in job.streams.values():
-            stream.eof = True
-        job.record.status, job.record.exit_code = status, exit_code
-        self.change()
-
-    def again(self, job_id: str) -> None:
-        """The job begins its next attempt."""
-        job = self.all[job_id]
-        job.record.attempt += 1
-        job.streams = {Kind.STDOUT: Stream(), Kind.STDERR: Stream()}
-        self.change()
-
-    def post(self, recipient: str, job_id: str | None = None) -> DownlinkMessage:
-        message = DownlinkMessage(
-            message_id=f"{next(self._numbers):026}",
-            recipient_id=recipient,
-            timestamp=times.to_wire(time.time()),
-            message_type="job_status",
-            payload={"status": "running"},
-            job_id=job_id,
-        )
-        if job_id is not None:
-            self.all[job_id].messages.append(message)
-        else:
-            self.queues.setdefault(recipient, []).append(message)
-        if recipient in self.attached:
-            self.attached[recipient].send_nowait(message)
-        self.change()
-        return message
-
-    async def _until(self, ready: Callable[[], list[object]], wait: float) -> None:
-        with trio.move_on_after(wait):
-            while not ready():
-                await self._changed.wait()
+class MemoryOperations(MemoryAdministration):
+    """One coordinator: what it says of jobs, attempts and workers."""
 
     # Jobs
-
-    async def _job(self, who: Identity, job_id: str) -> Job:
-        self.entered.set()
-        await self.hold.wait()
-        if self.failure is not None:
-            raise self.failure
-        job = self.all.get(job_id)
-        if job is None:
-            raise NotFound(f"no job {job_id}")
-        if who.role is Role.CLIENT and job.record.requester_id != who.client_id:
-            raise Forbidden("not your job")
-        return job
-
-    async def _attempt(self, who: Identity, job_id: str, attempt: int | None) -> Job:
-        job = await self._job(who, job_id)
-        if job.record.worker_id not in (None, who.client_id):
-            raise Conflict("not your job any more")
-        if attempt not in (None, job.record.attempt):
-            raise Conflict("stale attempt")
-        return job
 
     async def submit(self, who: Identity, request: SubmitRequest) -> JobRecord:
         bytestring.list_from_wire(request.arguments, "arguments")
@@ -390,108 +278,3 @@ class MemoryOperations(Operations):
             if self.attached.get(worker_id) is send:
                 del self.attached[worker_id]
             self.detached.set()
-
-    async def until(self, ready: Callable[[], bool]) -> None:
-        """Wait until something that tests look for has happened."""
-        while not ready():
-            await self._changed.wait()
-
-    # The rest
-
-    async def run_janitor(self, who: Identity, action: str) -> JanitorRecord:
-        self.swept.append(action)
-        now = times.to_wire(time.time())
-        return JanitorRecord(run_id="1", action=action, started_at=now, ended_at=now, result={})
-
-    async def retry(self, who: Identity, job_id: str, request: RetryRequest) -> JobRecord:
-        return (await self._job(who, job_id)).record
-
-    async def set_priority(self, who: Identity, job_id: str, wanted: int | str) -> JobRecord:
-        record = (await self._job(who, job_id)).record
-        assert isinstance(wanted, int)
-        record.priority = wanted
-        return record
-
-    async def purge(self, who: Identity, job_id: str) -> StatusReply:
-        await self._job(who, job_id)
-        del self.all[job_id]
-        return StatusReply()
-
-    async def remove_worker(self, who: Identity, worker_id: str) -> StatusReply:
-        if self.known_workers.pop(worker_id, None) is None:
-            raise NotFound(f"no worker {worker_id}")
-        return StatusReply()
-
-    async def why(self, who: Identity, job_id: str) -> Explanation:
-        record = (await self._job(who, job_id)).record
-        return Explanation(job_id=job_id, status=record.status, waits_for=[])
-
-    async def hold_worker(
-        self,
-        who: Identity,
-        worker_id: str,
-        hold: Hold,
-        *,
-        reason: str | None = None,
-        seconds: float | None = None,
-    ) -> WorkerRecord:
-        record = await self.worker(who, worker_id)
-        until = None if seconds is None else times.to_wire(time.time() + seconds)
-        record.hold, record.hold_reason, record.hold_until = hold.value, reason, until
-        return record
-
-    async def release_worker(self, who: Identity, worker_id: str) -> WorkerRecord:
-        record = await self.worker(who, worker_id)
-        record.hold = record.hold_reason = record.hold_until = None
-        return record
-
-    async def probe(self, who: Identity, worker_id: str, *, benchmark: bool = False) -> StatusReply:
-        await self.worker(who, worker_id)
-        return StatusReply(detail="measured too" if benchmark else None)
-
-    async def queue_state(self, who: Identity) -> QueueState:
-        return self.queue
-
-    async def pause_queue(self, who: Identity, reason: str | None = None) -> QueueState:
-        self.queue = QueueState(paused=True, reason=reason, changed_by=who.client_id)
-        return self.queue
-
-    async def resume_queue(self, who: Identity) -> QueueState:
-        self.queue = QueueState(paused=False, changed_by=who.client_id)
-        return self.queue
-
-    async def janitor_runs(self, who: Identity, *, limit: int) -> list[JanitorRecord]:
-        now = times.to_wire(time.time())
-        return [
-            JanitorRecord(run_id=str(number), action=action, started_at=now, ended_at=now, result={})
-            for number, action in enumerate(self.swept)
-        ][-limit:]
-
-    async def cluster(self, who: Identity, window: float) -> Overview:
-        return Overview(
-            status=self.health_status,
-            version="1",
-            counts={},
-            workers=list(self.known_workers.values()),
-            live=[job.record for job in self.all.values()],
-            failed=[],
-            queue=self.queue,
-        )
-
-    async def overview(self, window: float) -> dict[str, object]:
-        return {
-            "workers": codec.to_builtins(list(self.known_workers.values())),
-            "worker_load": {name: record.used_slots for name, record in self.known_workers.items()},
-            "jobs": [codec.to_builtins(job.record) for job in self.all.values()],
-            "counts": {},
-        }
-
-    async def health(self, *, deep: bool) -> dict[str, object]:
-        self.entered.set()
-        await self.hold.wait()
-        if self.failure is not None:
-            raise self.failure
-        report: dict[str, object] = {"status": self.health_status, "version": "1"}
-        if deep:
-            report |= {"databases": {}, "transports": {}}
-        return report
