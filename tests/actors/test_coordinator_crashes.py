@@ -5,6 +5,7 @@ from pathlib import Path
 import trio
 import trio.testing
 
+from dffmpeg.configuration.coordinator import CoordinatorConfig, Leases
 from dffmpeg.supervisors import TreeNode
 from tests.actors.coordinator import (
     PATIENCE,
@@ -44,7 +45,9 @@ async def test_any_actor_may_crash_and_the_jobs_finish(tmp_path: Path) -> None:
 async def crash_and_finish(folder: Path, victim: list[str]) -> None:
     """One job runs, one waits; the victim crashes; both complete."""
     folder.mkdir()
-    async with open_coordinator(folder) as coordinator:
+    # However long a slow machine takes to restart everything, the worker is not lost meanwhile.
+    leases = Leases(worker=3600.0, worker_disconnect=3600.0)
+    async with open_coordinator(folder, CoordinatorConfig(leases=leases)) as coordinator:
         worker = FakeWorker(coordinator, "w1")
         async with worker.online(slots=1):
             running = await coordinator.submit()

@@ -11,6 +11,7 @@ import trio
 
 from dffmpeg.client.api import Client
 from dffmpeg.client.options import JobOptions
+from dffmpeg.model.scheduling.quarantine import AT_ONCE
 from dffmpeg.wire.workers import WorkerRecord
 from tests.cluster.kit import GUARD, Cluster, program
 from tests.cluster.test_chaos import finished, running
@@ -45,6 +46,8 @@ async def test_a_worker_that_keeps_dying_is_left_alone_and_proves_itself(tmp_pat
                 cluster.start("worker1")
                 record = await finished(client, lost.job_id)
                 assert (record.status, record.exit_code) == ("failed", None)
+                # What comes closer together counts as one failure.
+                await trio.sleep(2 * AT_ONCE)
             waiting = [await client.submit("wait", ["short"]) for _ in range(3)]
             # Nobody lets it come back: it is given one job after a while, and does it.
             for one in waiting:
