@@ -52,8 +52,11 @@ _BODY_BYTES = 2 << 20
 _PACE = Backoff(minimum=0.02, maximum=1.0, jitter=0.0)
 """Between requests that brought a stream no further."""
 
-_FILES_PACE = Backoff(minimum=0.02, maximum=1.0, jitter=0.0)
-"""Between two looks at what files the program has open."""
+_FILES_SECONDS = 0.02
+"""Between two looks at what files the program has open, while it begins: what was not seen is not removed."""
+
+_FILES_LOOKS = 250
+"""So many of those; then once a second."""
 
 _PROGRESS_SECONDS = 1.0
 """Between two that the coordinator is told."""
@@ -184,9 +187,9 @@ class StreamsActor(Actor[StreamsMessage]):
         made: dict[bytes, int] = {}
         # Its own, because a thread that hangs on a dead mount keeps its token.
         limiter = trio.CapacityLimiter(1)
-        looks = 1
+        looks = 0
         while made.keys() != set(self._watch.new) and not process.exited.is_set():
-            await trio.sleep(_FILES_PACE.delay(looks, 0.0))
+            await trio.sleep(_FILES_SECONDS if looks < _FILES_LOOKS else 1.0)
             look = partial(self._watch.outputs.made, self._watch.new, process.pid)
             found = await trio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=limiter)
             looks += 1
