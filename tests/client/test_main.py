@@ -240,6 +240,13 @@ async def test_what_is_wrong_is_one_line(
     assert_one_line(err, text)
 
 
+async def test_a_wrong_state_is_told_the_names_there_are(programs: Programs) -> None:
+    code, _, err = await programs.run("dffmpeg-client", "job", "list", "--state", "nonsense")
+    assert code == 120
+    # Whether argparse quotes them differs between versions of Python.
+    assert_one_line(err.replace(b"'", b""), "(choose from pending, assigned, ")
+
+
 async def test_an_unreachable_coordinator_is_one_line(programs: Programs) -> None:
     programs.configure(f"http://127.0.0.1:{free_port()}")
     for arguments in (("job", "list"), ("worker", "list"), ("status",), ("job", "attach", "01J")):
