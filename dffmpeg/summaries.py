@@ -121,8 +121,9 @@ def job_state(record: JobRecord) -> str:
 def _predecessors(record: JobRecord) -> str | None:
     if not record.after:
         return None
-    waits = f" ({record.blocked} of them not completed yet)" if record.blocked else ""
-    return ", ".join(record.after) + waits
+    # A job that ended before them keeps the number.
+    waits = record.blocked and record.status == "pending"
+    return ", ".join(record.after) + (f" ({record.blocked} of them not completed yet)" if waits else "")
 
 
 def _rules(record: JobRecord) -> list[tuple[str, object]]:

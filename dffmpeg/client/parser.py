@@ -14,7 +14,7 @@ from dffmpeg.client.endings import Ending
 from dffmpeg.command_line import count, duration
 from dffmpeg.model.jobs import JobState
 
-STATES = tuple(JobState)
+STATES = tuple(state.value for state in JobState)
 
 
 class ArgumentParser(argparse.ArgumentParser):

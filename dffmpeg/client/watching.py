@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from enum import Enum
 
 import trio
@@ -35,9 +36,12 @@ async def watch(client: Client, job_id: str, view: View) -> Ending:
     # Whether there is such a job is said at once; only following it is tried for ever.
     await client.status(job_id)
     ending = Ending(130, line=f"detached; the job goes on: dffmpeg-client job attach {job_id}")
-    with single_error(), trio.open_signal_receiver(*not_ignored((signal.SIGINT,))) as signals:
+    # None where SIGINT is ignored, as in what a script runs in the background.
+    caught = not_ignored((signal.SIGINT,))
+    with single_error(), trio.open_signal_receiver(*caught) if caught else nullcontext() as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_cancel_on_signal, signals, nursery.cancel_scope)
+            if signals is not None:
+                nursery.start_soon(_cancel_on_signal, signals, nursery.cancel_scope)
             ending = await _Watched(client, job_id, view).deliver()
             nursery.cancel_scope.cancel()
     return ending

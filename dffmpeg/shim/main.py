@@ -52,7 +52,9 @@ def called_as(argv: list[bytes]) -> tuple[bytes, list[bytes]] | None:
     name, arguments = os.path.basename(argv[0]), argv[1:]
     if name not in OWN_NAMES:
         return name, arguments
-    return (os.path.basename(arguments[0]), arguments[1:]) if arguments else None
+    if not arguments or arguments[0].startswith(b"-"):
+        return None
+    return os.path.basename(arguments[0]), arguments[1:]
 
 
 def run(call: Call, *, cancels: bool = False, agent: bool = True) -> NoReturn:

@@ -138,8 +138,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--path",
         action="append",
         metavar="NAME=CLIENTDIR[:WORKERDIR]",
-        help="map a directory (default: the working directory, as Here). Absolute paths need no mapping "
-        "where both sides call them the same; relative ones work below a mapped directory",
+        help="map a directory (default: the working directory, as Here). On a folder that is started with "
+        "--path from the beginning, a file outside of what is mapped is an error; otherwise absolute paths "
+        "need no mapping, which unmapped_paths in client.toml decides. Relative paths always need one",
     )
     parser.add_argument(
         "--binary",

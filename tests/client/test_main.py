@@ -195,6 +195,22 @@ async def test_interrupting_attach_only_detaches(coordinator: Coordinator, progr
     assert not job.canceled.is_set()
 
 
+@pytest.mark.parametrize(("command", "code"), [("attach", 9), ("logs --follow", 0)])
+async def test_following_in_the_background_of_a_script(
+    coordinator: Coordinator, programs: Programs, command: str, code: int
+) -> None:
+    job = coordinator.job()
+    job.write(b"begun")
+    # The shell has what it runs so ignore SIGINT.
+    line = f"{programs.folder}/dffmpeg-client job {command} {job.record.job_id} & wait $!"
+    process = await programs.shell(line)
+    assert process.stdout is not None
+    with trio.fail_after(GUARD):
+        assert await process.stdout.receive_some()
+    job.finish("failed", exit_code=9)
+    assert await ended(process) == (code, b"", b"")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
@@ -222,6 +238,13 @@ async def test_what_is_wrong_is_one_line(
     result, out, err = await programs.run("dffmpeg-client", *arguments)
     assert (result, out) == (code, b"")
     assert_one_line(err, text)
+
+
+async def test_a_wrong_state_is_told_the_names_there_are(programs: Programs) -> None:
+    code, _, err = await programs.run("dffmpeg-client", "job", "list", "--state", "nonsense")
+    assert code == 120
+    # Whether argparse quotes them differs between versions of Python.
+    assert_one_line(err.replace(b"'", b""), "(choose from pending, assigned, ")
 
 
 async def test_an_unreachable_coordinator_is_one_line(programs: Programs) -> None:

@@ -201,6 +201,15 @@ async def test_all_of_it_is_shown(coordinator: Coordinator, programs: Programs) 
     assert "The film" in row
 
 
+async def test_a_job_that_was_canceled_waits_for_no_other(
+    coordinator: Coordinator, programs: Programs
+) -> None:
+    job = coordinator.job("canceled", after=["01JA"], blocked=1)
+    _, out, _ = await programs.run("dffmpeg-client", "job", "show", job.record.job_id)
+    (line,) = [line for line in out.decode().splitlines() if line.startswith("after")]
+    assert line.split() == ["after", "01JA"]
+
+
 @asynccontextmanager
 async def losing_the_first_answer(coordinator: Coordinator) -> AsyncIterator[str]:
     """A way to the coordinator on which the first answer gets lost; yields its URL."""

@@ -28,6 +28,7 @@ def only_job(coordinator: Coordinator) -> Job:
         ([b"ffprobe"], (b"ffprobe", [])),
         ([b"/x/dffmpeg_proxy", b"/y/ffmpeg", b"-i"], (b"ffmpeg", [b"-i"])),
         ([b"dffmpeg_proxy"], None),
+        ([b"dffmpeg_proxy", b"-i", b"ffmpeg"], None),
     ],
 )
 def test_called_as(argv: list[bytes], expected: tuple[bytes, list[bytes]] | None) -> None:
@@ -266,10 +267,19 @@ async def test_an_unusable_configuration_is_one_line(programs: Programs, text: s
     assert_one_line(err, line)
 
 
-async def test_its_own_name_alone_says_how_it_is_used(programs: Programs) -> None:
-    code, _, err = await programs.run("dffmpeg_proxy")
+@pytest.mark.parametrize("arguments", [(), ("-version",), ("--help",)])
+async def test_its_own_name_without_a_program_says_how_it_is_used(
+    programs: Programs, arguments: tuple[str, ...]
+) -> None:
+    code, _, err = await programs.run("dffmpeg_proxy", *arguments)
     assert code == 120
     assert_one_line(err, "usage")
+
+
+async def test_what_cannot_be_a_program_is_one_line(programs: Programs) -> None:
+    code, _, err = await programs.run("dffmpeg_proxy", "no program")
+    assert code == 120
+    assert_one_line(err, "not the name of a program: 'no program'")
 
 
 async def test_a_removed_working_directory_is_no_problem(

@@ -79,8 +79,8 @@ class Run:
                 nursery.start_soon(self._pass_notes)
                 nursery.start_soon(self._cancel_when_unwanted)
                 nursery.start_soon(self._leave_in_time, nursery.cancel_scope)
-                await self._announce_files()
                 try:
+                    await self._announce_files()
                     await self._job()
                     await self._tell_end()
                 except NeverRan as error:
