@@ -91,8 +91,8 @@ class Job:
         resources: slots by resource that the current attempt takes on its worker, besides one of its own.
         substitutions: encoders that the current attempt's worker stands in for with its own.
         hindrance: why no known worker could ever run it.
-        new_outputs: its output files, in the `$Name` form, that did not exist when the first attempt was
-            accepted, so that what is there now was begun by an attempt; None before that.
+        begun: output files that its attempts made where there were none, in the `$Name` form, and their
+            inodes: the next attempt's worker removes them.
         retry_of: the finished job whose request this one repeats.
     """
 
@@ -140,7 +140,7 @@ class Job:
     substitutions: Mapping[str, str] = field(default_factory=dict)
     hindrance: str | None = None
     progress: Progress | None = None
-    new_outputs: tuple[bytes, ...] | None = None
+    begun: Mapping[bytes, int] = field(default_factory=dict)
     retry_of: str | None = None
 
 

@@ -53,5 +53,5 @@ def resubmitted(job: Job, job_id: str, now: float, *, launch: bytes | None) -> J
         substitutions={},
         hindrance=None,
         progress=None,
-        new_outputs=None,
+        begun={},
     )

@@ -76,18 +76,14 @@ def accept(
     attempt: int,
     worker_id: str,
     now: float,
-    new_outputs: tuple[bytes, ...] | None = None,
     *,
     substitutions: Mapping[str, str] | None = None,
 ) -> Transition:
     """The worker takes the attempt, and may start the process once this has won.
 
     Args:
-        new_outputs: those of the output files that do not exist. What the first attempt that may have
-            begun some says counts.
         substitutions: encoders that its own stand in for.
     """
-    first = {"new_outputs": new_outputs} if job.new_outputs is None and new_outputs is not None else {}
     others = {"substitutions": substitutions} if substitutions else {}
     return Transition(
         job_id=job.job_id,
@@ -96,7 +92,7 @@ def accept(
         now=now,
         fence_attempt=attempt,
         fence_worker=worker_id,
-        changes={"worker_last_seen": now, **first, **others},
+        changes={"worker_last_seen": now, **others},
         starts=True,
     )
 

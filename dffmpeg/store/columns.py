@@ -9,8 +9,6 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-from dffmpeg.store.encoding import pack, unpack_list
-
 
 class Json(TypeDecorator[Any]):
     """A value of one type as JSON text; NULL is None.
@@ -39,16 +37,19 @@ class Json(TypeDecorator[Any]):
         return None if value is None else self._decode(value)
 
 
-class ByteStrings(TypeDecorator[Any]):
-    """A tuple of byte strings as MessagePack; NULL is None."""
+class Inodes(TypeDecorator[Any]):
+    """Byte strings with a number each, as MessagePack."""
 
     impl = sa.LargeBinary
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> bytes | None:
         del dialect
-        return None if value is None else pack(value)
+        return None if value is None else msgspec.msgpack.encode(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
         del dialect
-        return None if value is None else unpack_list(value)
+        return None if value is None else _INODES.decode(value)
+
+
+_INODES = msgspec.msgpack.Decoder(dict[bytes, int])

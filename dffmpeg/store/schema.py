@@ -13,7 +13,7 @@ from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.progress import Progress
 from dffmpeg.model.rules import Rules
-from dffmpeg.store.columns import ByteStrings, Json
+from dffmpeg.store.columns import Inodes, Json
 
 metadata = sa.MetaData()
 
@@ -87,7 +87,7 @@ jobs = sa.Table(
     sa.Column("substitutions", TEXTS, nullable=False),
     sa.Column("hindrance", sa.Text),
     sa.Column("progress", Json(Progress)),
-    sa.Column("new_outputs", ByteStrings()),
+    sa.Column("begun", Inodes(), nullable=False),
     sa.Column("retry_of", ID),
     sa.Index("jobs_by_state", "state", "created_at", "job_id"),
     sa.Index("jobs_by_worker", "worker_id", "state"),

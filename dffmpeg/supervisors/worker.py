@@ -19,9 +19,10 @@ from dffmpeg.actors.worker.attempts.messages import (
     Control,
     Delivered,
     Drain,
+    Made,
     Moved,
 )
-from dffmpeg.actors.worker.attempts.preparation import Preparation
+from dffmpeg.actors.worker.attempts.preparation import Preparation, Prepared
 from dffmpeg.actors.worker.attempts.streams import StreamsActor, StreamsMessage, Watch
 from dffmpeg.actors.worker.capabilities import CapabilitiesActor, Describe, Probe
 from dffmpeg.actors.worker.downlink import DownlinkActor, Open
@@ -32,7 +33,6 @@ from dffmpeg.actors.worker.mounts.losses import why_lost
 from dffmpeg.actors.worker.mounts.messages import LostPaths, MountsMessage
 from dffmpeg.actors.worker.occupancy import Occupancy
 from dffmpeg.actors.worker.processes.actor import Processes, ProcessesActor
-from dffmpeg.actors.worker.processes.launches import Command
 from dffmpeg.actors.worker.registration import Neighbours, RegistrationActor
 from dffmpeg.actors.worker.registration_messages import RegistrationMessage
 from dffmpeg.actors.worker.uplink import HttpUplink, Uplink, UplinkActor
@@ -167,7 +167,7 @@ def job_tree(
     processes: Processes,
     mounts: ActorRef[LostPaths],
     request: JobRequest,
-    command: Command,
+    prepared: Prepared,
     attempts: ActorRef[AttemptsMessage],
 ) -> JobTree:
     """One attempt: its process, its streams, its lease.
@@ -179,19 +179,22 @@ def job_tree(
     attempt = AttemptRef(job_id=request.job_id, attempt=request.attempt)
     name = f"{request.job_id}.{request.attempt}"
     watch = Watch(
+        outputs=prepared.outputs,
+        new=prepared.new,
         error_output=descriptors.error_output(request.launch),
         stall_timeout=request.stall_timeout,
-        keys=request.binary_name.startswith("ffmpeg") and not names_standard_input([*command.arguments]),
+        keys=request.binary_name.startswith("ffmpeg")
+        and not names_standard_input([*prepared.command.arguments]),
     )
     process: ActorRef[Cancel | Control | Delivered] = ActorRef.unbound(f"worker/jobs/{name}/process", 16)
     streams: ActorRef[StreamsMessage] = ActorRef.unbound(f"worker/jobs/{name}/streams", 64)
-    lease: ActorRef[Moved] = ActorRef.unbound(f"worker/jobs/{name}/lease", 4)
+    lease: ActorRef[Made | Moved] = ActorRef.unbound(f"worker/jobs/{name}/lease", 4)
     supervisor = SupervisorRef.unbound(f"worker/jobs/{name}")
 
     make_process = partial(
         FFmpegProcessActor,
         attempt,
-        command,
+        prepared.command,
         uplink,
         processes,
         output=streams,

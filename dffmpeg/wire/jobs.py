@@ -177,19 +177,26 @@ class JobRecord(msgspec.Struct, kw_only=True):
         return self.status in ("completed", "failed", "canceled")
 
 
+class Begun(msgspec.Struct, kw_only=True, frozen=True):
+    """An output file that an attempt made: its path in the `$Name` form, and its inode, below 2**64."""
+
+    path: ByteString
+    inode: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     """POST /jobs/{id}/accept, /reject, /worker_heartbeat.
 
     An older worker sends no body: its report is taken for the current attempt
     if that attempt is its own. `substitutions`, to accept: encoders that its own stand in for.
-    `new_outputs`, to accept: those of the command's output files, in the `$Name` form, that do not exist.
+    `begun`, to a heartbeat: output files that the program has made where there were none.
     `progress`, to a heartbeat: how far it is. `fault`, with a rejection: the worker's own, and not the job's.
     """
 
     attempt: Attempt | None = None
     reason: Reason | None = None
     substitutions: Annotated[dict[Name, Name], msgspec.Meta(max_length=64)] = {}
-    new_outputs: Annotated[list[ByteString], msgspec.Meta(max_length=64)] | None = None
+    begun: Annotated[list[Begun], msgspec.Meta(max_length=64)] = []
     progress: Progress | None = None
     fault: bool = False
 

@@ -16,7 +16,7 @@ from dffmpeg.wire import codec, times
 from dffmpeg.wire.bytestring import list_to_wire, to_wire
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.janitor import JanitorRecord
-from dffmpeg.wire.jobs import AttemptRecord, JobRecord, Launch
+from dffmpeg.wire.jobs import AttemptRecord, Begun, JobRecord, Launch
 from dffmpeg.wire.scheduling import QueueState
 from dffmpeg.wire.workers import DownlinkMessage, JobRequest, MessageType, WorkerRecord
 
@@ -122,7 +122,7 @@ def job_request(job: Job, defaults: Rules) -> JobRequest:
         resources=dict(job.resources),
         run_timeout=rules.run_timeout,
         stall_timeout=rules.stall_timeout,
-        new_outputs=None if job.new_outputs is None else list_to_wire(job.new_outputs),
+        begun=[Begun(path=to_wire(path), inode=inode) for path, inode in job.begun.items()],
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from dffmpeg.model.abilities import Abilities
 from dffmpeg.wire.bytestring import ByteString
-from dffmpeg.wire.jobs import Attempt, Launch, Name, Seconds
+from dffmpeg.wire.jobs import Attempt, Begun, Launch, Name, Seconds
 
 
 class AttemptRef(msgspec.Struct, kw_only=True, frozen=True):
@@ -25,8 +25,7 @@ class JobRequest(msgspec.Struct, kw_only=True):
         resources: what it takes of the worker's, besides one of its slots.
         run_timeout: seconds after which it is ended as a failure.
         stall_timeout: seconds without output and without use of a processor after which it is given back.
-        new_outputs: output files, in the `$Name` form, that earlier attempts began: what is there of them
-            is to be removed. None before the first attempt.
+        begun: output files that earlier attempts made: they are to be removed, if they are still those.
         resources: what it takes of the worker's, besides one of its slots.
     """
 
@@ -42,7 +41,7 @@ class JobRequest(msgspec.Struct, kw_only=True):
     resources: dict[str, int] = {}
     run_timeout: float | None = None
     stall_timeout: float | None = None
-    new_outputs: list[ByteString] | None = None
+    begun: list[Begun] = []
 
 
 class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -15,9 +15,8 @@ from dffmpeg.actors.coordinator.operations import Forbidden
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Retries
 from dffmpeg.errors import BadInput
 from dffmpeg.model.progress import Progress
-from dffmpeg.wire.bytestring import ByteString
 from dffmpeg.wire.frames import Frame, Kind
-from dffmpeg.wire.jobs import AttemptReport, JobRecord, Position
+from dffmpeg.wire.jobs import AttemptReport, Begun, JobRecord, Position
 from dffmpeg.wire.workers import JobRequest
 from tests.actors.coordinator import ADMIN, ALICE, BOB, PATIENCE, Coordinator, FakeWorker, open_coordinator
 
@@ -168,22 +167,23 @@ async def test_who_may_see_attempts(coordinator: Coordinator) -> None:
         await coordinator.operations.attempts(BOB, job_id)
 
 
-async def test_outputs_that_an_attempt_began_are_named_to_the_next(
+async def test_outputs_that_attempts_made_are_named_to_the_next(
     coordinator: Coordinator, worker: FakeWorker
 ) -> None:
     job_id = await coordinator.submit(retry_exit_codes=[5])
-    operations = coordinator.operations
-    said: list[list[ByteString]] = [["$Media/a", "$Media/b"], []]
-    for number, new in enumerate(said, start=1):
-        with trio.fail_after(PATIENCE):
-            request = await worker.requests.receive()
-        assert request.new_outputs == (None if number == 1 else ["$Media/a", "$Media/b"])
-        report = AttemptReport(attempt=number, new_outputs=new)
-        await operations.accept(worker.who, job_id, report)
+    made = (
+        [Begun(path="$Media/a", inode=7)],
+        [Begun(path="$Media/a", inode=8), Begun(path="$Media/b", inode=9)],
+    )
+    expected: list[list[Begun]] = [[], made[0], made[1]]
+    for number, begun in enumerate(made, start=1):
+        request = await worker.take()
+        assert request.begun == expected[number - 1]
+        await coordinator.operations.worker_heartbeat(
+            worker.who, job_id, AttemptReport(attempt=number, begun=begun)
+        )
         await worker.finish(request, "failed", exit_code=5)
-    with trio.fail_after(PATIENCE):
-        third = await worker.requests.receive()
-    assert third.new_outputs == ["$Media/a", "$Media/b"]
+    assert (await worker.take()).begun == expected[2]
 
 
 async def test_a_job_s_own_lease_makes_its_heartbeats(coordinator: Coordinator, worker: FakeWorker) -> None:

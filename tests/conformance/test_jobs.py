@@ -51,16 +51,19 @@ async def test_a_job_s_life_and_its_attempts(store: Store) -> None:
 
 async def test_a_failed_attempt_keeps_what_its_job_forgets(store: Store) -> None:
     first = await assigned(store)
-    accepted = transitions.accept(first, 1, "w1", 111.0, (b"$Movies/\xff",))
+    accepted = transitions.accept(first, 1, "w1", 111.0)
     assert await store.jobs.apply(accepted)
+    begun = {b"$Movies/\xff": (1 << 64) - 1}
+    await store.jobs.note_begun("J", 2, {b"$Movies/x": 1})
+    await store.jobs.note_begun("J", 1, begun)
     running = await load(store, "J")
-    assert running.new_outputs == (b"$Movies/\xff",)
+    assert running.begun == begun
     again = transitions.repeat(running, 1, "w1", 112.0, 69, None, delay=1.0)
     again = replace(again, results={**again.results, "stderr_end": b"\xfe end"})
     assert await store.jobs.apply(again)
     pending = await load(store, "J")
     assert (pending.state, pending.exit_code, pending.losses) == (S.PENDING, None, 1)
-    assert pending.new_outputs == (b"$Movies/\xff",)
+    assert pending.begun == begun
     [attempt] = await store.jobs.attempts("J")
     assert (attempt.outcome, attempt.exit_code, attempt.reason) == (AttemptOutcome.FAILED, 69, None)
     assert attempt.stderr_end == b"\xfe end"

@@ -1,8 +1,8 @@
-"""Which files a command line writes, where they are, and which numbered files a name stands for."""
+"""Which files a command line writes, where they are."""
 
 import pytest
 
-from dffmpeg.model.paths import located, numbered, outputs_of
+from dffmpeg.model.paths import located, outputs_of
 
 HERE = {"Media": b"/srv/media"}
 
@@ -54,24 +54,3 @@ def test_a_program_that_reads_has_none() -> None:
 )
 def test_where_an_output_is(path: bytes, directory: bytes | None, here: bytes | None) -> None:
     assert located(path, HERE, {"Media", "Other"}, directory) == here
-
-
-@pytest.mark.parametrize(
-    ("name", "one", "another"),
-    [
-        (b"img%03d.png", b"img001.png", b"imgx.png"),
-        (b"img%d.png", b"img12345.png", b"img1.png.bak"),
-        (b"a.b%2d", b"a.b07", b"aXb07"),
-    ],
-)
-def test_numbered_files(name: bytes, one: bytes, another: bytes) -> None:
-    pattern = numbered(name)
-    assert pattern is not None
-    assert pattern.match(one)
-    assert not pattern.match(another)
-    assert not pattern.match(b"x" + one)
-
-
-@pytest.mark.parametrize("name", [b"a.mkv", b"100% done.mkv", b"%v.m3u8", b"%Y-%m.ts"])
-def test_other_names_stand_for_themselves(name: bytes) -> None:
-    assert numbered(name) is None

@@ -53,7 +53,7 @@ FATE = {
     "substitutions": {"a": "b"},
     "hindrance": "nobody can",
     "progress": Progress(frame=3),
-    "new_outputs": (b"$M/x",),
+    "begun": {b"$M/x": 5},
 }
 CHANGED = {
     "job_id": "J",

@@ -167,15 +167,6 @@ def test_a_failure_that_is_tried_again_is_the_attempt_s_and_not_the_job_s() -> N
     assert again.changes["excluded_worker"] == "w1"
 
 
-def test_only_the_first_acceptance_says_which_outputs_are_new() -> None:
-    job = make_job(S.ASSIGNED)
-    first = transitions.accept(job, 1, "w1", 200.0, (b"$Media/a",))
-    assert first.changes["new_outputs"] == (b"$Media/a",)
-    later = transitions.accept(first.made(job), 2, "w2", 300.0, ())
-    assert "new_outputs" not in later.changes
-    assert "new_outputs" not in transitions.accept(job, 1, "old", 200.0).changes
-
-
 def test_a_lost_attempt_says_why_and_keeps_its_worker_away() -> None:
     lost = transitions.lose(make_job(S.RUNNING), 200.0, "w1 is gone", POLICY, 0.5)
     assert lost.changes["reason"] == "w1 is gone"

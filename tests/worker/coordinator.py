@@ -19,7 +19,7 @@ from quart_trio import QuartTrio
 from dffmpeg.model.progress import Progress
 from dffmpeg.wire import codec, frames, signature
 from dffmpeg.wire.frames import Kind
-from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StreamAck
+from dffmpeg.wire.jobs import AttemptReport, Begun, FinishReport, OutputReply, StreamAck
 from dffmpeg.wire.workers import (
     AttemptRef,
     DownlinkMessage,
@@ -71,7 +71,8 @@ class Job:
     reason: str | None = None
     heartbeats: int = 0
     substitutions: dict[str, str] = field(default_factory=dict)
-    accepted: AttemptReport | None = None
+    begun: list[Begun] = field(default_factory=list)
+    accepted: bool = False
     progress: list[Progress] = field(default_factory=list)
     largest_body: int = 0
 
@@ -188,7 +189,7 @@ class FakeCoordinator:
         job = self._current(job_id, report.attempt)
         if job.status != "assigned":
             raise Problem(409, f"the job is {job.status}")
-        job.status, job.accepted = "running", report
+        job.status, job.accepted = "running", True
         job.substitutions = report.substitutions
         return {"status": "ok"}
 
@@ -204,6 +205,7 @@ class FakeCoordinator:
         job.heartbeats += 1
         if report.progress is not None:
             job.progress.append(report.progress)
+        job.begun = report.begun or job.begun
         return {"status": "ok"}
 
     def output(self, job_id: str, body: bytes) -> OutputReply:

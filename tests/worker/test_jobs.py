@@ -158,7 +158,7 @@ async def test_a_program_that_cannot_be_started_is_given_back_with_our_reason(
         after = coordinator.add("J5", "sh", "-c", "exit 0")
         assert (await coordinator.finished(after)).status == "completed"
     # Another worker may be able to; they were accepted, so each is a loss.
-    assert all(job.accepted is not None and job.report is None for job in jobs.values())
+    assert all(job.accepted and job.report is None for job in jobs.values())
     assert "does not exist" in (jobs["gone"].reason or "")
     assert "cannot be executed" in (jobs["interpreter"].reason or "")
     assert "Argument list too long" in (jobs["long"].reason or "")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 import trio
@@ -23,8 +23,8 @@ from dffmpeg.errors import BadInput, Refused, Unreachable
 from dffmpeg.model.progress import Progress
 from dffmpeg.supervisors import Backoff
 from dffmpeg.transports.signed_http import SignedHttp
-from dffmpeg.wire.bytestring import list_to_wire
-from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StatusReply
+from dffmpeg.wire.bytestring import to_wire
+from dffmpeg.wire.jobs import AttemptReport, Begun, FinishReport, OutputReply, StatusReply
 from dffmpeg.wire.link import CallRoute
 from dffmpeg.wire.workers import AttemptRef, DeregisterRequest, RegisterReply, RegisterRequest, VerifyRequest
 
@@ -62,13 +62,14 @@ class Uplink(Protocol):
     async def accept(
         self,
         attempt: AttemptRef,
-        new_outputs: Sequence[bytes] | None = None,
         substitutions: Mapping[str, str] | None = None,
     ) -> None: ...
 
     async def reject(self, attempt: AttemptRef, reason: str, *, fault: bool = False) -> None: ...
 
-    async def heartbeat(self, attempt: AttemptRef, progress: Progress | None = None) -> None: ...
+    async def heartbeat(
+        self, attempt: AttemptRef, progress: Progress | None = None, begun: Mapping[bytes, int] | None = None
+    ) -> None: ...
 
     async def output(self, attempt: AttemptRef, frames: bytes) -> OutputReply: ...
 
@@ -164,21 +165,20 @@ class HttpUplink:
     async def accept(
         self,
         attempt: AttemptRef,
-        new_outputs: Sequence[bytes] | None = None,
         substitutions: Mapping[str, str] | None = None,
     ) -> None:
-        named = None if new_outputs is None else list_to_wire(new_outputs)
-        report = AttemptReport(
-            attempt=attempt.attempt, new_outputs=named, substitutions=dict(substitutions or {})
-        )
+        report = AttemptReport(attempt=attempt.attempt, substitutions=dict(substitutions or {}))
         await self._report("accept", attempt.job_id, report)
 
     async def reject(self, attempt: AttemptRef, reason: str, *, fault: bool = False) -> None:
         report = AttemptReport(attempt=attempt.attempt, reason=reason[:2000], fault=fault)
         await self._report("reject", attempt.job_id, report)
 
-    async def heartbeat(self, attempt: AttemptRef, progress: Progress | None = None) -> None:
-        report = AttemptReport(attempt=attempt.attempt, progress=progress)
+    async def heartbeat(
+        self, attempt: AttemptRef, progress: Progress | None = None, begun: Mapping[bytes, int] | None = None
+    ) -> None:
+        made = [Begun(path=to_wire(path), inode=inode) for path, inode in (begun or {}).items()]
+        report = AttemptReport(attempt=attempt.attempt, progress=progress, begun=made)
         await self._report("heartbeat", attempt.job_id, report)
 
     async def output(self, attempt: AttemptRef, frames: bytes) -> OutputReply:

@@ -11,14 +11,13 @@ MOST = 64
 """Outputs that are looked at."""
 
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.,-]*:")
-_NUMBER = re.compile(rb"%(?:0?[0-9]{1,2})?d")
 _VARIABLE = re.compile(rb"\$([A-Za-z_][A-Za-z0-9_]*)(?:~[0-9])?(/.*|)\Z", re.DOTALL)
 
 
 def outputs_of(program: str, arguments: Sequence[bytes]) -> list[bytes]:
     """The paths of the outputs, in the form that travels, each once; none for a program that only reads.
 
-    Addresses of other machines and pipes are none of them. In a name `%d` stands for files that are numbered.
+    Addresses of other machines and pipes are none of them.
 
     Args:
         program: its name.
@@ -66,11 +65,3 @@ def located(
 
 def _climbs(path: bytes) -> bool:
     return b".." in path.split(b"/")
-
-
-def numbered(name: bytes) -> re.Pattern[bytes] | None:
-    """The names of numbered files that a name stands for; None where it stands for itself."""
-    parts = _NUMBER.split(name)
-    if len(parts) == 1:
-        return None
-    return re.compile(rb"[0-9]{1,12}".join(re.escape(part) for part in parts) + rb"\Z")

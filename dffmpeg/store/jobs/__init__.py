@@ -184,6 +184,10 @@ class JobRepository(ABC):
         """Note why no known worker could ever run a job, if it is still pending."""
 
     @abstractmethod
+    async def note_begun(self, job_id: str, attempt: int, begun: Mapping[bytes, int]) -> None:
+        """The output files that the job's attempts have made, while this is the live job's current one."""
+
+    @abstractmethod
     async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
         """How far the attempt is, while it is the live job's current one.
 

@@ -39,7 +39,7 @@ _AS_THEY_ARE = (
     "substitutions",
     "hindrance",
     "progress",
-    "new_outputs",
+    "begun",
     "retry_of",
 )
 

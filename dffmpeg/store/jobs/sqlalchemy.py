@@ -37,6 +37,7 @@ _PROGRESS = (
     .values(size=sa.func.coalesce(_j.size, sa.bindparam("pixels", type_=sa.Double)))
 )
 
+_BEGUN = sa.update(schema.jobs).where(_THE_JOB, _j.attempt == sa.bindparam("the_attempt"), _LIVE)
 _LOADS = sa.select(_j.worker_id, sa.func.count()).where(_LIVE).group_by(_j.worker_id)
 _AS_ENTRY = (
     "job_id",
@@ -230,6 +231,9 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
 
     async def set_hindrance(self, job_id: str, hindrance: str | None) -> None:
         await self.database.execute(_HINDRANCE, {"the_job": job_id, "hindrance": hindrance})
+
+    async def note_begun(self, job_id: str, attempt: int, begun: Mapping[bytes, int]) -> None:
+        await self.database.execute(_BEGUN, {"the_job": job_id, "the_attempt": attempt, "begun": begun})
 
     async def note_progress(self, job_id: str, attempt: int, progress: Progress) -> None:
         values = {"the_job": job_id, "the_attempt": attempt, "progress": progress, "pixels": progress.pixels}

@@ -29,7 +29,7 @@ _JOBS: _Columns = (
     ("substitutions", sa.Text(), "'{}'"),
     ("hindrance", sa.Text(), None),
     ("progress", sa.Text(), None),
-    ("new_outputs", sa.LargeBinary(), None),
+    ("begun", sa.LargeBinary(), "x'80'"),
     ("retry_of", ID, None),
 )
 _ATTEMPTS: _Columns = (

@@ -238,9 +238,8 @@ class JobActor(Actor[JobMessage]):
             return self.job
         if self.job.state is not JobState.ASSIGNED:
             raise Conflict(f"job {self._job_id} is {self.job.state}")
-        now, outputs = time.time(), message.new_outputs
         accepted = transitions.accept(
-            self.job, self._attempt, message.worker_id, now, outputs, substitutions=message.substitutions
+            self.job, self._attempt, message.worker_id, time.time(), substitutions=message.substitutions
         )
         if not await self._apply(accepted):
             raise Conflict(f"job {self._job_id} is {self.job.state}")
@@ -253,6 +252,11 @@ class JobActor(Actor[JobMessage]):
             size = message.progress.pixels if self.job.size is None else self.job.size
             self._job = self._streams.job = replace(self.job, progress=message.progress, size=size)
             await self._streams.note_progress(message.progress)
+        if not message.begun.items() <= self.job.begun.items():
+            # Durable before the answer: the attempt may be lost at any time.
+            begun = {**self.job.begun, **message.begun}
+            await self._services.store.jobs.note_begun(self._job_id, self._attempt, begun)
+            self._job = self._streams.job = replace(self.job, begun=begun)
         return self.job
 
     async def _reject(self, message: Reject) -> Job:

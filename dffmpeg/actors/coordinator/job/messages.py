@@ -20,12 +20,10 @@ from dffmpeg.wire.jobs import FinishReport, OutputReply, Position
 
 @dataclass(frozen=True, slots=True)
 class Accept(Request[Job]):
-    """`new_outputs`: those of the output files that do not exist; None from an older worker.
-    `substitutions`: encoders that the worker's own stand in for."""
+    """`substitutions`: encoders that the worker's own stand in for."""
 
     worker_id: str
     attempt: int | None
-    new_outputs: tuple[bytes, ...] | None = None
     substitutions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -38,9 +36,12 @@ class Reject(Request[Job]):
 
 @dataclass(frozen=True, slots=True)
 class WorkerBeat(Request[Job]):
+    """`begun`: output files that the program has made, and their inodes."""
+
     worker_id: str
     attempt: int | None
     progress: Progress | None = None
+    begun: Mapping[bytes, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from dffmpeg.actors.coordinator.worker import Judged
 from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
-from dffmpeg.wire.bytestring import list_from_wire
+from dffmpeg.wire.bytestring import from_wire
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StatusReply
 from dffmpeg.wire.workers import AttemptRef
@@ -40,10 +40,7 @@ class AttemptOperations(Base):
     async def accept(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
         """The worker takes the attempt; only after this has returned may it start the process."""
         require(who, Role.WORKER)
-        outputs = None
-        if report.new_outputs is not None:
-            outputs = list_from_wire(report.new_outputs, "new_outputs")
-        await self._report(job_id, Accept(who.client_id, report.attempt, outputs, report.substitutions))
+        await self._report(job_id, Accept(who.client_id, report.attempt, report.substitutions))
         return StatusReply()
 
     async def reject(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
@@ -59,7 +56,11 @@ class AttemptOperations(Base):
     async def worker_heartbeat(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
         """Renew the attempt's lease; `detail` says so where the job is being canceled."""
         require(who, Role.WORKER)
-        job = await self._report(job_id, WorkerBeat(who.client_id, report.attempt, report.progress))
+        begun = {from_wire(one.path, "begun"): one.inode for one in report.begun}
+        if any(inode >= 1 << 64 for inode in begun.values()):
+            raise BadInput("begun: an inode has 64 bits")
+        beat = WorkerBeat(who.client_id, report.attempt, report.progress, begun)
+        job = await self._report(job_id, beat)
         return StatusReply(detail=job.state.value)
 
     async def finish(self, who: Identity, job_id: str, report: FinishReport) -> StatusReply:

@@ -34,7 +34,6 @@ from dffmpeg.actors.worker.attempts.messages import (
 )
 from dffmpeg.actors.worker.attempts.preparation import Preparation, Prepared
 from dffmpeg.actors.worker.occupancy import Occupancy
-from dffmpeg.actors.worker.processes.launches import Command
 from dffmpeg.actors.worker.uplink import Uplink, gone
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import Refused
@@ -70,7 +69,7 @@ class JobTree:
     process: ActorRef[Cancel]
 
 
-TreeFactory = Callable[[JobRequest, Command, ActorRef[AttemptsMessage]], JobTree]
+TreeFactory = Callable[[JobRequest, Prepared, ActorRef[AttemptsMessage]], JobTree]
 
 
 @dataclass(slots=True)
@@ -268,9 +267,9 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             self._forget(attempt)
             await self._send_report(partial(self._uplink.reject, attempt, str(reason)))
             return
-        await self._start(attempt, held, prepared.command)
+        await self._start(attempt, held, prepared)
 
-    async def _start(self, attempt: AttemptRef, held: _Held, command: Command) -> None:
+    async def _start(self, attempt: AttemptRef, held: _Held, prepared: Prepared) -> None:
         if held.lost is not None:
             self._forget(attempt)
             await self._give_back(attempt, held)
@@ -280,18 +279,18 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             self._forget(attempt)
             await self._send_report(partial(self._confirm_canceled, attempt))
         else:
-            await self._start_tree(attempt, held, command)
+            await self._start_tree(attempt, held, prepared)
 
     async def _accepted(self, attempt: AttemptRef, prepared: Prepared) -> bool:
         try:
-            await self._uplink.accept(attempt, prepared.new_outputs, prepared.command.substitutions)
+            await self._uplink.accept(attempt, prepared.command.substitutions)
         except Refused as refusal:
             logger.info("job %s was not accepted: %s", attempt.job_id, refusal)
             return False
         return True
 
-    async def _start_tree(self, attempt: AttemptRef, held: _Held, command: Command) -> None:
-        tree = self._make_tree(held.request, command, self.context.ref)
+    async def _start_tree(self, attempt: AttemptRef, held: _Held, prepared: Prepared) -> None:
+        tree = self._make_tree(held.request, prepared, self.context.ref)
         try:
             await self._jobs.start_child(tree.spec)
         except (ChildStartFailed, SupervisorError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dffmpeg.actors.runtime import Actor, ActorRef, Timer
-from dffmpeg.actors.worker.attempts.messages import Moved, StopAttempt
+from dffmpeg.actors.worker.attempts.messages import Made, Moved, StopAttempt
 from dffmpeg.actors.worker.uplink import Uplink, gone
 from dffmpeg.errors import Refused
 from dffmpeg.wire.workers import AttemptRef
@@ -16,8 +16,8 @@ class Beat:
     """The time has come for a heartbeat."""
 
 
-class AttemptLeaseActor(Actor[Beat | Moved]):
-    """Sends a heartbeat every `interval` seconds, and with each news of the program's progress.
+class AttemptLeaseActor(Actor[Beat | Made | Moved]):
+    """Sends a heartbeat every `interval` seconds, and with each news of the program's progress and its files.
 
     Args:
         attempts: told `StopAttempt` when the coordinator says that the attempt is not ours.
@@ -38,13 +38,17 @@ class AttemptLeaseActor(Actor[Beat | Moved]):
     def _rearm(self) -> None:
         self._timer = self.context.tell_after(self._interval, Beat())
 
-    async def handle(self, message: Beat | Moved) -> None:
+    async def handle(self, message: Beat | Made | Moved) -> None:
         if self._timer is not None:
             self._timer.cancel()
         try:
-            await self._uplink.heartbeat(
-                self._attempt, message.progress if isinstance(message, Moved) else None
-            )
+            match message:
+                case Moved(progress):
+                    await self._uplink.heartbeat(self._attempt, progress)
+                case Made(begun):
+                    await self._uplink.heartbeat(self._attempt, begun=begun)
+                case Beat():
+                    await self._uplink.heartbeat(self._attempt)
         except Refused as refusal:
             if not gone(refusal):
                 raise

@@ -1,8 +1,10 @@
-"""Output files that earlier attempts of a job began: found out beforehand, and removed before the next one.
+"""Output files that a lost attempt made: noticed while they are written, removed before the next one.
 
 ffmpeg asks before it writes over a file, and where nobody can answer it refuses. A repeated attempt is
-to be as the first, so what was not there before the first must not be there before the next. Only regular
-files go, in mapped directories, which the command line itself names as its outputs.
+to be as the first, so what a lost attempt left must not be there before the next. What goes must be beyond
+doubt, for others write to the same folders: a regular file in a mapped directory, which the command line
+names as an output, which was not there when the attempt began, which its program was seen to hold open
+for writing, and which is that same file still. Numbered files stay: the muxers that write them do not ask.
 """
 
 from __future__ import annotations
@@ -12,14 +14,13 @@ import os
 import stat
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from dffmpeg.actors.worker.attempts.vitals import written
 from dffmpeg.errors import DffmpegError
 from dffmpeg.model import paths
 from dffmpeg.wire import bytestring
 from dffmpeg.wire.workers import JobRequest
-
-MOST = 100_000
-"""Numbered files that are removed, and entries of a directory that are looked at for them."""
 
 
 class CannotRemove(DffmpegError):
@@ -44,25 +45,37 @@ class Outputs:
         arguments = bytestring.list_from_wire(request.arguments, "arguments")
         self._named = paths.outputs_of(request.binary_name, arguments)
 
-    def new(self) -> tuple[bytes, ...]:
-        """Those that do not exist, in the `$Name` form."""
-        return tuple(path for path in self._named if self._is_new(path))
+    def new(self, begun: Mapping[bytes, int]) -> tuple[bytes, ...]:
+        """Those that do not exist, or that earlier attempts made, in the `$Name` form."""
+        return tuple(path for path in self._named if self._is_new(path, begun.get(path)))
 
-    def _is_new(self, path: bytes) -> bool:
+    def _is_new(self, path: bytes, made: int | None) -> bool:
         try:
             with self._opened(path) as place:
-                return place is not None and not any(place.entries())
+                return place is not None and place.status().st_ino == made
         except FileNotFoundError:
-            # Nor is the directory around it.
+            # Nor is the directory around it, perhaps.
             return True
         except OSError:
             return False
 
-    def remove(self, begun: Sequence[bytes], given_up: threading.Event) -> None:
-        """Remove what is there of those that earlier attempts may have begun.
+    def made(self, new: Sequence[bytes], pid: int) -> dict[bytes, int]:
+        """Those of the new ones that a process, or one below it, holds open for writing, and their inodes."""
+        held = written(pid)
+        found: dict[bytes, int] = {}
+        for path in new:
+            with contextlib.suppress(OSError), self._opened(path) as place:
+                if place is not None:
+                    status = place.status()
+                    if (status.st_dev, status.st_ino) in held:
+                        found[path] = status.st_ino
+        return found
+
+    def remove(self, begun: Mapping[bytes, int], given_up: threading.Event) -> None:
+        """Remove what earlier attempts made, where it is still that.
 
         Args:
-            begun: in the `$Name` form; what the command line does not name is passed over.
+            begun: paths in the `$Name` form, and inodes; what the command line does not name is passed over.
             given_up: set when nobody waits for this any more: from then on nothing is removed.
 
         Raises:
@@ -71,7 +84,7 @@ class Outputs:
         for path in self._named:
             if path in begun:
                 try:
-                    self._remove(path, given_up)
+                    self._remove(path, begun[path], given_up)
                 except FileNotFoundError:
                     continue
                 except OSError as error:
@@ -80,18 +93,15 @@ class Outputs:
                         f"{shown}, which an earlier attempt began, cannot be removed: {error.strerror}"
                     ) from error
 
-    def _remove(self, path: bytes, given_up: threading.Event) -> None:
+    def _remove(self, path: bytes, inode: int, given_up: threading.Event) -> None:
         with self._opened(path) as place:
             if place is None:
                 return
-            for name in place.entries():
-                status = os.stat(name, dir_fd=place.directory, follow_symlinks=False)
-                if not stat.S_ISREG(status.st_mode) or self._owner not in (None, status.st_uid):
-                    continue
-                if given_up.is_set():
-                    return
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=place.directory)
+            status = place.status()
+            if status.st_ino != inode or not stat.S_ISREG(status.st_mode):
+                return
+            if self._owner in (None, status.st_uid) and not given_up.is_set():
+                os.unlink(place.name, dir_fd=place.directory)
 
     def _is_mapped(self, real: bytes) -> bool:
         # Those that the job uses first: any other may lie on a mount that has just stopped answering.
@@ -123,21 +133,13 @@ class Outputs:
             os.close(number)
 
 
+@dataclass(frozen=True, slots=True)
 class _Place:
-    """A name, or a pattern of names, in an open directory."""
+    """A name in an open directory."""
 
-    def __init__(self, directory: int, name: bytes) -> None:
-        self.directory = directory
-        self._name = name
-        self._numbered = paths.numbered(name)
+    directory: int
+    name: bytes
 
-    def entries(self) -> Iterator[bytes]:
-        """What is there by that name, of whatever kind; links are not followed."""
-        if self._numbered is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.stat(self._name, dir_fd=self.directory, follow_symlinks=False)
-                yield self._name
-            return
-        with os.scandir(self.directory) as listed:
-            found = [os.fsencode(entry.name) for entry, _ in zip(listed, range(MOST), strict=False)]
-        yield from (name for name in found if self._numbered.match(name))
+    def status(self) -> os.stat_result:
+        """Of what is there by that name; links are not followed. Raises `FileNotFoundError`."""
+        return os.stat(self.name, dir_fd=self.directory, follow_symlinks=False)

@@ -146,6 +146,13 @@ class Moved:
     progress: Progress
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The program has made output files: their paths in the `$Name` form, and their inodes."""
+
+    begun: Mapping[bytes, int]
+
+
 # To the actor of a job's streams
 
 

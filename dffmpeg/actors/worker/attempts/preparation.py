@@ -18,7 +18,7 @@ from dffmpeg.actors.worker.mounts.messages import UsablePaths
 from dffmpeg.actors.worker.processes.actor import Processes
 from dffmpeg.actors.worker.processes.launches import CannotStart, Command
 from dffmpeg.configuration.worker import WorkerConfig
-from dffmpeg.wire.bytestring import list_from_wire
+from dffmpeg.wire.bytestring import from_wire
 from dffmpeg.wire.workers import JobRequest
 
 PREPARE_SECONDS = 10.0
@@ -32,12 +32,12 @@ class Prepared:
     """What can be run here.
 
     Attributes:
-        new_outputs: see `Outputs.new`; None where an earlier attempt said it.
+        new: see `Outputs.new`.
     """
 
     command: Command
     outputs: Outputs
-    new_outputs: tuple[bytes, ...] | None
+    new: tuple[bytes, ...]
 
 
 class Preparation:
@@ -87,9 +87,9 @@ class Preparation:
 
     async def clear(self, request: JobRequest, prepared: Prepared) -> None:
         """Remove what earlier attempts began."""
-        if not request.new_outputs:
+        begun = begun_by(request)
+        if not begun:
             return
-        begun = list_from_wire(request.new_outputs, "new_outputs")
         given_up = threading.Event()
         try:
             work = partial(prepared.outputs.remove, begun, given_up)
@@ -124,4 +124,9 @@ def _prepared(request: JobRequest, machine: Machine) -> Prepared:
     command = prepare(request, machine)
     owner = None if command.credentials is None else command.credentials.uid
     outputs = Outputs(request, machine.present, owner)
-    return Prepared(command, outputs, outputs.new() if request.new_outputs is None else None)
+    return Prepared(command, outputs, outputs.new(begun_by(request)))
+
+
+def begun_by(request: JobRequest) -> dict[bytes, int]:
+    """What earlier attempts made: paths in the `$Name` form, and inodes."""
+    return {from_wire(one.path, "begun"): one.inode for one in request.begun}

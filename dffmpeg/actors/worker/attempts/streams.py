@@ -11,17 +11,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
 from dffmpeg.actors.runtime import Actor, ActorRef, MailboxFull
 from dffmpeg.actors.worker.attempts.intakes import Intake
+from dffmpeg.actors.worker.attempts.leftovers import Outputs
 from dffmpeg.actors.worker.attempts.messages import (
     Arrived,
     Control,
     Delivered,
     Ended,
     GiveBack,
+    Made,
     Moved,
     Opened,
     SendAgain,
@@ -49,6 +52,9 @@ _BODY_BYTES = 2 << 20
 _PACE = Backoff(minimum=0.02, maximum=1.0, jitter=0.0)
 """Between requests that brought a stream no further."""
 
+_FILES_PACE = Backoff(minimum=0.02, maximum=1.0, jitter=0.0)
+"""Between two looks at what files the program has open."""
+
 _PROGRESS_SECONDS = 1.0
 """Between two that the coordinator is told."""
 
@@ -58,11 +64,15 @@ class Watch:
     """What a program is watched for.
 
     Attributes:
+        outputs: its output files on this machine.
+        new: those that were not there before it.
         error_output: the output under which its stderr is found, which tells of its progress.
         stall_timeout: seconds without a sign of life after which it has stalled; None for never.
         keys: whether descriptor 0 is a keyboard for it, and no data.
     """
 
+    outputs: Outputs
+    new: tuple[bytes, ...] = ()
     error_output: int | None = None
     stall_timeout: float | None = None
     keys: bool = False
@@ -79,7 +89,7 @@ class StreamsActor(Actor[StreamsMessage]):
         process: told `Delivered` when the coordinator has all outputs, and each `Control`.
         attempts: told `StopAttempt` when the coordinator says that the attempt is not ours, and `GiveBack`
             when the program has stalled.
-        lease: told `Moved`, once a second at most.
+        lease: told `Moved`, once a second at most, and `Made`.
         watch: what is looked at besides.
         settings: the size of the windows, and how much is read and put into one request's frame at once.
     """
@@ -92,7 +102,7 @@ class StreamsActor(Actor[StreamsMessage]):
         *,
         process: ActorRef[Delivered | Control],
         attempts: ActorRef[StopAttempt | GiveBack],
-        lease: ActorRef[Moved],
+        lease: ActorRef[Made | Moved],
         settings: Output,
         watch: Watch,
     ) -> None:
@@ -159,6 +169,8 @@ class StreamsActor(Actor[StreamsMessage]):
             nursery.start_soon(self._tell_progress, self._parser)
         if self._stalls is not None:
             nursery.start_soon(self._watch_stalls, self._stalls, process)
+        if self._watch.new:
+            nursery.start_soon(self._watch_files, process)
 
     # What the program does
 
@@ -166,6 +178,21 @@ class StreamsActor(Actor[StreamsMessage]):
         if self._parser is not None:
             self._parser.feed(data)
             self._said.set()
+
+    async def _watch_files(self, process: RunningProcess) -> None:
+        """Tell which files the program makes, soon after it has: later nobody could say that it did."""
+        made: dict[bytes, int] = {}
+        # Its own, because a thread that hangs on a dead mount keeps its token.
+        limiter = trio.CapacityLimiter(1)
+        looks = 1
+        while made.keys() != set(self._watch.new) and not process.exited.is_set():
+            await trio.sleep(_FILES_PACE.delay(looks, 0.0))
+            look = partial(self._watch.outputs.made, self._watch.new, process.pid)
+            found = await trio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=limiter)
+            looks += 1
+            if not found.items() <= made.items():
+                made |= found
+                await self._lease.tell(Made(dict(made)))
 
     async def _tell_progress(self, parser: ProgressParser) -> None:
         told = None
