@@ -21,7 +21,7 @@ from dffmpeg.configuration import load
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.latency import favor_latency
-from dffmpeg.store import StoreSettings
+from dffmpeg.store import StoreSettings, upkeeps
 from dffmpeg.supervisors import TreeHandle, TreeNode, open_tree
 from dffmpeg.supervisors.coordinator import coordinator_services, coordinator_tree
 from dffmpeg.transports.plugins import server_downlinks
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 after a clean stop, 1 if it could not start or its tree could not be
-        healed, 2 for a configuration that cannot be used.
+        healed, 2 for a configuration that cannot be used, also as another coordinator
+        uses what it names.
     """
     options = _parser().parse_args(arguments)
     return command_line.run("dffmpeg-coordinator", lambda: _run(options))
@@ -62,7 +63,11 @@ def _run(options: argparse.Namespace) -> int:
     )
     logs.configure(config.log_level)
     favor_latency()
-    trio.run(_serve, services, settings)
+    with ExitStack() as claimed:
+        # Around everything, restarts of the store too: two that adopt each other's jobs lose them.
+        for database in upkeeps(settings):
+            claimed.enter_context(database.claim())
+        trio.run(_serve, services, settings)
     return 0
 
 

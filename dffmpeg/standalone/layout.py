@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from dffmpeg.errors import ConfigurationError
+from dffmpeg.process_lock import Held, held
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +66,16 @@ def claim(folder: Path) -> Iterator[Layout]:
         ConfigurationError: somebody else has it, or it cannot be made.
     """
     layout = Layout(Path(os.path.abspath(folder)))
-    try:
-        layout.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        layout.logs.mkdir(exist_ok=True)
-        layout.programs.mkdir(exist_ok=True)
-        descriptor = os.open(layout.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigurationError(f"--data {folder}: {error.strerror or error}") from None
-    # The lock goes with its holder, however that ends; the process id in it is only told to people.
-    with open(descriptor, "r+") as lock:
+    with ExitStack() as claimed:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = lock.read(20).strip() or "unknown"
+            layout.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            layout.logs.mkdir(exist_ok=True)
+            layout.programs.mkdir(exist_ok=True)
+            claimed.enter_context(held(layout.folder / "lock"))
+        except OSError as error:
+            raise ConfigurationError(f"--data {folder}: {error.strerror or error}") from None
+        except Held as error:
             raise ConfigurationError(
-                f"--data {folder}: in use by another standalone (process {holder})"
+                f"--data {folder}: in use by another standalone (process {error.holder})"
             ) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
         yield layout

@@ -6,10 +6,12 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
+from dffmpeg.errors import ConfigurationError
 from dffmpeg.model.jobs import LIVE
+from dffmpeg.process_lock import Held, held
 from dffmpeg.store import schema
 from dffmpeg.store.errors import StoreUnavailable
 from dffmpeg.store.migrations import STEPS, mismatch
@@ -70,6 +72,23 @@ class SqliteUpkeep(Upkeep):
                 raise
             connection.execute("ROLLBACK")
             return False
+
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        # A file of its own: closing any descriptor of the database's would drop SQLite's locks on it.
+        lock = Path(f"{self._path}.lock")
+        with ExitStack() as claimed:
+            try:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                claimed.enter_context(held(lock))
+            except OSError as error:
+                raise StoreUnavailable(f"{lock}: {error.strerror}") from error
+            except Held as error:
+                raise ConfigurationError(
+                    f"{self.name}: in use by another coordinator (process {error.holder}): "
+                    "stop that one, or configure another database.engine_defaults.sqlite.path"
+                ) from None
+            yield
 
     def check(self) -> list[str]:
         if not self._has_content():

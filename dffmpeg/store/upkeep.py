@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 
@@ -25,6 +26,17 @@ class Upkeep(ABC):
     @abstractmethod
     def in_use(self) -> bool:
         """Whether a process has it open. Ask before this one opens it, or it counts too."""
+
+    def claim(self) -> AbstractContextManager[None]:
+        """Keep other coordinators' processes away from it inside the block, which asks for this before
+        it opens the database, and has closed it when it ends. Administration is not kept away.
+
+        Of an engine that several coordinators may share, nothing.
+
+        Raises:
+            ConfigurationError: another coordinator has it.
+        """
+        return nullcontext()
 
     @abstractmethod
     def check(self) -> list[str]:
