@@ -60,9 +60,11 @@ async def test_a_hold_for_a_time_ends_by_itself(tmp_path: Path, mock_clock: trio
         async with worker.online():
             await coordinator.operations.hold_worker(ADMIN, "w1", Hold.PAUSED, seconds=300.0)
             job_id = await coordinator.submit()
+            await settled(coordinator)
             mock_clock.jump(299.0)
             await settled(coordinator)
             assert (await coordinator.operations.job(ADMIN, job_id)).status == "pending"
+            await settled(coordinator)
             mock_clock.jump(2.0)
             assert (await worker.take()).job_id == job_id
 
@@ -77,6 +79,7 @@ async def test_hours_open_by_themselves(tmp_path: Path, mock_clock: trio.testing
             job_id = await coordinator.submit()
             (verdict,) = (await coordinator.operations.why(ADMIN, job_id)).workers
             assert verdict.reasons == [f"it takes jobs at {hours}"]
+            await settled(coordinator)
             mock_clock.jump(3600.0 * 2)
             assert (await worker.take()).job_id == job_id
 

@@ -43,6 +43,7 @@ async def test_a_worker_that_keeps_failing_is_left_alone_and_proves_itself(
             for _ in range(2):
                 await coordinator.submit(max_attempts=1)
                 await lose(coordinator, worker)
+                await settled(coordinator)
                 mock_clock.jump(2.0)
             await until_held(coordinator, "w1", Hold.QUARANTINED)
             record = await operations.worker(ADMIN, "w1")
@@ -50,13 +51,16 @@ async def test_a_worker_that_keeps_failing_is_left_alone_and_proves_itself(
             assert record.hold_reason is not None
             assert record.hold_reason.startswith("2 failures in a row; the last one: job ")
             jobs = [await coordinator.submit(max_attempts=1) for _ in range(3)]
+            await settled(coordinator)
             mock_clock.jump(101.0)
             # Back, it gets one job, and that one alone decides. It fails: twice as long.
             assert await lose(coordinator, worker) == jobs[0]
             await until_held(coordinator, "w1", Hold.QUARANTINED)
+            await settled(coordinator)
             mock_clock.jump(150.0)
             await settled(coordinator)
             assert (await operations.worker(ADMIN, "w1")).status == "quarantined"
+            await settled(coordinator)
             mock_clock.jump(51.0)
             canary = await worker.take()
             await settled(coordinator)
@@ -87,6 +91,7 @@ async def test_a_rejection_counts_where_the_worker_says_that_the_fault_is_its_ow
                 await coordinator.operations.cancel(ALICE, job_id)
                 await settled(coordinator)
                 assert (await coordinator.operations.worker(ADMIN, "w1")).strikes == strikes
+                await settled(coordinator)
                 mock_clock.jump(2.0)
             assert (await coordinator.operations.worker(ADMIN, "w1")).status == "quarantined"
 
@@ -99,6 +104,7 @@ async def test_what_counts_as_one_strike(tmp_path: Path, mock_clock: trio.testin
             await coordinator.submit(max_attempts=5)
             for _ in range(3):
                 await lose(coordinator, worker)
+                await settled(coordinator)
                 mock_clock.jump(5.0)
             record = await coordinator.operations.worker(ADMIN, "w1")
             assert (record.status, record.strikes) == ("online", 1)

@@ -157,6 +157,7 @@ async def test_a_job_starts_at_its_time(tmp_path: Path, mock_clock: trio.testing
             coordinator.services.wake_scheduler()
             await settled(coordinator)
             assert "it is not to be tried for another 500.0 s" in await waits_for(coordinator, "J")
+            await settled(coordinator)
             mock_clock.jump(500.1)
             assert (await worker.take()).job_id == "J"
 
