@@ -44,6 +44,8 @@ class Worker:
         mounts: by name, in what state each is.
         hold_until: when it may come back by itself, if ever.
         strikes: how many attempts in a row it lost or failed to start through its own making.
+        instance: which process of that identity it is; a new one at each start.
+        home: the coordinator that looks after it, where there are several.
         registration_token: what it has to send back in order to be online; None once it did.
     """
 
@@ -76,6 +78,8 @@ class Worker:
     hold_reason: str | None = None
     hold_until: float | None = None
     strikes: int = 0
+    instance: str | None = None
+    home: str | None = None
 
     @property
     def status(self) -> str:
