@@ -1,4 +1,4 @@
-"""Several coordinators on one database: who lives, who looks after which worker, and what they tell each other."""
+"""Several coordinators on one database: who lives, who minds which worker, and what they tell each other."""
 
 from __future__ import annotations
 
