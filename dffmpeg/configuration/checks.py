@@ -200,6 +200,7 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
         check_name(f"allowed_binaries[{index}]", name)
     _check_transports("transports.enabled_transports", config.transports.enabled_transports)
     _check_networks("allowed_dashboard_ips", config.allowed_dashboard_ips)
+    _check_networks("allowed_metrics_ips", config.allowed_metrics_ips)
     _check_networks("security.trusted_proxies", config.security.trusted_proxies)
     if config.retries.backoff_minimum > config.retries.backoff_maximum:
         raise ValueError("retries.backoff_minimum: expected at most retries.backoff_maximum")

@@ -137,6 +137,7 @@ class CoordinatorConfig(Section, frozen=True):
     allowed_binaries: list[str] = field(default_factory=lambda: ["ffmpeg", "ffprobe"])
     web_dashboard_enabled: bool = True
     allowed_dashboard_ips: list[str] = field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
+    allowed_metrics_ips: list[str] = field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
     database: Database = Database()
     transports: Transports = Transports()
     janitor: Janitor = Janitor()

@@ -48,6 +48,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "allowed_binaries": "Programs that a job may name.",
         "web_dashboard_enabled": "The read-only dashboard at /status.",
         "allowed_dashboard_ips": "Networks from which the dashboard may be seen.",
+        "allowed_metrics_ips": "Networks from which `/metrics` may be read without a signature.",
         "database": "The database is the cluster's memory. SQLite needs nothing else.",
         "transports": "How messages reach workers and clients.",
         "janitor": "Sweeps up what nobody owns any more.",

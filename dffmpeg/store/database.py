@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
@@ -12,6 +13,7 @@ import trio
 from dffmpeg.store.errors import StoreError, StoreUnavailable, translated
 from dffmpeg.store.journal import Journal
 from dffmpeg.store.migrations import migrate, require_current, version
+from dffmpeg.store.tallies import SECONDS, Tallied, Tally
 from dffmpeg.store.writer import Writer
 
 T = TypeVar("T")
@@ -35,6 +37,7 @@ class Database:
         self._writing = writing
         self._readers = trio.CapacityLimiter(READERS)
         self._open = False
+        self._seconds = Tally(SECONDS)
         self.writer = Writer(writing.begin)
 
     @property
@@ -48,7 +51,15 @@ class Database:
         Raises:
             StoreUnavailable: the database is not open, or failed.
         """
-        return await trio.to_thread.run_sync(self._read, query, limiter=self._readers)
+        begun = time.monotonic()
+        result = await trio.to_thread.run_sync(self._read, query, limiter=self._readers)
+        self._seconds.observe(time.monotonic() - begun)
+        return result
+
+    @property
+    def read_times(self) -> Tallied:
+        """Seconds from asking for a query until its result was there, waiting for a thread included."""
+        return self._seconds.read()
 
     def _read(self, query: Callable[[sa.Connection], T]) -> T:
         # Asked here: it may have been closed while this query waited for its turn.

@@ -7,6 +7,7 @@ says nothing, and a caller that is cancelled while it waits loses nothing: the j
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -51,10 +52,19 @@ def noted(connection: sa.Connection) -> list[Change]:
     return found
 
 
+Listener = Callable[[Sequence[Change]], None]
+"""Called in trio's thread with what was committed. It must not wait, and must not raise."""
+
+
 class Journal:
-    """Changes in the order of their commits, for one reader; kept only while there is one."""
+    """Changes in the order of their commits, for one reader; kept only while there is one.
+
+    Attributes:
+        listeners: told of the same at once, whether or not somebody reads.
+    """
 
     def __init__(self) -> None:
+        self.listeners: Sequence[Listener] = ()
         self._changes: list[Change] | None = None
         self._missed = False
 
@@ -66,6 +76,9 @@ class Journal:
         self._changes = None
 
     def extend(self, changes: list[Change]) -> None:
+        if changes:
+            for listener in self.listeners:
+                listener(changes)
         if self._changes is None:
             return
         if len(self._changes) + len(changes) > LIMIT:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import trio
 
 from dffmpeg.store.errors import StoreUnavailable, translated
 from dffmpeg.store.journal import Change, Journal, noted
+from dffmpeg.store.tallies import OPERATIONS, SECONDS, Tallied, Tally
 
 T = TypeVar("T")
 
@@ -39,11 +41,18 @@ class _Operation(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class WriterStatistics:
-    """How much it has done since it began, and how many operations wait or are under way."""
+    """How much it has done since it began, and how many operations wait or are under way.
+
+    Attributes:
+        groups: operations by commit.
+        seconds: how long a transaction took, its commit included.
+    """
 
     operations: int
     commits: int
     waiting: int
+    groups: Tallied
+    seconds: Tallied
 
 
 class Writer:
@@ -66,11 +75,18 @@ class Writer:
         self._token: trio.lowlevel.TrioToken | None = None
         self._operations = 0
         self._commits = 0
+        self._groups, self._seconds = Tally(OPERATIONS), Tally(SECONDS)
         self._changes: list[Change] = []
         self.journal = Journal()
 
     def statistics(self) -> WriterStatistics:
-        return WriterStatistics(self._operations, self._commits, self._places.borrowed_tokens)
+        return WriterStatistics(
+            self._operations,
+            self._commits,
+            self._places.borrowed_tokens,
+            self._groups.read(),
+            self._seconds.read(),
+        )
 
     async def write(self, operation: Callable[[sa.Connection], T]) -> T:
         """Run an operation and return its result once it is durable.
@@ -165,6 +181,7 @@ class Writer:
         """Run a group in one transaction; returns False if it was rolled back and each has to run alone."""
         running: _Operation[Any] | None = None
         results: list[Any] = []
+        begun = time.monotonic()
         try:
             with translated(), self._begin() as connection:
                 # What an earlier transaction noted and did not commit.
@@ -187,6 +204,8 @@ class Writer:
                 operation.error = StoreUnavailable(str(error))
             return True
         self._commits += 1
+        self._groups.observe(len(group))
+        self._seconds.observe(time.monotonic() - begun)
         self._changes += changes
         for operation, result in zip(group, results, strict=True):
             operation.result = result

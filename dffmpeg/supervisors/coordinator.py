@@ -14,6 +14,7 @@ from dffmpeg.actors.coordinator.hooks import Call, Hooks
 from dffmpeg.actors.coordinator.janitor import Janitor, Sweep
 from dffmpeg.actors.coordinator.job.actor import JobActor
 from dffmpeg.actors.coordinator.job.messages import JobMessage
+from dffmpeg.actors.coordinator.measurements import Measurements
 from dffmpeg.actors.coordinator.scheduler import Scheduler, Wake
 from dffmpeg.actors.coordinator.services import OpenStore, Services, StoreActor
 from dffmpeg.actors.coordinator.successors import Look, Successors
@@ -85,6 +86,9 @@ def coordinator_services(
         clock: what the scheduler takes for the time, Unix seconds.
     """
     opened = OpenStore()
+    backlog = Backlog(config.scheduling.policy, clock)
+    measurements = Measurements(backlog, config.limits.live_jobs)
+    opened.listeners.append(measurements.take)
     # Children refer to the services, and the services to where the children are.
     made: list[Services] = []
 
@@ -107,7 +111,8 @@ def coordinator_services(
         hooks=ActorRef[Call].unbound("hooks", Hooks.mailbox_size),
         hindrances=ActorRef[Review].unbound("hindrances", Hindrances.mailbox_size),
         janitor=ActorRef[Sweep].unbound("janitor"),
-        backlog=Backlog(config.scheduling.policy, clock),
+        backlog=backlog,
+        measurements=measurements,
     )
     made.append(services)
     return services

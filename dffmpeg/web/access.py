@@ -22,7 +22,7 @@ EVERYONE = frozenset(Role)
 """Everyone with a key."""
 
 OPEN = None
-"""No signature; the dashboard's routes look at the source address themselves."""
+"""No signature; the dashboard's routes and those of metrics look at the source address themselves."""
 
 DASHBOARD = OPEN
 
@@ -32,7 +32,8 @@ ACCESS: Mapping[str, Roles | None] = {
     "GET /status/data": DASHBOARD,
     "GET /status/<name>": DASHBOARD,
     "GET /health": OPEN,
-    "GET /metrics": EVERYONE,
+    "GET /metrics": OPEN,
+    "GET /metrics.json": EVERYONE,
     "POST /jobs/submit": CLIENTS,
     "GET /jobs": CLIENTS,
     "GET /jobs/<job_id>/status": EVERYONE,

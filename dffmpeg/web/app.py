@@ -20,6 +20,7 @@ from dffmpeg.web import (
     health,
     jobs,
     metrics,
+    observation,
     poll,
     requests,
     run,
@@ -136,13 +137,14 @@ def create_app(
     app.register_blueprint(downlink.blueprint(operations, app.closing))
     app.register_blueprint(poll.blueprint(operations, app.closing))
     app.register_blueprint(health.blueprint(operations, app.closing))
-    app.register_blueprint(metrics.blueprint(operations))
+    app.register_blueprint(metrics.blueprint(operations, config, authentication, tree))
     app.register_blueprint(admin.blueprint(operations, tree))
     if config.web_dashboard_enabled:
         app.register_blueprint(status.blueprint(operations, config, authentication.source))
     if config.debug.routes and crash is not None:
         app.register_blueprint(debug.blueprint(crash))
     access.check_complete(app.url_map)
+    observation.observe(app, operations.measurements)
     _guard(app, authentication)
     return app
 

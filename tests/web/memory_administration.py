@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
+from dffmpeg.actors.coordinator import gauges
+from dffmpeg.actors.coordinator.backlog import Backlog
+from dffmpeg.actors.coordinator.measurements import Measurements
 from dffmpeg.actors.coordinator.operations import NotFound
 from dffmpeg.model.identities import Identity
+from dffmpeg.model.scheduling.policy import Policy
 from dffmpeg.model.workers import Hold
+from dffmpeg.supervisors import TreeNode
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.administration import Overview, RetryRequest
 from dffmpeg.wire.janitor import JanitorRecord
@@ -17,6 +23,18 @@ from tests.web.memory_state import MemoryState
 
 
 class MemoryAdministration(MemoryState):
+    def __init__(self) -> None:
+        super().__init__()
+        self._measurements = Measurements(Backlog(Policy(), time.time))
+
+    @property
+    def measurements(self) -> Measurements:
+        return self._measurements
+
+    async def exposition(self, accept: str, tree: Callable[[], TreeNode] | None) -> tuple[bytes, str]:
+        assert tree is not None
+        return gauges.exposition(self.measurements, gauges.actors(tree()), accept)
+
     async def run_janitor(self, who: Identity, action: str) -> JanitorRecord:
         self.swept.append(action)
         now = times.to_wire(time.time())

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from dffmpeg.actors.coordinator.hooks import Call
     from dffmpeg.actors.coordinator.janitor import Sweep
     from dffmpeg.actors.coordinator.job.messages import JobMessage
+    from dffmpeg.actors.coordinator.measurements import Measurements
     from dffmpeg.actors.coordinator.scheduler import Wake
     from dffmpeg.actors.coordinator.successors import Look
     from dffmpeg.actors.coordinator.worker import Judged, WorkerMessage
     from dffmpeg.configuration.coordinator import CoordinatorConfig
     from dffmpeg.model.scheduling.entries import Entry
+    from dffmpeg.store.journal import Listener
     from dffmpeg.transports.downlink import Downlink, Downlinks
 
 
@@ -45,6 +47,8 @@ class OpenStore:
 
     def __init__(self) -> None:
         self._store: Store | None = None
+        self.listeners: list[Listener] = []
+        """Told of what is committed in each store that is opened from then on."""
 
     @property
     def current(self) -> Store:
@@ -59,6 +63,9 @@ class OpenStore:
 
     def set(self, store: Store | None) -> None:
         self._store = store
+        if store is not None:
+            for repository in (store.jobs, store.workers):
+                repository.journal.listeners = tuple(self.listeners)
 
 
 class StoreActor(Actor[None]):
@@ -92,6 +99,7 @@ class Services:
     hooks: ActorRef[Call]
     janitor: ActorRef[Sweep]
     backlog: Backlog
+    measurements: Measurements
     hindrances: ActorRef[Review]
     known_workers: KnownWorkers = field(default_factory=KnownWorkers)
     changed: Bell = field(default_factory=Bell)

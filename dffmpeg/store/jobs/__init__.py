@@ -56,6 +56,10 @@ class JobRepository(ABC):
     def hooks(self) -> HookRepository: ...
 
     @abstractmethod
+    async def depth(self, states: Collection[JobState]) -> Mapping[tuple[JobState, int], int]:
+        """How many jobs there are in each of these states with each priority."""
+
+    @abstractmethod
     async def add(self, job: Job) -> Job:
         """Store a new job; it is durable afterwards.
 

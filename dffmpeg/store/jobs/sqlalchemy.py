@@ -246,6 +246,11 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         rows = await self.database.read(lambda c: c.execute(query).all())
         return {JobState(state): int(number) for state, number in rows}
 
+    async def depth(self, states: Collection[JobState]) -> Mapping[tuple[JobState, int], int]:
+        query = sa.select(_j.state, _j.priority, sa.func.count()).where(_j.state.in_(sorted(states)))
+        rows = await self.database.read(lambda c: c.execute(query.group_by(_j.state, _j.priority)).all())
+        return {(JobState(state), priority): int(number) for state, priority, number in rows}
+
     async def _select(
         self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
     ) -> builtins.list[Job]:

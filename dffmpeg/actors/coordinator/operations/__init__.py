@@ -9,6 +9,7 @@ from __future__ import annotations
 from dffmpeg.actors.coordinator.operations.administration import AdministrationOperations
 from dffmpeg.actors.coordinator.operations.attempts import AttemptOperations
 from dffmpeg.actors.coordinator.operations.messages import MessageOperations
+from dffmpeg.actors.coordinator.operations.observation import ObservationOperations
 from dffmpeg.actors.coordinator.operations.requester import Ear, RequesterOperations
 from dffmpeg.actors.coordinator.operations.scheduling import SchedulingOperations
 from dffmpeg.actors.coordinator.refusals import (
@@ -22,7 +23,12 @@ from dffmpeg.actors.coordinator.refusals import (
 
 
 class Operations(
-    RequesterOperations, AttemptOperations, MessageOperations, AdministrationOperations, SchedulingOperations
+    RequesterOperations,
+    AttemptOperations,
+    MessageOperations,
+    AdministrationOperations,
+    SchedulingOperations,
+    ObservationOperations,
 ):
     """All of them."""
 

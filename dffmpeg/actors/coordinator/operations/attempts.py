@@ -75,6 +75,7 @@ class AttemptOperations(Base):
         for frame in frames:
             if frame.kind not in _OUTPUTS:
                 raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
+        self._services.measurements.carried(frames)
         try:
             return await self._ask(job_id, Output(who.client_id, frames), hold=15.0)
         except NotLive as error:
@@ -86,6 +87,7 @@ class AttemptOperations(Base):
         for frame in frames:
             if frame.kind not in _FROM_WORKERS:
                 raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
+        self._services.measurements.carried(frames)
         await self._report(job_id, Streamed(who.client_id, frames))
 
     async def attend(self, who: Identity, attempt: AttemptRef, connection: int, seen: Attendance) -> News:
