@@ -32,6 +32,8 @@ ACCESS: Mapping[str, Roles | None] = {
     "GET /status/data": DASHBOARD,
     "GET /status/<name>": DASHBOARD,
     "GET /health": OPEN,
+    "GET /ready": OPEN,
+    "GET /stats": CLIENTS,
     "GET /metrics": OPEN,
     "GET /metrics.json": EVERYONE,
     "POST /jobs/submit": CLIENTS,

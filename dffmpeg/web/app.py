@@ -21,6 +21,7 @@ from dffmpeg.web import (
     jobs,
     metrics,
     observation,
+    observed,
     poll,
     requests,
     run,
@@ -137,6 +138,7 @@ def create_app(
     app.register_blueprint(downlink.blueprint(operations, app.closing))
     app.register_blueprint(poll.blueprint(operations, app.closing))
     app.register_blueprint(health.blueprint(operations, app.closing))
+    app.register_blueprint(observed.blueprint(operations, app.closing, tree))
     app.register_blueprint(metrics.blueprint(operations, config, authentication, tree))
     app.register_blueprint(admin.blueprint(operations, tree))
     if config.web_dashboard_enabled:

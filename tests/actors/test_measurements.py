@@ -10,9 +10,10 @@ import pytest
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 
+from dffmpeg.actors.coordinator.operations import Forbidden
 from dffmpeg.supervisors import TreeHandle
 from dffmpeg.wire.frames import Frame, Kind
-from tests.actors.coordinator import PATIENCE, Coordinator, FakeWorker, open_coordinator
+from tests.actors.coordinator import ALICE, PATIENCE, Coordinator, FakeWorker, open_coordinator
 
 MONITORING = Path(__file__).parents[2] / "config" / "monitoring"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -82,6 +83,24 @@ async def test_crash_is_counted_and_what_is_known_without_the_database_is_said(t
         samples = await scrape(coordinator)
         assert value(samples, "dffmpeg_database_up") == 0
         assert ("dffmpeg_queue_paused", frozenset()) not in samples
+
+
+async def test_ready_and_stats(tmp_path: Path) -> None:
+    async with open_coordinator(tmp_path) as coordinator:
+        operations, tree = coordinator.operations, coordinator.handle.tree
+        assert await operations.waits_for(tree) == []
+        worker = FakeWorker(coordinator, "w1")
+        await coordinator.submit(start_at=1e10)
+        async with worker.online(slots=3):
+            await coordinator.submit()
+            await worker.take()
+            stats = await operations.stats(ALICE)
+            assert (stats.jobs["pending"], stats.jobs["running"], stats.jobs["failed"]) == (1, 1, 0)
+            assert (stats.slots.used, stats.slots.total, stats.workers["online"]) == (1, 3, 1)
+            with pytest.raises(Forbidden):
+                await operations.stats(worker.who)
+        coordinator.services.opened.set(None)
+        assert await operations.waits_for(tree) == ["the database does not answer"]
 
 
 NAME = re.compile(r"\bdffmpeg_\w+")

@@ -17,6 +17,7 @@ from dffmpeg.wire import codec, times
 from dffmpeg.wire.administration import Overview, RetryRequest
 from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import JobRecord, StatusReply
+from dffmpeg.wire.observation import Slots, Stats
 from dffmpeg.wire.scheduling import Explanation, QueueState
 from dffmpeg.wire.workers import WorkerRecord
 from tests.web.memory_state import MemoryState
@@ -34,6 +35,14 @@ class MemoryAdministration(MemoryState):
     async def exposition(self, accept: str, tree: Callable[[], TreeNode] | None) -> tuple[bytes, str]:
         assert tree is not None
         return gauges.exposition(self.measurements, gauges.actors(tree()), accept)
+
+    async def waits_for(self, tree: Callable[[], TreeNode] | None) -> list[str]:
+        assert tree is not None
+        return [] if self.failure is None else ["the database does not answer"]
+
+    async def stats(self, who: Identity) -> Stats:
+        counts = {"pending": len(self.all)}
+        return Stats(version="1", jobs=counts, workers={}, slots=Slots(total=0, used=0), queue=self.queue)
 
     async def run_janitor(self, who: Identity, action: str) -> JanitorRecord:
         self.swept.append(action)

@@ -36,6 +36,13 @@ async def test_health(site: Site) -> None:
     assert (await get(site, "/health")).status_code == 503
 
 
+async def test_ready(site: Site) -> None:
+    assert (await get(site, "/ready")).json() == {"status": "ready", "waits_for": []}
+    site.operations.failure = ActorStopped("store ended")
+    waiting = await get(site, "/ready")
+    assert (waiting.status_code, waiting.json()["waits_for"]) == (503, ["the database does not answer"])
+
+
 def test_counts() -> None:
     now = time.time()
 
