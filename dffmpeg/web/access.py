@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dffmpeg.model.identities import Role
+from dffmpeg.web.versions import Alias
 
 if TYPE_CHECKING:
     from werkzeug.routing import Map, Rule
@@ -85,10 +86,11 @@ OUTPUT_ROUTE = "POST /jobs/<job_id>/output"
 
 
 def key(rule: Rule, method: str) -> str:
-    """A route's name in the table. HEAD is what GET is."""
+    """A route's name in the table. HEAD is what GET is, and an alias what it stands for."""
+    path = rule.original if isinstance(rule, Alias) else rule.rule
     if rule.websocket:
-        return f"WEBSOCKET {rule.rule}"
-    return f"{'GET' if method == 'HEAD' else method} {rule.rule}"
+        return f"WEBSOCKET {path}"
+    return f"{'GET' if method == 'HEAD' else method} {path}"
 
 
 def keys(routes: Map) -> set[str]:

@@ -26,6 +26,7 @@ from dffmpeg.web import (
     requests,
     run,
     status,
+    versions,
     workers,
 )
 from dffmpeg.web.authentication import Authentication, Identities
@@ -145,7 +146,9 @@ def create_app(
         app.register_blueprint(status.blueprint(operations, config, authentication.source))
     if config.debug.routes and crash is not None:
         app.register_blueprint(debug.blueprint(crash))
+    versions.add_aliases(app)
     access.check_complete(app.url_map)
+    versions.add_etags(app)
     observation.observe(app, operations.measurements)
     _guard(app, authentication)
     return app
