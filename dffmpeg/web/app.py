@@ -14,6 +14,7 @@ from dffmpeg.web import (
     access,
     admin,
     debug,
+    documents,
     downlink,
     errors,
     follow,
@@ -22,6 +23,7 @@ from dffmpeg.web import (
     metrics,
     observation,
     observed,
+    openapi,
     poll,
     requests,
     run,
@@ -142,12 +144,14 @@ def create_app(
     app.register_blueprint(observed.blueprint(operations, app.closing, tree))
     app.register_blueprint(metrics.blueprint(operations, config, authentication, tree))
     app.register_blueprint(admin.blueprint(operations, tree))
+    app.register_blueprint(documents.blueprint(app.url_map))
     if config.web_dashboard_enabled:
         app.register_blueprint(status.blueprint(operations, config, authentication.source))
     if config.debug.routes and crash is not None:
         app.register_blueprint(debug.blueprint(crash))
     versions.add_aliases(app)
     access.check_complete(app.url_map)
+    openapi.check_complete(app.url_map)
     versions.add_etags(app)
     observation.observe(app, operations.measurements)
     _guard(app, authentication)
@@ -169,7 +173,8 @@ def _guard(app: WebApp, authentication: Authentication) -> None:
         g.identity = await authentication.check(websocket.scope, route, None)
 
     async def add_headers(response: Response) -> Response:
-        response.headers.extend(SECURITY_HEADERS)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
     app.before_request(check_request)

@@ -22,7 +22,9 @@ PREFIX = "/api/v1"
 
 PROBLEM = "application/problem+json"
 
-UNVERSIONED = frozenset({"/", "/status", "/status/data", "/status/<name>", "/docs", "/docs/<name>", "/redoc"})
+UNVERSIONED = frozenset(
+    {"/", "/status", "/status/data", "/status/<name>", "/docs", "/docs/<name>", "/redoc", "/openapi.json"}
+)
 """Pages for people, and what they load."""
 
 
