@@ -43,6 +43,8 @@ ACCESS: Mapping[str, Roles | None] = {
     "GET /metrics.json": EVERYONE,
     "POST /jobs/submit": CLIENTS,
     "GET /jobs": CLIENTS,
+    "GET /api/v1/jobs": CLIENTS,
+    "GET /api/v1/workers": CLIENTS,
     "GET /jobs/<job_id>/status": EVERYONE,
     "GET /jobs/<job_id>/attempts": CLIENTS,
     "POST /jobs/<job_id>/cancel": CLIENTS,

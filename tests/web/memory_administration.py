@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from dffmpeg.actors.coordinator import gauges
 from dffmpeg.actors.coordinator.backlog import Backlog
 from dffmpeg.actors.coordinator.measurements import Measurements
 from dffmpeg.actors.coordinator.operations import NotFound
 from dffmpeg.model.identities import Identity
+from dffmpeg.model.pages import PageRequest, Place
 from dffmpeg.model.scheduling.policy import Policy
 from dffmpeg.model.workers import Hold
 from dffmpeg.supervisors import TreeNode
@@ -17,6 +18,7 @@ from dffmpeg.wire import codec, times
 from dffmpeg.wire.administration import Overview, RetryRequest
 from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import JobRecord, StatusReply
+from dffmpeg.wire.lists import JobList, WorkerList, cursor
 from dffmpeg.wire.observation import Slots, Stats
 from dffmpeg.wire.scheduling import Explanation, QueueState
 from dffmpeg.wire.workers import WorkerRecord
@@ -26,6 +28,7 @@ from tests.web.memory_state import MemoryState
 class MemoryAdministration(MemoryState):
     def __init__(self) -> None:
         super().__init__()
+        self.pages: list[PageRequest] = []
         self._measurements = Measurements(Backlog(Policy(), time.time))
 
     @property
@@ -43,6 +46,24 @@ class MemoryAdministration(MemoryState):
     async def stats(self, who: Identity) -> Stats:
         counts = {"pending": len(self.all)}
         return Stats(version="1", jobs=counts, workers={}, slots=Slots(total=0, used=0), queue=self.queue)
+
+    async def job_page(self, who: Identity, request: PageRequest) -> JobList:
+        self.pages.append(request)
+        records = [job.record for job in self.all.values() if job.record.requester_id == who.client_id]
+        following = cursor(request, Place(1.5, "X"), 0) if len(records) > request.limit else None
+        return JobList(items=records[: request.limit], next=following)
+
+    async def worker_page(
+        self,
+        who: Identity,
+        *,
+        limit: int,
+        offset: int,
+        after: str | None,
+        statuses: Collection[str] | None = None,
+        labels: Collection[str] = (),
+    ) -> WorkerList:
+        return WorkerList(items=list(self.known_workers.values())[offset : offset + limit], next=None)
 
     async def run_janitor(self, who: Identity, action: str) -> JanitorRecord:
         self.swept.append(action)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dffmpeg.model.jobs import Attempt, Job, JobState, Transition
 from dffmpeg.model.needs import Needs
+from dffmpeg.model.pages import JobPage, PageRequest
 from dffmpeg.model.progress import Progress
 from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.store.hooks import HookRepository
@@ -54,6 +55,10 @@ class JobRepository(ABC):
     @property
     @abstractmethod
     def hooks(self) -> HookRepository: ...
+
+    @abstractmethod
+    async def page(self, request: PageRequest) -> JobPage:
+        """A page of a list of jobs. What it costs does not depend on how many jobs there are."""
 
     @abstractmethod
     async def depth(self, states: Collection[JobState]) -> Mapping[tuple[JobState, int], int]:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dffmpeg.web.openapi.administration import ADMINISTRATION
 from dffmpeg.web.openapi.description import Described
 from dffmpeg.web.openapi.jobs import JOBS
+from dffmpeg.web.openapi.lists import LISTS
 from dffmpeg.web.openapi.sockets import SOCKETS
 from dffmpeg.web.openapi.workers import WORKERS
 from dffmpeg.web.versions import UNVERSIONED
 
-ROUTES: Mapping[str, Described] = {**JOBS, **WORKERS, **ADMINISTRATION, **SOCKETS}
+ROUTES: Mapping[str, Described] = {**JOBS, **LISTS, **WORKERS, **ADMINISTRATION, **SOCKETS}
 
 PAGES = frozenset(f"GET {path}" for path in UNVERSIONED)
 """For people, and what their browsers load: not part of the API."""

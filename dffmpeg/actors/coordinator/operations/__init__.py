@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dffmpeg.actors.coordinator.operations.administration import AdministrationOperations
 from dffmpeg.actors.coordinator.operations.attempts import AttemptOperations
+from dffmpeg.actors.coordinator.operations.lists import ListOperations
 from dffmpeg.actors.coordinator.operations.messages import MessageOperations
 from dffmpeg.actors.coordinator.operations.observation import ObservationOperations
 from dffmpeg.actors.coordinator.operations.requester import Ear, RequesterOperations
@@ -29,6 +30,7 @@ class Operations(
     AdministrationOperations,
     SchedulingOperations,
     ObservationOperations,
+    ListOperations,
 ):
     """All of them."""
 
