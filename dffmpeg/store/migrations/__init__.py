@@ -9,12 +9,13 @@ import sqlalchemy as sa
 
 from dffmpeg.store import schema
 from dffmpeg.store.errors import SchemaMismatch
-from dffmpeg.store.migrations import v0001_first, v0002_launch, v0003_scheduling
+from dffmpeg.store.migrations import v0001_first, v0002_launch, v0003_scheduling, v0004_whole
 
 STEPS: Sequence[Callable[[sa.Connection], None]] = (
     v0001_first.upgrade,
     v0002_launch.upgrade,
     v0003_scheduling.upgrade,
+    v0004_whole.upgrade,
 )
 """Step n leads from version n-1 to version n."""
 
