@@ -206,6 +206,7 @@ class AttemptRecord(msgspec.Struct, kw_only=True):
 
     Attributes:
         stderr_end: the last bytes that it wrote there, 4 KiB at most.
+        outputs: how long each of its outputs was when it ended, bytes by descriptor; less may be kept.
     """
 
     attempt: int
@@ -218,6 +219,7 @@ class AttemptRecord(msgspec.Struct, kw_only=True):
     signal: int | None = None
     reason: str | None = None
     stderr_end: ByteString | None = None
+    outputs: dict[int, int] | None = None
     substitutions: dict[str, str] = {}
 
 

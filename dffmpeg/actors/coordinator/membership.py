@@ -34,7 +34,7 @@ class Membership:
         return self._members
 
     def leading(self) -> bool:
-        """Whether this one decides for all: gives jobs to workers, and does what is nobody's in particular."""
+        """Whether this one decides for all: gives jobs to workers, does what is nobody's in particular."""
         return leader(self._members.values()) == self.me
 
     def draining(self) -> bool:

@@ -153,7 +153,8 @@ class JobActor(Actor[JobMessage]):
         """
         if transition.closes is not None:
             end = await self._streams.stderr_end(STDERR_END)
-            transition = replace(transition, results={**transition.results, "stderr_end": end})
+            results = {**transition.results, "stderr_end": end, "outputs": self._streams.output.lengths()}
+            transition = replace(transition, results=results)
         won = await self._services.store.apply_with_output(transition, output)
         self._streams.output.settled(output)
         if won:

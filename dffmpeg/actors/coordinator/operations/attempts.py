@@ -20,7 +20,7 @@ from dffmpeg.actors.coordinator.job.messages import (
 )
 from dffmpeg.actors.coordinator.operations.base import Base, NotLive, require
 from dffmpeg.actors.coordinator.refusals import Conflict
-from dffmpeg.actors.coordinator.worker import Judged
+from dffmpeg.actors.coordinator.worker_messages import Judged
 from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
