@@ -1,4 +1,4 @@
-"""How long outputs were, so that what is missing of them can be told; and what shows that a worker's process is the only one."""
+"""How long outputs were, so that what is missing can be told; what shows that a worker's process is alone."""
 
 from __future__ import annotations
 
