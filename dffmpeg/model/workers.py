@@ -45,6 +45,7 @@ class Worker:
         hold_until: when it may come back by itself, if ever.
         strikes: how many attempts in a row it lost or failed to start through its own making.
         instance: names its process, anew each time that it is started; None of an older one.
+        home: the coordinator that looks after it, where there are several.
         sole_on: names a lock that its process has: no other process can have it on any machine.
         registration_token: what it has to send back in order to be online; None once it did.
     """
@@ -79,6 +80,7 @@ class Worker:
     hold_until: float | None = None
     strikes: int = 0
     instance: str | None = None
+    home: str | None = None
     sole_on: str | None = None
 
     @property

@@ -161,8 +161,10 @@ workers = sa.Table(
     sa.Column("hold_reason", sa.Text),
     sa.Column("hold_until", sa.Double),
     sa.Column("strikes", sa.Integer, nullable=False),
-    # Which process it is, and what shows on its machine that there is no other.
-    sa.Column("instance", sa.String(64)),
+    # Which process it is, and the coordinator that looks after it.
+    sa.Column("instance", ID),
+    sa.Column("home", ID),
+    # What shows on the worker's machine that there is no other process of it.
     sa.Column("sole_on", sa.String(64)),
 )
 
@@ -236,5 +238,35 @@ hook_calls = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Index("hook_calls_by_due", "due_at"),
     sa.Index("hook_calls_by_job", "job_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+coordinators = sa.Table(
+    "coordinators",
+    metadata,
+    # Of a process, not of a machine: each start is a new one.
+    sa.Column("coordinator_id", ID, primary_key=True),
+    # Where the others reach it.
+    sa.Column("address", sa.Text),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("version", sa.Text),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("renewed_at", sa.Double, nullable=False),
+    # Counts the signs of life: others see it grow by their own clocks, so that nobody's has to be right.
+    sa.Column("renewals", sa.BigInteger, nullable=False),
+)
+
+changes = sa.Table(
+    "changes",
+    metadata,
+    # Two transactions may become visible in another order than their numbers'.
+    sa.Column(
+        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
+    ),
+    sa.Column("coordinator_id", ID, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("subject", ID, nullable=False),
+    sa.Index("changes_by_time", "at"),
     sqlite_autoincrement=True,
 )

@@ -92,7 +92,7 @@ def worker_tree(
     directories = validated(config.paths)
     links = Links()
     uplink = HttpUplink(
-        lambda: SignedHttp(config.coordinator_url, config.client_id, key, connections=8 + 4 * config.slots),
+        lambda: SignedHttp(config.coordinator_url, config.client_id, key, connections=8 + 6 * config.slots),
         links,
     )
     processes = Processes(views=config.views == "auto")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from dffmpeg.actors.coordinator.hindrances import KnownWorkers, Review
+from dffmpeg.actors.coordinator.membership import Membership
 from dffmpeg.actors.coordinator.patterns import PatternSearch
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, MailboxFull
 from dffmpeg.model.jobs import Job, JobState
@@ -93,6 +94,7 @@ class Services:
     janitor: ActorRef[Sweep]
     backlog: Backlog
     hindrances: ActorRef[Review]
+    membership: Membership = field(default_factory=Membership)
     known_workers: KnownWorkers = field(default_factory=KnownWorkers)
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""

@@ -9,13 +9,14 @@ import sqlalchemy as sa
 
 from dffmpeg.store import schema
 from dffmpeg.store.errors import SchemaMismatch
-from dffmpeg.store.migrations import v0001_first, v0002_launch, v0003_scheduling, v0004_whole
+from dffmpeg.store.migrations import v0001_first, v0002_launch, v0003_scheduling, v0004_cluster, v0005_whole
 
 STEPS: Sequence[Callable[[sa.Connection], None]] = (
     v0001_first.upgrade,
     v0002_launch.upgrade,
     v0003_scheduling.upgrade,
-    v0004_whole.upgrade,
+    v0004_cluster.upgrade,
+    v0005_whole.upgrade,
 )
 """Step n leads from version n-1 to version n."""
 

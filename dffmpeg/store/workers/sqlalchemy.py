@@ -20,7 +20,7 @@ _RENEW = sa.update(schema.workers).where(_w.worker_id == sa.bindparam("the_worke
 _GET = sa.select(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _ALL = sa.select(schema.workers).order_by(_w.worker_id)
 _RENEW_SAME = _RENEW.where(_w.abilities_digest == sa.bindparam("the_digest"))
-_HELD = ("hold", "hold_reason", "hold_until", "strikes")
+_HELD = ("hold", "hold_reason", "hold_until", "strikes", "home")
 """What a registration does not change: others decided it."""
 
 _NAMES = ("capabilities", "binaries", "paths", "supported_transports")

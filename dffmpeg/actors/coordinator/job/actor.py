@@ -314,7 +314,10 @@ class JobActor(Actor[JobMessage]):
     async def _follow(self, message: Follow) -> list[Frame] | None:
         if not access.may_see(message.who, self.job):
             raise Forbidden(f"job {self._job_id} is not yours")
-        if message.connection is not None and message.heard is not None:
+        if message.connection is None:
+            if message.cursor.inputs is not None:
+                self._require_owner(message.who)
+        elif message.heard is not None:
             self._require_owner(message.who)
             self._owners.add(message.connection)
         return await self._streams.follow(message)

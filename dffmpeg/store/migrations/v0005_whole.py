@@ -1,4 +1,4 @@
-"""How long outputs were, so that what is missing of them can be told; and which process a worker is."""
+"""How long outputs were, so that what is missing can be told; what shows that a worker's process is alone."""
 
 from __future__ import annotations
 
@@ -9,5 +9,4 @@ def upgrade(connection: sa.Connection) -> None:
     """Add the columns; of what was there before nothing is known."""
     text, name = (kind.compile(connection.dialect) for kind in (sa.Text(), sa.String(64)))
     connection.exec_driver_sql(f"ALTER TABLE attempts ADD COLUMN outputs {text}")
-    connection.exec_driver_sql(f"ALTER TABLE workers ADD COLUMN instance {name}")
     connection.exec_driver_sql(f"ALTER TABLE workers ADD COLUMN sole_on {name}")
