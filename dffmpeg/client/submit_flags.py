@@ -9,11 +9,10 @@ from datetime import datetime
 from typing import TypeVar
 
 from dffmpeg.client.options import JobOptions
-from dffmpeg.command_line import duration
+from dffmpeg.command_line import duration, identifier, priority
 from dffmpeg.errors import BadInput
 from dffmpeg.model import hooks, requirements
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 MAX_ATTEMPTS = 100
 
 T = TypeVar("T")
@@ -23,10 +22,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add them to a parser."""
     who = parser.add_argument_group("what it is")
     who.add_argument("--name", type=_text, metavar="NAME", help="a name to find it by")
-    who.add_argument("--label", action="append", type=_name, metavar="LABEL", help="may be repeated")
+    who.add_argument("--label", action="append", type=identifier, metavar="LABEL", help="may be repeated")
     who.add_argument("--idempotency-key", type=_key, metavar="KEY", help="submitting again is the same job")
     when = parser.add_argument_group("when it runs")
-    when.add_argument("--priority", type=_priority, metavar="N", help="from -100 to 100, or a class's name")
+    when.add_argument("--priority", type=priority, metavar="N", help="from -100 to 100, or a class's name")
     when.add_argument(
         "--after", action="append", type=_jobs, metavar="JOB[,JOB]", help="not before these have completed"
     )
@@ -124,24 +123,8 @@ def _key(text: str) -> str:
     return text
 
 
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"expected letters, digits, '_', '-' and '.': {text!r}")
-    return text
-
-
-def _priority(text: str) -> int | str:
-    try:
-        number = int(text)
-    except ValueError:
-        return _name(text)
-    if not -100 <= number <= 100:
-        raise argparse.ArgumentTypeError(f"expected a number from -100 to 100, or a class's name: {text!r}")
-    return number
-
-
 def _jobs(text: str) -> list[str]:
-    return [_name(job_id) for job_id in text.split(",")]
+    return [identifier(job_id) for job_id in text.split(",")]
 
 
 def _requirement(text: str) -> str:
