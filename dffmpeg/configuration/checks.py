@@ -203,6 +203,8 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
     _check_networks("security.trusted_proxies", config.security.trusted_proxies)
     if config.retries.backoff_minimum > config.retries.backoff_maximum:
         raise ValueError("retries.backoff_minimum: expected at most retries.backoff_maximum")
+    if config.cluster.advertise is not None:
+        check_url("cluster.advertise", config.cluster.advertise)
     _check_hooks(config.hooks)
     _check_scheduling(config.scheduling)
 

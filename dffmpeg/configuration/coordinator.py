@@ -122,6 +122,15 @@ class Security(Section, frozen=True):
     trusted_proxies: list[str] = []
 
 
+class Cluster(Section, frozen=True):
+    """Several coordinators on one database server."""
+
+    advertise: str | None = None
+    """`http://host:port` at which the other coordinators reach this one."""
+    lease: Annotated[float, msgspec.Meta(ge=1, le=300)] = 5.0
+    """So long after its last sign of life the others take over what a coordinator did."""
+
+
 class Debug(Section, frozen=True):
     routes: bool = False
     """Adds routes that crash actors by hand. Never on a real cluster."""
@@ -149,4 +158,5 @@ class CoordinatorConfig(Section, frozen=True):
     scheduling: Scheduling = Scheduling()
     hooks: Hooks = Hooks()
     security: Security = Security()
+    cluster: Cluster = Cluster()
     debug: Debug = Debug()
