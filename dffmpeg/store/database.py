@@ -27,7 +27,8 @@ LOOKS = 0.1
 """Seconds between two looks, where nobody is told that there is something."""
 
 
-async def _look_often(seconds: float) -> None:
+async def look_often(seconds: float) -> None:
+    """The ear of those whom nobody tells."""
     await trio.sleep(min(LOOKS, max(0.0, seconds)))
 
 
@@ -86,17 +87,21 @@ class Database:
         """Run an operation in the writer; see `Writer.write`."""
         return await self.writer.write(operation)
 
-    def ring(self, connection: sa.Connection) -> None:
+    def ring(self, connection: sa.Connection, by: str) -> None:
         """Say in a transaction of the writer that there will be something to read for other coordinators.
 
         For engines that can tell them; else they look every now and then.
+
+        Args:
+            by: who says so.
         """
-        del connection
+        del connection, by
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[Ear]:
-        """Hear of what `ring` says, inside the block."""
-        yield _look_often
+    async def listening(self, own: str) -> AsyncIterator[Ear]:
+        """Hear, inside the block, of what `ring` says that is by others than `own`."""
+        del own
+        yield look_often
 
     async def vacuum(self, pages: int) -> int:
         """Give unused pages back to the file system, at most so many; returns how many.

@@ -53,7 +53,10 @@ class Feed(Actor[None]):
         self._window = Window(max(0, await self._store.members.last() - BEFORE), LATE)
         self._read_at, self._thorough_at = now, now
         self.context.ready()
-        async with self._store.members.listening() as ear, trio.open_nursery() as nursery:
+        async with (
+            self._store.members.listening(self._services.membership.me) as ear,
+            trio.open_nursery() as nursery,
+        ):
             nursery.start_soon(self._watch_members)
             while True:
                 await self._look()

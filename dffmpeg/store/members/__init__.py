@@ -69,8 +69,8 @@ class MemberRepository(ABC):
         """Remove the rows of those that are gone, and were heard of last before then; returns how many."""
 
     @abstractmethod
-    def listening(self) -> AbstractAsyncContextManager[Ear]:
-        """Hear, inside the block, when others may have told something."""
+    def listening(self, own: str) -> AbstractAsyncContextManager[Ear]:
+        """Hear, inside the block, when others than `own` may have told something."""
 
     @abstractmethod
     async def last(self) -> int:

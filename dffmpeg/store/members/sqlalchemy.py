@@ -101,8 +101,8 @@ class SqlAlchemyMemberRepository(MemberRepository):
         old = sa.delete(schema.coordinators).where(_m.state == MemberState.GONE.value, _m.renewed_at < before)
         return await self._database.execute(old)
 
-    def listening(self) -> AbstractAsyncContextManager[Ear]:
-        return self._database.listening()
+    def listening(self, own: str) -> AbstractAsyncContextManager[Ear]:
+        return self._database.listening(own)
 
     async def last(self) -> int:
         query = sa.select(sa.func.max(_c.seq))
@@ -156,7 +156,7 @@ class _Membership:
             for kind, subject in entries
         ]
         connection.execute(_TELL, rows)
-        self._database.ring(connection)
+        self._database.ring(connection, self._id)
 
 
 def _entry(change: Change) -> tuple[str, str]:
