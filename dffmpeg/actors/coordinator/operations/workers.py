@@ -77,6 +77,7 @@ class WorkerOperations(Base):
         worker = await self._services.store.workers.get(worker_id)
         if worker is None:
             raise NotFound(f"there is no worker {worker_id}")
+        await self._require_home(worker_id)
         actor = self._services.workers.find(worker_id)
         if actor is None or worker.state not in ACTIVE:
             raise Conflict(f"worker {worker_id} is {worker.state}: it can be probed once it is online")
