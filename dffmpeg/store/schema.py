@@ -20,6 +20,7 @@ metadata = sa.MetaData()
 NAMES = Json(tuple[str, ...])
 COUNTS = Json(dict[str, int])
 TEXTS = Json(dict[str, str])
+LENGTHS = Json(dict[int, int])
 
 schema_version = sa.Table(
     "schema_version",
@@ -125,6 +126,7 @@ attempts = sa.Table(
     sa.Column("reason", TEXT),
     sa.Column("stderr_end", BYTES),
     sa.Column("substitutions", TEXTS, nullable=False),
+    sa.Column("outputs", LENGTHS),
 )
 
 workers = sa.Table(
@@ -159,8 +161,11 @@ workers = sa.Table(
     sa.Column("hold_reason", TEXT),
     sa.Column("hold_until", sa.Double),
     sa.Column("strikes", sa.Integer, nullable=False),
+    # Which process it is, and the coordinator that looks after it.
     sa.Column("instance", ID),
     sa.Column("home", ID),
+    # What shows on the worker's machine that there is no other process of it.
+    sa.Column("sole_on", sa.String(64)),
 )
 
 messages = sa.Table(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from dffmpeg.actors.coordinator.hindrances import KnownWorkers, Review
+from dffmpeg.actors.coordinator.membership import Membership
 from dffmpeg.actors.coordinator.patterns import PatternSearch
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, MailboxFull
 from dffmpeg.model.jobs import Job, JobState
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from dffmpeg.actors.coordinator.job.messages import JobMessage
     from dffmpeg.actors.coordinator.scheduler import Wake
     from dffmpeg.actors.coordinator.successors import Look
-    from dffmpeg.actors.coordinator.worker import Judged, WorkerMessage
+    from dffmpeg.actors.coordinator.worker_messages import Judged, WorkerMessage
     from dffmpeg.configuration.coordinator import CoordinatorConfig
     from dffmpeg.model.scheduling.entries import Entry
     from dffmpeg.transports.downlink import Downlink, Downlinks
@@ -93,6 +94,7 @@ class Services:
     janitor: ActorRef[Sweep]
     backlog: Backlog
     hindrances: ActorRef[Review]
+    membership: Membership = field(default_factory=Membership)
     known_workers: KnownWorkers = field(default_factory=KnownWorkers)
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from dffmpeg.store import schema
 from dffmpeg.store.errors import SchemaMismatch
+<<<<<<< HEAD
 from dffmpeg.store.migrations import (
     ddl,
     v0001_first,
@@ -46,6 +47,16 @@ STEPS: Sequence[Step] = (
     Step(v0004_cluster.upgrade),
     # Programs before this one look at the number only.
     Step(v0005_servers.upgrade),
+=======
+from dffmpeg.store.migrations import v0001_first, v0002_launch, v0003_scheduling, v0004_cluster, v0005_whole
+
+STEPS: Sequence[Callable[[sa.Connection], None]] = (
+    v0001_first.upgrade,
+    v0002_launch.upgrade,
+    v0003_scheduling.upgrade,
+    v0004_cluster.upgrade,
+    v0005_whole.upgrade,
+>>>>>>> main
 )
 """Step n leads from version n-1 to version n."""
 
