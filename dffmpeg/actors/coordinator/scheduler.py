@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import trio
 
 from dffmpeg.actors.coordinator.services import Services
-from dffmpeg.actors.coordinator.worker import Judged
+from dffmpeg.actors.coordinator.worker_messages import Judged
 from dffmpeg.actors.runtime import Actor, Timer
 from dffmpeg.model import transitions
 from dffmpeg.model.jobs import JobState, Room

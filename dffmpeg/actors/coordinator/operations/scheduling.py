@@ -8,7 +8,7 @@ from dataclasses import replace
 from dffmpeg.actors.coordinator.operations.base import require
 from dffmpeg.actors.coordinator.operations.workers import WorkerOperations
 from dffmpeg.actors.coordinator.refusals import Forbidden, NotFound, Unavailable
-from dffmpeg.actors.coordinator.worker import SetHold
+from dffmpeg.actors.coordinator.worker_messages import SetHold
 from dffmpeg.model import access
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import TERMINAL
