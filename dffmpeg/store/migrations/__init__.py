@@ -17,14 +17,14 @@ import sqlalchemy as sa
 
 from dffmpeg.store import schema
 from dffmpeg.store.errors import SchemaMismatch
-<<<<<<< HEAD
 from dffmpeg.store.migrations import (
     ddl,
     v0001_first,
     v0002_launch,
     v0003_scheduling,
     v0004_cluster,
-    v0005_servers,
+    v0005_whole,
+    v0006_servers,
 )
 
 
@@ -45,22 +45,13 @@ STEPS: Sequence[Step] = (
     Step(v0002_launch.upgrade),
     Step(v0003_scheduling.upgrade),
     Step(v0004_cluster.upgrade),
+    Step(v0005_whole.upgrade),
     # Programs before this one look at the number only.
-    Step(v0005_servers.upgrade),
-=======
-from dffmpeg.store.migrations import v0001_first, v0002_launch, v0003_scheduling, v0004_cluster, v0005_whole
-
-STEPS: Sequence[Callable[[sa.Connection], None]] = (
-    v0001_first.upgrade,
-    v0002_launch.upgrade,
-    v0003_scheduling.upgrade,
-    v0004_cluster.upgrade,
-    v0005_whole.upgrade,
->>>>>>> main
+    Step(v0006_servers.upgrade),
 )
 """Step n leads from version n-1 to version n."""
 
-_TELLS = 5
+_TELLS = 6
 """The version from which on rows of `schema_version` tell whether their steps expand."""
 
 _v = schema.schema_version.c
