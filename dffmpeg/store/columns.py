@@ -16,8 +16,21 @@ from sqlalchemy.types import TypeDecorator
 # In the order of code points, wherever the server stands; MySQL's tables have that for all of their columns.
 ID = sa.String(128).with_variant(sa.String(128, collation="C"), "postgresql")
 
+
+class _WithoutNul(TypeDecorator[str]):
+    """PostgreSQL's text: it can hold any character but one."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        del dialect
+        # What a program or a person said, which must not keep its job from ending.
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
+
+
 # Without a length MySQL's would end at 64 KiB.
-TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql")
+TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql").with_variant(_WithoutNul(), "postgresql")
 BYTES = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql")
 
 # What SQLite calls otherwise does not count by itself.
