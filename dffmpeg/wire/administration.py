@@ -53,6 +53,7 @@ class Overview(msgspec.Struct, kw_only=True):
         live: the jobs that a worker has, newest first, at most 200.
         failed: those that failed lately, newest first, at most 20.
         queue: whether jobs are given to workers.
+        alerts: what the coordinator cannot do as its configuration says, a sentence each.
     """
 
     status: str | None = None
@@ -64,3 +65,4 @@ class Overview(msgspec.Struct, kw_only=True):
     live: list[JobRecord]
     failed: list[JobRecord]
     queue: QueueState
+    alerts: list[str] = []
