@@ -21,6 +21,9 @@ NAME_WIDTH = 24
 async def submit(call: Invocation) -> Ending:
     """Put a program into the queue."""
     options = call.options
+    notice = submit_flags.notice(options)
+    if notice is not None:
+        say(notice)
     record = await call.client.submit(
         options.binary,
         call.program_arguments,

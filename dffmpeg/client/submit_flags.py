@@ -12,6 +12,7 @@ from dffmpeg.client.options import JobOptions
 from dffmpeg.command_line import duration, identifier, priority
 from dffmpeg.errors import BadInput
 from dffmpeg.model import hooks, requirements
+from dffmpeg.wire.jobs import SHORTEST_LEASE
 
 MAX_ATTEMPTS = 100
 
@@ -49,7 +50,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     ):
         limits.add_argument(f"--{name}-timeout", type=duration, metavar="T", help=text)
     limits.add_argument(
-        "--lease", type=duration, metavar="T", help="run it again if its worker says nothing for T"
+        "--lease", type=_lease, metavar="T", help="run it again if its worker says nothing for T, 1s or more"
     )
     ends = parser.add_argument_group("what happens when it fails, or ends")
     ends.add_argument(
@@ -103,6 +104,14 @@ def read(options: argparse.Namespace) -> JobOptions:
     )
 
 
+def notice(options: argparse.Namespace) -> str | None:
+    """What the caller may not have meant, and is done all the same."""
+    if options.start_at is None or options.start_at > time.time() - 1.0:
+        return None
+    moment = datetime.fromtimestamp(options.start_at).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    return f"--start-at: {moment} has passed, so the job does not wait for it"
+
+
 def _tuple(values: list[str] | None) -> tuple[str, ...] | None:
     return None if values is None else tuple(values)
 
@@ -148,6 +157,15 @@ def _moment(text: str) -> float:
         ) from None
 
 
+def _lease(text: str) -> float:
+    seconds = duration(text)
+    if seconds < SHORTEST_LEASE:
+        raise argparse.ArgumentTypeError(
+            f"expected at least {SHORTEST_LEASE:g}s, or a healthy worker would lose the job: {text!r}"
+        )
+    return seconds
+
+
 def _size(text: str) -> float:
     try:
         value = float(text)
@@ -166,8 +184,8 @@ def _attempts(text: str) -> int:
 
 def _codes(text: str) -> list[int]:
     codes = text.split(",")
-    if not all(code.isascii() and code.isdigit() and int(code) <= 255 for code in codes):
-        raise argparse.ArgumentTypeError(f"expected exit codes from 0 to 255: {text!r}")
+    if not all(code.isascii() and code.isdigit() and 1 <= int(code) <= 255 for code in codes):
+        raise argparse.ArgumentTypeError(f"expected exit codes from 1 to 255; 0 is no failure: {text!r}")
     return [int(code) for code in codes]
 
 
@@ -182,6 +200,7 @@ def _pattern(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    if not hooks.usable(text):
-        raise argparse.ArgumentTypeError(f"expected a URL such as https://media.example/done: {text!r}")
+    reason = hooks.unusable(text)
+    if reason is not None:
+        raise argparse.ArgumentTypeError(f"{reason}: {text!r}")
     return text

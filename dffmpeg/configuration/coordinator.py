@@ -81,7 +81,7 @@ class Streams(Section, frozen=True):
 
 
 class Limits(Section, frozen=True):
-    body: Size = 2 * 1024 * 1024
+    body: Annotated[int, msgspec.Meta(ge=64 << 10, le=1 << 32)] = 2 * 1024 * 1024
     """Of a request; an output request may have `output_body`."""
     output_body: Annotated[int, msgspec.Meta(ge=4 << 20, le=1 << 32)] = 8 * 1024 * 1024
     arguments: Count = 20_000
