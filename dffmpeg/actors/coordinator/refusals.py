@@ -40,3 +40,7 @@ class Unavailable(OperationError):
     def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Elsewhere(Unavailable):
+    """Another coordinator looks after it, and is to be asked; nothing was changed here (HTTP 503)."""
