@@ -39,12 +39,14 @@ async def carry(tunnel: PeerTunnel, end: Socket, closing: Closing) -> None:
     try:
         # The other coordinator limits how long a write may stand still, and knows who need not read.
         client.client_stopped(True)
-        client.divert(_Upwards(tunnel).send)
+        upwards = _Upwards(tunnel)
+        client.divert(upwards.send)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until_left, end, nursery.cancel_scope)
             await _downwards(tunnel, client, closing)
-            # Its answer to the close frame, without which what it was sent last may be lost.
-            await trio.sleep(CLOSE_TIMEOUT)
+            # The kernel would throw away what it was sent last, if there were bytes of it that nobody read.
+            with trio.move_on_after(CLOSE_TIMEOUT):
+                await upwards.closed.wait()
             nursery.cancel_scope.cancel()
     except* (trio.BrokenResourceError, trio.ClosedResourceError):
         # The client is gone, and so is what there was to do.
@@ -59,13 +61,22 @@ async def _until_left(end: Socket, scope: trio.CancelScope) -> None:
 
 
 class _Upwards:
-    """From the client to the other coordinator."""
+    """From the client to the other coordinator.
+
+    Attributes:
+        closed: the client has sent its close frame, which is its last.
+    """
 
     def __init__(self, tunnel: PeerTunnel) -> None:
+        self.closed = trio.Event()
         self._stream = tunnel.stream
+        self._ends = FrameEnds()
         self._broken = False
 
     async def send(self, data: bytes) -> None:
+        self._ends.feed(data)
+        if self._ends.closed:
+            self.closed.set()
         if self._broken:
             return
         try:
@@ -80,7 +91,7 @@ async def _downwards(tunnel: PeerTunnel, client: BoundedStream, closing: Closing
     ends.feed(tunnel.rest)
     await client.send_all(_accepted(tunnel) + tunnel.rest)
     reason = BROKEN
-    while not ends.closed or ends.missing:
+    while True:
         data = b""
         with closing.interruptible() as stopping:
             data = await _received(tunnel.stream, RECEIVE)
