@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import sqlalchemy as sa
 import trio
@@ -20,6 +20,18 @@ READERS = 4
 """Threads that read at once."""
 
 
+Ear = Callable[[float], Awaitable[None]]
+"""Returns when there may be something to read, at the latest after so many seconds."""
+
+LOOKS = 0.1
+"""Seconds between two looks, where nobody is told that there is something."""
+
+
+async def look_often(seconds: float) -> None:
+    """The ear of those whom nobody tells."""
+    await trio.sleep(min(LOOKS, max(0.0, seconds)))
+
+
 class Database:
     """Base of the engines.
 
@@ -28,6 +40,9 @@ class Database:
         reading: an engine whose connections see committed rows, each statement on its own.
         writing: an engine whose transactions are durable and exclude other writers.
     """
+
+    shared: ClassVar[bool] = False
+    """Whether several coordinators may use it at once."""
 
     def __init__(self, name: str, reading: sa.Engine, writing: sa.Engine) -> None:
         self._name = name
@@ -71,6 +86,22 @@ class Database:
     async def write(self, operation: Callable[[sa.Connection], T]) -> T:
         """Run an operation in the writer; see `Writer.write`."""
         return await self.writer.write(operation)
+
+    def ring(self, connection: sa.Connection, by: str) -> None:
+        """Say in a transaction of the writer that there will be something to read for other coordinators.
+
+        For engines that can tell them; else they look every now and then.
+
+        Args:
+            by: who says so.
+        """
+        del connection, by
+
+    @asynccontextmanager
+    async def listening(self, own: str) -> AsyncIterator[Ear]:
+        """Hear, inside the block, of what `ring` says that is by others than `own`."""
+        del own
+        yield look_often
 
     async def vacuum(self, pages: int) -> int:
         """Give unused pages back to the file system, at most so many; returns how many.

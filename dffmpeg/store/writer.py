@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 import trio
 
-from dffmpeg.store.errors import StoreUnavailable, translated
+from dffmpeg.store.errors import Fenced, StoreUnavailable, translated
 from dffmpeg.store.journal import Change, Journal, noted
 
 T = TypeVar("T")
@@ -46,6 +46,30 @@ class WriterStatistics:
     waiting: int
 
 
+class Companion(Protocol):
+    """What is written in each transaction besides what was asked for; called in the writer's thread."""
+
+    def begin(self, connection: sa.Connection) -> None:
+        """Before everything else.
+
+        Raises:
+            Fenced: nothing may be written any more. It ends the writer.
+        """
+
+    def end(self, connection: sa.Connection, changes: Sequence[Change]) -> None:
+        """Behind everything else, given what was noted."""
+
+
+class Alone:
+    """Writes nothing."""
+
+    def begin(self, connection: sa.Connection) -> None:
+        del connection
+
+    def end(self, connection: sa.Connection, changes: Sequence[Change]) -> None:
+        del connection, changes
+
+
 class Writer:
     """Runs functions of a connection, in order of arrival.
 
@@ -67,10 +91,17 @@ class Writer:
         self._operations = 0
         self._commits = 0
         self._changes: list[Change] = []
+        self._companion: Companion = Alone()
+        self._fenced: Fenced | None = None
+        self._ended = trio.Event()
         self.journal = Journal()
 
     def statistics(self) -> WriterStatistics:
         return WriterStatistics(self._operations, self._commits, self._places.borrowed_tokens)
+
+    def accompany(self, companion: Companion) -> None:
+        """From the next transaction on, write this with each of them."""
+        self._companion = companion
 
     async def write(self, operation: Callable[[sa.Connection], T]) -> T:
         """Run an operation and return its result once it is durable.
@@ -111,6 +142,9 @@ class Writer:
         """Serve until cancelled; operations that were handed over by then are still carried out.
 
         A thread of its own, not one of trio's: a connection belongs to one thread here.
+
+        Raises:
+            Fenced: the companion said so.
         """
         self._token = trio.lowlevel.current_trio_token()
         ended = trio.Event()
@@ -120,7 +154,8 @@ class Writer:
         thread.start()
         task_status.started()
         try:
-            await trio.sleep_forever()
+            await self._ended.wait()
+            raise Fenced(str(self._fenced)) from self._fenced
         finally:
             self._token = None
             self._queue.put(None)
@@ -169,12 +204,16 @@ class Writer:
             with translated(), self._begin() as connection:
                 # What an earlier transaction noted and did not commit.
                 noted(connection)
+                self._companion.begin(connection)
                 for operation in group:
                     running = operation
                     results.append(operation.run(connection))
                 running = None
                 changes = noted(connection)
+                self._companion.end(connection, changes)
         except BaseException as error:  # noqa: BLE001 - it is raised in the task of the caller, or callers
+            if isinstance(error, Fenced):
+                self._fenced = error
             if len(group) == 1:
                 group[0].error = error
                 return True
@@ -184,7 +223,7 @@ class Writer:
             if running is not None or not isinstance(error, StoreUnavailable):
                 return False
             for operation in group:
-                operation.error = StoreUnavailable(str(error))
+                operation.error = type(error)(str(error))
             return True
         self._commits += 1
         self._changes += changes
@@ -200,3 +239,5 @@ class Writer:
         for operation in group:
             self._places.release_on_behalf_of(operation)
             operation.done.set()
+        if self._fenced is not None:
+            self._ended.set()

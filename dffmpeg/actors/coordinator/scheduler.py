@@ -32,6 +32,9 @@ class Wake:
 class Scheduler(Actor[Wake]):
     """Decides on the backlog, and carries it out; each decision is a compare-and-set in the store.
 
+    Where several coordinators share the store the leader decides. The others keep up, for the limits and
+    explanations that they give, and so that they can take over.
+
     What it knows it has read from rows when it started.
     """
 
@@ -59,6 +62,9 @@ class Scheduler(Actor[Wake]):
         refused, paused = 0, False
         while not paused:
             await self._catch_up()
+            if not self._services.membership.leading():
+                backlog.board.advance(backlog.clock())
+                break
             now = backlog.clock()
             made = backlog.board.decide(now)
             await self._expire(backlog.board.overdue(), now)
@@ -90,8 +96,10 @@ class Scheduler(Actor[Wake]):
         assigned = transitions.assign(entry, decision.worker_id, now, resources=decision.charge, room=room)
         if not await self._services.store.jobs.apply(assigned):
             return False
-        # From here on the job's actor drives it; it tells the worker.
-        await self._services.jobs.ensure(entry.job_id)
+        # From here on the job's actor drives it; it tells the worker. Where that is another coordinator's,
+        # its feed has heard of it by now.
+        if self._services.membership.minds(decision.worker_id):
+            await self._services.jobs.ensure(entry.job_id)
         await self._services.announce_entry(entry)
         return True
 

@@ -14,7 +14,7 @@ from typing import Any
 import trio
 
 from dffmpeg.actors.coordinator.job.messages import Lost
-from dffmpeg.actors.coordinator.refusals import Conflict, NotFound
+from dffmpeg.actors.coordinator.refusals import Conflict, Elsewhere, NotFound
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull, Request
 from dffmpeg.model.abilities import UNTRIED, Abilities, ordered
@@ -22,6 +22,7 @@ from dffmpeg.model.jobs import Job
 from dffmpeg.model.reconciliation import Held, reconcile
 from dffmpeg.model.scheduling import quarantine
 from dffmpeg.model.workers import Hold, Worker, WorkerState
+from dffmpeg.store import Duplicate
 from dffmpeg.wire.records import downlink_message, job_request
 from dffmpeg.wire.workers import AttemptRef, MessageType, RegisterReply, RegisterRequest
 
@@ -98,6 +99,11 @@ class Disconnected:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """Its home may be another coordinator."""
+
+
+@dataclass(frozen=True, slots=True)
 class _LeaseDue:
     pass
 
@@ -111,6 +117,7 @@ WorkerMessage = (
     | Judged
     | Connected
     | Disconnected
+    | Moved
     | _LeaseDue
     | _HoldDue
 )
@@ -135,6 +142,9 @@ class WorkerActor(Actor[WorkerMessage]):
 
     async def start(self) -> None:
         self._worker = await self._services.store.workers.get(self._worker_id)
+        if self._worker is not None and not self._services.membership.minds(self._worker_id):
+            self.context.finish()
+            return
         self._renewed_at = trio.current_time()
         self.context.tell_after(self._services.config.leases.worker, _LeaseDue())
         self._watch_hold()
@@ -160,6 +170,8 @@ class WorkerActor(Actor[WorkerMessage]):
                 await self._ask_for_token()
             case Disconnected():
                 self._disconnected()
+            case Moved():
+                self._let_go()
             case _LeaseDue():
                 await self._check_lease()
         return None
@@ -169,7 +181,7 @@ class WorkerActor(Actor[WorkerMessage]):
     async def _register(self, request: RegisterRequest, transport: str) -> RegisterReply:
         before = self._worker
         self._worker = self._record(request, transport, before)
-        await self._services.store.workers.register(self._worker)
+        await self._store(self._worker, new=before is None)
         self._renewed_at = trio.current_time()
         await self._ask_for_token()
         offer: tuple[Job, ...] = ()
@@ -196,6 +208,19 @@ class WorkerActor(Actor[WorkerMessage]):
             stop=[AttemptRef(job_id=job_id, attempt=attempt) for job_id, attempt in stop],
             abilities_digest=self._worker.abilities_digest,
         )
+
+    async def _store(self, worker: Worker, *, new: bool) -> None:
+        membership = self._services.membership
+        try:
+            await self._services.store.workers.register(worker)
+        except Duplicate:
+            # Elsewhere, at this very moment.
+            await membership.look_up_home(self._worker_id)
+        if new and membership.shared:
+            await membership.look_up_home(self._worker_id)
+        if not membership.minds(self._worker_id):
+            self.context.finish()
+            raise Elsewhere(f"worker {self._worker_id} has registered at another coordinator")
 
     def _record(self, request: RegisterRequest, transport: str, before: Worker | None) -> Worker:
         now = time.time()
@@ -230,6 +255,7 @@ class WorkerActor(Actor[WorkerMessage]):
             hold_reason=before.hold_reason if before else None,
             hold_until=before.hold_until if before else None,
             strikes=before.strikes if before else 0,
+            home=before.home if before else self._services.membership.home,
         )
 
     async def _ask_for_token(self) -> None:
@@ -349,6 +375,15 @@ class WorkerActor(Actor[WorkerMessage]):
         if downlink is not None and downlink.connected(self._worker_id) is False:
             self._closed_at = trio.current_time()
             self.context.tell_after(self._services.config.leases.worker_disconnect, _LeaseDue())
+
+    def _let_go(self) -> None:
+        """Another coordinator looks after the worker: no row is touched, and it connects anew."""
+        if self._services.membership.minds(self._worker_id):
+            return
+        downlink = self._services.downlinks.get(self._worker.transport if self._worker else None)
+        if downlink is not None:
+            downlink.dismiss(self._worker_id)
+        self.context.finish()
 
     # The lease
 

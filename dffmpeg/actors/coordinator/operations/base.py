@@ -70,7 +70,7 @@ class Base:
                 job = await self._row(job_id)
                 if job.state not in jobs.LIVE:
                     raise NotLive(job)
-                if await self._services.membership.home_of_job(job_id) is not None:
+                if not self._services.membership.minds(job.worker_id):
                     raise AtHome(job)
             try:
                 actor = actor or await self._services.jobs.reach(job_id)

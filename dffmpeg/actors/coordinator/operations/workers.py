@@ -9,7 +9,13 @@ from typing import TypeVar
 
 from dffmpeg.actors.coordinator import lookups
 from dffmpeg.actors.coordinator.operations.base import PATIENCE, Base, require
-from dffmpeg.actors.coordinator.refusals import Conflict, Elsewhere, Forbidden, NotFound, Unavailable
+from dffmpeg.actors.coordinator.refusals import (
+    Conflict,
+    Elsewhere,
+    Forbidden,
+    NotFound,
+    Unavailable,
+)
 from dffmpeg.actors.coordinator.worker import (
     ACTIVE,
     Connected,
@@ -47,7 +53,7 @@ class WorkerOperations(Base):
                 f"supported_transports: none of {request.supported_transports} is enabled here;"
                 f" enabled: {self._services.downlinks.names}"
             )
-        return await self._ask_worker(request.worker_id, Register(request, downlink.name), claim=True)
+        return await self._ask_worker(request.worker_id, Register(request, downlink.name))
 
     async def verify(self, who: Identity, worker_id: str, token: str) -> StatusReply:
         """Complete the handshake: the downlink reaches the worker, or it would not know the token."""
@@ -73,15 +79,15 @@ class WorkerOperations(Base):
             raise NotFound(f"there is no worker {worker_id}")
         actor = self._services.workers.find(worker_id)
         if actor is None:
-            await self._at_home(worker_id)
+            await self._require_home(worker_id)
         if actor is None or worker.state not in ACTIVE:
             raise Conflict(f"worker {worker_id} is {worker.state}: it can be probed once it is online")
         await actor.tell(Deliver("probe", {"benchmark": benchmark}))
         return StatusReply(detail="asked; what it finds comes with its next registrations")
 
-    async def _ask_worker(self, worker_id: str, request: Request[R], *, claim: bool = False) -> R:
+    async def _ask_worker(self, worker_id: str, request: Request[R]) -> R:
         for _ in range(2):
-            await self._at_home(worker_id, claim=claim)
+            await self._require_home(worker_id)
             try:
                 actor = await self._services.workers.reach(worker_id)
                 return await actor.ask(request, timeout=PATIENCE)
@@ -89,10 +95,10 @@ class WorkerOperations(Base):
                 continue
         raise Unavailable(f"worker {worker_id} has no actor just now")
 
-    async def _at_home(self, worker_id: str, *, claim: bool = False) -> None:
-        """Raises Elsewhere where another coordinator looks after the worker."""
-        if await self._services.membership.home_of_worker(worker_id, claim=claim) is not None:
-            raise Elsewhere(f"worker {worker_id} is looked after by another coordinator")
+    async def _require_home(self, worker_id: str) -> None:
+        home = await self._services.membership.home_of_worker(worker_id, claim=True)
+        if home is not None:
+            raise Elsewhere(f"worker {worker_id} is looked after by {home.coordinator_id}; ask again")
 
     async def workers(self, who: Identity, *, window: float) -> list[WorkerRecord]:
         """The workers that were seen within so many seconds."""
@@ -118,7 +124,7 @@ class WorkerOperations(Base):
         downlink = self._services.downlinks.get("websocket")
         if not isinstance(downlink, WebSocketDownlink):
             raise Conflict("the websocket downlink is not enabled here")
-        await self._at_home(worker_id, claim=True)
+        await self._require_home(worker_id)
         async with downlink.attach(worker_id) as messages:
             actor = await self._services.workers.reach(worker_id)
             await actor.tell(Connected())
