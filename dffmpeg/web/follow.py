@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+import trio
 from quart import Blueprint, Response
 
-from dffmpeg.actors.coordinator.operations import Operations
+from dffmpeg.actors.coordinator.operations import Elsewhere, Operations
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import requests
 from dffmpeg.web.closing import Closing
@@ -17,6 +18,10 @@ from dffmpeg.web.requests import caller
 from dffmpeg.wire import codec, frames
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import JobRecord, Position
+
+FRESH = 5.0
+"""Seconds for which a request that is held may still be passed on; later its signature could be too old, and
+the answer that there is no news brings a new one."""
 
 MIN_SILENCE = 60.0
 """How long a follower may at least be silent, seconds; with a slow heartbeat three of its intervals."""
@@ -36,8 +41,13 @@ def blueprint(operations: Operations, closing: Closing) -> Blueprint:
         position = check(requests.body(Position, empty=Position()))
         await operations.acknowledge(caller(), job_id, position)
         news: list[Frame] = []
+        began = trio.current_time()
         with closing.interruptible():
-            news = await operations.follow(caller(), job_id, position)
+            try:
+                news = await operations.follow(caller(), job_id, position)
+            except Elsewhere:
+                if trio.current_time() - began < FRESH:
+                    raise
         content = b"".join(frames.encode(frame) for frame in news)
         return Response(
             content, content_type="application/octet-stream", headers={"Cache-Control": "no-store"}

@@ -95,6 +95,10 @@ class WorkerOperations(Base):
                 continue
         raise Unavailable(f"worker {worker_id} has no actor just now")
 
+    async def looks_after(self, worker_id: str) -> bool:
+        """Whether no other coordinator looks after a worker."""
+        return await self._services.membership.home_of_worker(worker_id, claim=False) is None
+
     async def _require_home(self, worker_id: str) -> None:
         home = await self._services.membership.home_of_worker(worker_id, claim=True)
         if home is not None:
