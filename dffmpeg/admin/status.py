@@ -6,8 +6,8 @@ import argparse
 import time
 from collections.abc import Iterator, Sequence
 
-from dffmpeg import tables
-from dffmpeg.admin import jobs, queue, workers
+from dffmpeg import summaries, tables
+from dffmpeg.admin import jobs, workers
 from dffmpeg.admin.output import answer
 from dffmpeg.admin.reaching import Cluster
 from dffmpeg.wire.administration import CoordinatorRecord, Overview
@@ -36,7 +36,8 @@ def _blocks(overview: Overview, place: str) -> Iterator[str]:
             ),
             ("workers", f"{len(online)} of {len(overview.workers)} here, {used} of {slots} slots used"),
             ("jobs", counts or "none"),
-            ("queue", queue.in_words(overview.queue)),
+            ("queue", summaries.queue_line(overview.queue)),
+            *(("alert", alert) for alert in overview.alerts),
         ]
     )
     if overview.coordinators:

@@ -70,6 +70,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "debug": "Never on a real cluster.",
     },
     Database: {
+        "engine": "sqlite, postgresql or mysql (MariaDB too); a repository may name another one.",
         "engine_defaults": "Relative paths count from this file's folder.",
         "repositories": "Keys of identities can be stored encrypted; the file holds one Fernet key a line, "
         "the first encrypts, all decrypt.",

@@ -61,7 +61,7 @@ class StoreSettings:
         encryption_keys: for the identities' keys; the first seals, all open.
     """
 
-    engine_defaults: Mapping[str, Mapping[str, Any]]
+    engine_defaults: Mapping[str, Mapping[str, Any]] = field(repr=False)
     engines: Mapping[str, str] = field(default_factory=dict)
     encryption_keys: Sequence[str] = field(default=(), repr=False)
 
@@ -101,7 +101,7 @@ class Store:
             and isinstance(streams, SqlAlchemyStreamRepository)
             and jobs.database is streams.database
         ):
-            return await jobs.database.write(partial(_together, transition, pieces))
+            return await jobs.database.put(partial(_together, transition, pieces))
         for piece in pieces:
             await streams.append(piece)
         return await jobs.apply(transition)

@@ -20,7 +20,8 @@ from dffmpeg.actors.coordinator.membership import Membership
 from dffmpeg.actors.coordinator.scheduler import Scheduler, Wake
 from dffmpeg.actors.coordinator.services import OpenStore, Services, StoreActor
 from dffmpeg.actors.coordinator.successors import Look, Successors
-from dffmpeg.actors.coordinator.worker import WorkerActor, WorkerMessage
+from dffmpeg.actors.coordinator.worker import WorkerActor
+from dffmpeg.actors.coordinator.worker_messages import WorkerMessage
 from dffmpeg.actors.runtime import Actor, ActorRef
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.store import StoreSettings

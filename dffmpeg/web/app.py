@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+import trio
 from quart import Response, g, request, websocket
 from quart_trio import QuartTrio
 
@@ -33,7 +34,7 @@ from dffmpeg.web import (
 from dffmpeg.web.authentication import Authentication, Identities
 from dffmpeg.web.closing import Closing
 from dffmpeg.web.connections import BODY_KEY, SOCKET_KEY, Misdirected, RequestBody, Scope, Send, Socket
-from dffmpeg.web.forwarding import Forwarding, pause
+from dffmpeg.web.forwarding import FRESH, Forwarding, pause
 from dffmpeg.web.homes import Neighbours
 from dffmpeg.web.origins import ORIGIN_KEY, Origins, origin
 from dffmpeg.wire import codec, forwarding
@@ -110,7 +111,7 @@ class WebApp(QuartTrio):
         if self._forwarding is None or request.url_rule is None:
             return await super().dispatch_request(request_context)
         route = access.key(request.url_rule, request.method)
-        tries = 0
+        tries, began = 0, trio.current_time()
         while True:
             member = await self._forwarding.home(route, g.identity, request.view_args, request.scope)
             if member is None:
@@ -119,6 +120,8 @@ class WebApp(QuartTrio):
                 except Elsewhere:
                     # It moved meanwhile; nothing was changed.
                     _require_unpassed(request.scope)
+                    if trio.current_time() - began > FRESH:
+                        raise
             else:
                 answer = await self._forwarding.request(
                     member, request.scope, requests.request_body().content

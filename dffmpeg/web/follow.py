@@ -10,18 +10,16 @@ from quart import Blueprint, Response
 from dffmpeg.actors.coordinator.operations import Elsewhere, Operations
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import requests
+from dffmpeg.web.answers import frames_answer
 from dffmpeg.web.closing import Closing
 from dffmpeg.web.connections import Disconnected, Socket, WrongKind
 from dffmpeg.web.conversation import Outcome, converse, first, receive
 from dffmpeg.web.following import MAX_INPUT, Following, check
+from dffmpeg.web.forwarding import FRESH
 from dffmpeg.web.requests import caller
 from dffmpeg.wire import codec, frames
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import JobRecord, Position
-
-FRESH = 5.0
-"""Seconds for which a request that is held may still be passed on; later its signature could be too old, and
-the answer that there is no news brings a new one."""
 
 MIN_SILENCE = 60.0
 """How long a follower may at least be silent, seconds; with a slow heartbeat three of its intervals."""
@@ -48,10 +46,13 @@ def blueprint(operations: Operations, closing: Closing) -> Blueprint:
             except Elsewhere:
                 if trio.current_time() - began < FRESH:
                     raise
-        content = b"".join(frames.encode(frame) for frame in news)
-        return Response(
-            content, content_type="application/octet-stream", headers={"Cache-Control": "no-store"}
-        )
+                # That there is no news brings a new request, which can be passed on.
+        return frames_answer(news)
+
+    @routes.post("/jobs/<job_id>/input")
+    async def take_input(job_id: str) -> Response:
+        pieces = list(frames.decode_all(requests.request_body().content))
+        return frames_answer(await operations.input(caller(), job_id, pieces))
 
     @routes.websocket("/jobs/<job_id>/follow")
     async def follow_live(job_id: str) -> None:

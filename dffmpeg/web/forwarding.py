@@ -36,6 +36,10 @@ TRIES = 4
 PAUSE = 0.1
 """Seconds between two tries; each is twice the one before."""
 
+FRESH = 5.0
+"""Seconds for which a request that was held here may still be passed on: later its signature could be too
+old there."""
+
 WHOLE = 1 << 20
 """Bytes of an answer that is read before it is passed on, so that one which breaks off can be put off."""
 

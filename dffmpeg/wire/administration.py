@@ -74,6 +74,7 @@ class Overview(msgspec.Struct, kw_only=True):
         failed: those that failed lately, newest first, at most 20.
         queue: whether jobs are given to workers.
         coordinators: those that share the database, the oldest first; empty where only one can use it.
+        alerts: what the coordinator cannot do as its configuration says, a sentence each.
     """
 
     status: str | None = None
@@ -86,3 +87,4 @@ class Overview(msgspec.Struct, kw_only=True):
     failed: list[JobRecord]
     queue: QueueState
     coordinators: list[CoordinatorRecord] = []
+    alerts: list[str] = []

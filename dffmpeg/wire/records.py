@@ -82,6 +82,7 @@ def attempt_record(attempt: Attempt) -> AttemptRecord:
         signal=attempt.signal,
         reason=attempt.reason,
         stderr_end=None if attempt.stderr_end is None else to_wire(attempt.stderr_end),
+        outputs=None if attempt.outputs is None else dict(attempt.outputs),
         substitutions=dict(attempt.substitutions),
     )
 

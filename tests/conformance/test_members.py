@@ -55,23 +55,36 @@ async def test_whatever_is_written_is_a_sign_of_life(store: Store, other: Store)
     assert (await row(other, A)).renewals > between
 
 
-async def test_only_who_is_silent_is_buried_and_can_write_nothing_then(store: Store, other: Store) -> None:
-    silent = await row(other, A)
-    await store.members.renew()
-    assert not await other.members.bury(silent)
-    assert await other.members.bury(await row(other, A))
-    assert [one.coordinator_id for one in await other.members.list()] == [B]
-    with pytest.raises(Fenced):
-        await store.jobs.add(job("J"))
-    assert await other.jobs.get("J") is None
-    assert not await other.members.drain(A)
+async def test_only_who_is_silent_is_buried_and_can_write_nothing_then(
+    store: Store, store_settings: StoreSettings
+) -> None:
+    await store.members.join(member(A))
+    # It ends the writer, and all that stands on it.
+    with pytest.RaisesGroup(Fenced):
+        async with open_store(store_settings) as other:
+            await other.members.join(member(B))
+            silent = await row(store, B)
+            await other.members.renew()
+            assert not await store.members.bury(silent)
+            assert await store.members.bury(await row(store, B))
+            assert [one.coordinator_id for one in await store.members.list()] == [A]
+            with pytest.raises(Fenced):
+                await other.jobs.add(job("J"))
+            await trio.sleep_forever()
+    assert await store.jobs.get("J") is None
+    assert not await store.members.drain(B)
 
 
-async def test_who_left_can_write_nothing_then(store: Store, other: Store) -> None:
-    await store.members.leave(A)
-    with pytest.raises(Fenced):
-        await store.members.renew()
-    assert [one.coordinator_id for one in await other.members.list()] == [B]
+async def test_who_left_can_write_nothing_then(store: Store, store_settings: StoreSettings) -> None:
+    await store.members.join(member(A))
+    with pytest.RaisesGroup(Fenced):
+        async with open_store(store_settings) as other:
+            await other.members.join(member(B))
+            await other.members.leave(B)
+            with pytest.raises(Fenced):
+                await other.members.renew()
+            await trio.sleep_forever()
+    assert [one.coordinator_id for one in await store.members.list()] == [A]
 
 
 async def test_who_drains_is_still_there(store: Store, other: Store) -> None:

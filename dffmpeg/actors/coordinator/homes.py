@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from dffmpeg.actors.coordinator.job.messages import Look
 from dffmpeg.actors.coordinator.services import Services
-from dffmpeg.actors.coordinator.worker import Moved
+from dffmpeg.actors.coordinator.worker_messages import Moved
 from dffmpeg.model.jobs import LIVE
 from dffmpeg.model.membership import new_homes
 from dffmpeg.model.scheduling.entries import Entry

@@ -106,16 +106,23 @@ async def log_lines(
 
 
 async def _lines(store: Store, attempt: Attempt, offset: int, limit: int) -> tuple[list[LogLine], bool]:
-    """Lines of one attempt from an offset on, and whether they reach its end."""
+    """Lines of one attempt from an offset on, and whether they reach its end.
+
+    Where something is not kept, or not kept any more, a line of ours says how much.
+    """
     number = attempt.attempt
     part = await store.streams.read(attempt.job_id, number, Stream.STDERR, offset, LOG_BYTES)
+    end = max(part.end, (attempt.outputs or {}).get(Stream.STDERR, 0))
+    position = part.offset if part.data else max(offset, end)
     lines: list[LogLine] = []
-    position = part.offset
-    for raw in part.data.splitlines(keepends=True)[: max(0, limit)]:
+    if position > offset:
+        text = f"dffmpeg: {position - offset} bytes of stderr are not kept"
+        lines.append(LogLine(stream="stderr", content=text, id=f"{number}-{position}"))
+    for raw in part.data.splitlines(keepends=True)[: max(0, limit - len(lines))]:
         position += len(raw)
         text = raw.rstrip(b"\r\n").decode("utf-8", "replace")
         lines.append(LogLine(stream="stderr", content=text, id=f"{number}-{position}"))
-    return lines, position >= part.end
+    return lines, position >= end
 
 
 def _begin(attempt: Attempt) -> str:

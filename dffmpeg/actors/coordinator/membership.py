@@ -155,6 +155,7 @@ class Membership:
             # The same process under an earlier id, which has crashed and need not be waited for.
             await store.members.leave(before)
         self._store = store
+        self._claimed = set()
         self._homes = dict(await store.workers.homes())
         self.take(await store.members.list())
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import trio
 
 from dffmpeg.actors.coordinator.services import Services
-from dffmpeg.actors.coordinator.worker import Judged
+from dffmpeg.actors.coordinator.worker_messages import Judged
 from dffmpeg.actors.runtime import Actor, Timer
 from dffmpeg.model import transitions
 from dffmpeg.model.jobs import JobState, Room
 from dffmpeg.model.scheduling.board import Decision
 from dffmpeg.model.scheduling.entries import Entry
+
+log = logging.getLogger(__name__)
 
 CENSUS = 60.0
 """Seconds between two looks at whether the store says the same as what the scheduler goes by."""
@@ -43,6 +46,7 @@ class Scheduler(Actor[Wake]):
     def __init__(self, services: Services) -> None:
         self._services = services
         self._timer: Timer | None = None
+        self._warned: set[str] = set()
 
     async def start(self) -> None:
         await self._load()
@@ -75,7 +79,15 @@ class Scheduler(Actor[Wake]):
                 await backlog.distrust(store, decision)
             refused += bool(failed)
             paused = refused >= REFUSALS
+        self._warn_of_shortfalls()
         self._arm(paused)
+
+    def _warn_of_shortfalls(self) -> None:
+        """Once for each: workers come and go, and who asks is told each time (`Overview.alerts`)."""
+        for one in self._services.backlog.board.ledger.shortfalls():
+            if one.resource not in self._warned:
+                self._warned.add(one.resource)
+                log.warning("%s", one)
 
     async def _carry_out(self, made: Sequence[Decision], now: float) -> list[Decision]:
         """Make assignments of decisions; returns those that the store refused."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dffmpeg.actors.coordinator.members import Refresh
     from dffmpeg.actors.coordinator.scheduler import Wake
     from dffmpeg.actors.coordinator.successors import Look
-    from dffmpeg.actors.coordinator.worker import Judged, WorkerMessage
+    from dffmpeg.actors.coordinator.worker_messages import Judged, WorkerMessage
     from dffmpeg.configuration.coordinator import CoordinatorConfig
     from dffmpeg.model.scheduling.entries import Entry
     from dffmpeg.transports.downlink import Downlink, Downlinks

@@ -40,6 +40,11 @@ class Open:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """Listen to nothing any more, until told to open again."""
+
+
 class _JobStatus(msgspec.Struct):
     status: str
     attempt: int | None = None
@@ -54,7 +59,7 @@ class _Probe(msgspec.Struct):
     benchmark: bool = False
 
 
-class DownlinkActor(Actor[Open]):
+class DownlinkActor(Actor[Open | Shut]):
     """Follows the coordinator's messages; connects again whenever the connection ends.
 
     Args:
@@ -86,7 +91,11 @@ class DownlinkActor(Actor[Open]):
         self._current: Open | None = None
         self._following = trio.CancelScope()
 
-    async def handle(self, message: Open) -> None:
+    async def handle(self, message: Open | Shut) -> None:
+        if isinstance(message, Shut):
+            self._current = None
+            self._following.cancel()
+            return
         if message == self._current:
             return
         factory = self._transports.get(message.transport)
@@ -112,6 +121,9 @@ class DownlinkActor(Actor[Open]):
                     logger.info("the downlink ended: %s", error)
                 except BadInput as error:
                     logger.info("the downlink ended: %s", error)
+                    if isinstance(error, Refused) and error.status == 409:
+                        # Another process may be this worker by now; the registration is told so.
+                        await self._registration.tell(Renew())
                 attempt = self._backoff.attempt(attempt, trio.current_time() - began)
                 chance = random.random()  # noqa: S311 - spreads load, guards nothing
                 await trio.sleep(self._backoff.wait(attempt, chance, asked=asked))

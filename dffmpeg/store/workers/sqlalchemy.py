@@ -51,7 +51,7 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
                 connection.execute(sa.insert(schema.workers), values)
             note(connection, worker)
 
-        await self._database.write(operation)
+        await self._database.put(operation)
 
     async def get(self, worker_id: str) -> Worker | None:
         found = await self._select(_GET, {"the_worker": worker_id})

@@ -156,7 +156,8 @@ class JobActor(Actor[JobMessage]):
         """
         if transition.closes is not None:
             end = await self._streams.stderr_end(STDERR_END)
-            transition = replace(transition, results={**transition.results, "stderr_end": end})
+            results = {**transition.results, "stderr_end": end, "outputs": self._streams.output.lengths()}
+            transition = replace(transition, results=results)
         won = await self._services.store.apply_with_output(transition, output)
         self._streams.output.settled(output)
         await self._take(transition.made(self.job) if won else await self._row())
@@ -320,7 +321,10 @@ class JobActor(Actor[JobMessage]):
     async def _follow(self, message: Follow) -> list[Frame] | None:
         if not access.may_see(message.who, self.job):
             raise Forbidden(f"job {self._job_id} is not yours")
-        if message.connection is not None and message.heard is not None:
+        if message.connection is None:
+            if message.cursor.inputs is not None:
+                self._require_owner(message.who)
+        elif message.heard is not None:
             self._require_owner(message.who)
             self._owners.add(message.connection)
         return await self._streams.follow(message)

@@ -7,7 +7,7 @@ from typing import TypeVar
 from dffmpeg.actors.coordinator.refusals import Conflict, Elsewhere, Forbidden, NotFound, Unavailable
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import ActorStopped, Request
-from dffmpeg.model import access, jobs
+from dffmpeg.model import access, instances, jobs
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job
 
@@ -53,6 +53,11 @@ class Base:
         if not access.may_see(who, job):
             raise Forbidden(f"job {job_id} is not yours")
         return job
+
+    async def _require_instance(self, worker_id: str, instance: str | None) -> None:
+        worker = await self._services.store.workers.get(worker_id)
+        if not instances.same(worker, instance) and worker is not None:
+            raise Conflict(f"another process is worker {worker_id}")
 
     async def _ask(self, job_id: str, request: Request[R], *, hold: float = 0.0) -> R:
         """The answer of a live job's actor.

@@ -16,8 +16,8 @@ from dffmpeg.actors.coordinator.refusals import (
     NotFound,
     Unavailable,
 )
-from dffmpeg.actors.coordinator.worker import (
-    ACTIVE,
+from dffmpeg.actors.coordinator.worker import ACTIVE
+from dffmpeg.actors.coordinator.worker_messages import (
     Connected,
     Deliver,
     Deregister,
@@ -61,10 +61,14 @@ class WorkerOperations(Base):
         worker = await self._ask_worker(worker_id, Verify(token))
         return StatusReply(detail=worker.state.value)
 
-    async def deregister(self, who: Identity, worker_id: str) -> StatusReply:
-        """The worker leaves; what it still had moves to others."""
+    async def deregister(self, who: Identity, worker_id: str, instance: str | None = None) -> StatusReply:
+        """The worker leaves; what it still had moves to others.
+
+        Raises:
+            Conflict: another process is the worker by now.
+        """
         _only_itself(who, worker_id)
-        await self._ask_worker(worker_id, Deregister())
+        await self._ask_worker(worker_id, Deregister(instance))
         return StatusReply()
 
     async def probe(self, who: Identity, worker_id: str, *, benchmark: bool = False) -> StatusReply:
@@ -77,6 +81,7 @@ class WorkerOperations(Base):
         worker = await self._services.store.workers.get(worker_id)
         if worker is None:
             raise NotFound(f"there is no worker {worker_id}")
+        await self._require_home(worker_id)
         actor = self._services.workers.find(worker_id)
         if actor is None:
             await self._require_home(worker_id)
@@ -119,12 +124,21 @@ class WorkerOperations(Base):
         return record
 
     @asynccontextmanager
-    async def downlink(self, who: Identity, worker_id: str) -> AsyncIterator[AsyncIterator[DownlinkMessage]]:
+    async def downlink(
+        self, who: Identity, worker_id: str, instance: str | None = None
+    ) -> AsyncIterator[AsyncIterator[DownlinkMessage]]:
         """A worker's open WebSocket downlink: entering attaches it, leaving detaches it.
 
         A newer one replaces an older one, whose iteration then ends.
+
+        Args:
+            instance: the worker's process, where it has said which it is.
+
+        Raises:
+            Conflict: another process is the worker.
         """
         _only_itself(who, worker_id)
+        await self._require_instance(worker_id, instance)
         downlink = self._services.downlinks.get("websocket")
         if not isinstance(downlink, WebSocketDownlink):
             raise Conflict("the websocket downlink is not enabled here")
