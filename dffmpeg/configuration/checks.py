@@ -16,7 +16,7 @@ import msgspec
 
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.common import Connection, Section
-from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Hooks, Repository
+from dffmpeg.configuration.coordinator import Cluster, CoordinatorConfig, Database, Hooks, Repository
 from dffmpeg.configuration.job_checks import check_environment, check_fallback, check_hook, check_job
 from dffmpeg.configuration.mounts import MountSettings, mounts_of
 from dffmpeg.configuration.scheduling import Scheduling
@@ -189,8 +189,9 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
     _check_networks("security.trusted_proxies", config.security.trusted_proxies)
     if config.retries.backoff_minimum > config.retries.backoff_maximum:
         raise ValueError("retries.backoff_minimum: expected at most retries.backoff_maximum")
-    if config.cluster.advertise is not None:
-        check_url("cluster.advertise", config.cluster.advertise)
+    if config.proxy_protocol and not config.security.trusted_proxies:
+        raise ValueError("proxy_protocol: expected security.trusted_proxies to name who sends its header")
+    _check_cluster(config.cluster)
     _check_hooks(config.hooks)
     _check_scheduling(config.scheduling)
 
@@ -206,6 +207,15 @@ def _check_host(host: str) -> None:
             raise ValueError(
                 f"host: expected an address to listen on, such as 127.0.0.1 or ::, got {host!r}"
             ) from None
+
+
+def _check_cluster(config: Cluster) -> None:
+    if config.advertise is not None:
+        check_url("cluster.advertise", config.advertise)
+        if config.secret is None:
+            raise ValueError("cluster.secret: missing, expected what all coordinators of this cluster share")
+    if config.secret is not None and len(config.secret) < MIN_SECRET:
+        raise ValueError(f"cluster.secret: expected at least {MIN_SECRET} characters")
 
 
 def _check_offer(config: WorkerConfig) -> None:
