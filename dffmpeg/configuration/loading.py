@@ -125,7 +125,8 @@ def _holds_key(config: Section) -> bool:
     if not isinstance(config, CoordinatorConfig):
         return False
     keys = any(repository.encryption_keys for repository in config.database.repositories.values())
-    return keys or config.hooks.secret is not None
+    passwords = any("password" in table for table in config.transports.transport_settings.values())
+    return keys or passwords or config.hooks.secret is not None
 
 
 def _warn_if_exposed(file: Path) -> None:

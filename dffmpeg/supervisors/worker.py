@@ -31,6 +31,7 @@ from dffmpeg.actors.worker.mounts.actor import MountsActor
 from dffmpeg.actors.worker.mounts.looks import Looks
 from dffmpeg.actors.worker.mounts.losses import why_lost
 from dffmpeg.actors.worker.mounts.messages import LostPaths, MountsMessage
+from dffmpeg.actors.worker.negotiation import Negotiation
 from dffmpeg.actors.worker.occupancy import Occupancy
 from dffmpeg.actors.worker.processes.actor import Processes, ProcessesActor
 from dffmpeg.actors.worker.registration import Neighbours, RegistrationActor
@@ -103,6 +104,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
 
     make_tree = partial(job_tree, config, uplink, links, processes, mounts)
     occupancy = Occupancy()
+    negotiation = Negotiation(config.transports, config.downlink_grace)
     make_downlink = partial(
         DownlinkActor,
         lambda: uplink.http,
@@ -111,6 +113,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         attempts=attempts,
         capabilities=capabilities,
         links=links,
+        negotiation=negotiation,
     )
     make_attempts = partial(
         AttemptsActor,
@@ -140,7 +143,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         configured=config.capabilities,
         measures=config.benchmark,
     )
-    make_registration = partial(RegistrationActor, config, uplink, neighbours)
+    make_registration = partial(RegistrationActor, config, uplink, neighbours, negotiation)
 
     # Two rows more than the design's table: `processes` owns the thread and the guardian that see to it
     # that no process outlives the worker, `attempts` decides what runs in the trees under `jobs`.

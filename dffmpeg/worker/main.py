@@ -57,7 +57,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _tree(config: WorkerConfig) -> WorkerTree:
     try:
-        return worker_tree(config, client.load(config.transports))
+        return worker_tree(config, client.load(config.transports, config.transport_settings))
     except PathError as error:
         raise ConfigurationError(str(error)) from error
     except ValueError as error:

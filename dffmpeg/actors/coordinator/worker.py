@@ -6,7 +6,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,10 +32,7 @@ ACTIVE = frozenset({WorkerState.ONLINE, WorkerState.DRAINING})
 
 @dataclass(frozen=True, slots=True)
 class Register(Request[RegisterReply]):
-    """`transport`: the downlink that was chosen from the worker's list."""
-
     request: RegisterRequest
-    transport: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +139,7 @@ class WorkerActor(Actor[WorkerMessage]):
     async def handle(self, message: WorkerMessage) -> object:  # noqa: C901 - a table of messages
         match message:
             case Register():
-                return await self._register(message.request, message.transport)
+                return await self._register(message.request)
             case Verify():
                 return await self._verify(message.token)
             case Deregister():
@@ -166,8 +163,9 @@ class WorkerActor(Actor[WorkerMessage]):
 
     # Registration
 
-    async def _register(self, request: RegisterRequest, transport: str) -> RegisterReply:
+    async def _register(self, request: RegisterRequest) -> RegisterReply:
         before = self._worker
+        transport = self._negotiate(request.supported_transports, before)
         self._worker = self._record(request, transport, before)
         await self._services.store.workers.register(self._worker)
         self._renewed_at = trio.current_time()
@@ -196,6 +194,14 @@ class WorkerActor(Actor[WorkerMessage]):
             stop=[AttemptRef(job_id=job_id, attempt=attempt) for job_id, attempt in stop],
             abilities_digest=self._worker.abilities_digest,
         )
+
+    def _negotiate(self, supported: Sequence[str], before: Worker | None) -> str:
+        """The downlink to use from now on."""
+        current = before.transport if before is not None and before.state in ACTIVE else None
+        downlink = self._services.downlinks.choose(supported, current)
+        if current is not None and downlink.name != current:
+            log.info("worker %s is told to use %s in place of %s", self._worker_id, downlink.name, current)
+        return downlink.name
 
     def _record(self, request: RegisterRequest, transport: str, before: Worker | None) -> Worker:
         now = time.time()
@@ -337,11 +343,10 @@ class WorkerActor(Actor[WorkerMessage]):
         downlink = self._services.downlinks.get(self._worker.transport if self._worker else None)
         if downlink is None:
             return
-        await downlink.send(
-            downlink_message(
-                self._worker_id, message.message_type, message.payload, time.time(), job_id=message.job_id
-            )
+        hint = downlink_message(
+            self._worker_id, message.message_type, message.payload, time.time(), job_id=message.job_id
         )
+        await downlink.send(hint, "worker")
 
     def _disconnected(self) -> None:
         downlink = self._services.downlinks.get(self._worker.transport if self._worker else None)

@@ -21,6 +21,7 @@ from dffmpeg.actors.worker.capabilities import Describe
 from dffmpeg.actors.worker.downlink import Open
 from dffmpeg.actors.worker.local_time import in_zone
 from dffmpeg.actors.worker.mounts.messages import MountStates, PresentPaths
+from dffmpeg.actors.worker.negotiation import Negotiation
 from dffmpeg.actors.worker.registration_messages import BeginDraining, RegistrationMessage, Renew, Verify
 from dffmpeg.actors.worker.uplink import Uplink
 from dffmpeg.configuration.worker import WorkerConfig
@@ -52,8 +53,11 @@ class RegistrationActor(Actor[RegistrationMessage]):
     the coordinator has given them to others by then.
     """
 
-    def __init__(self, config: WorkerConfig, uplink: Uplink, neighbours: Neighbours) -> None:
+    def __init__(
+        self, config: WorkerConfig, uplink: Uplink, neighbours: Neighbours, negotiation: Negotiation
+    ) -> None:
         self._config = config
+        self._negotiation = negotiation
         self._uplink = uplink
         self._mounts = neighbours.mounts
         self._capabilities = neighbours.capabilities
@@ -108,6 +112,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
             sent = trio.current_time()
             reply = await self._uplink.register(request)
         except (Unreachable, Refused):
+            self._negotiation.unanswered()
             return False
         except (BadInput, ActorError, trio.TooSlowError) as error:
             logger.warning("could not register: %s", error)
@@ -116,6 +121,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
             with trio.CancelScope(shield=True):
                 await self._attempts.tell(EndRegistration(reply))
         self._note_abilities(request, reply)
+        self._negotiation.answered(verified=reply.status != "registering")
         self._lease = reply.lease
         self._set_lease(sent + reply.lease)
         if reply.status != self._status:
@@ -137,7 +143,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
             capabilities=offered.capabilities,
             binaries=sorted(offered.programs),
             paths=sorted(present),
-            supported_transports=self._config.transports,
+            supported_transports=self._negotiation.order(),
             registration_interval=self._config.registration_interval,
             version=__version__,
             status="draining" if self._draining else "online",
