@@ -13,7 +13,7 @@ CONNECT_SECONDS = 5.0
 """For all that comes before a connection can be used."""
 
 CONFIRM_SECONDS = 20.0
-"""After so long without the broker's word a connection is given up: the broker may be out of memory or disk."""
+"""After so long without its word a broker is given up: it may be out of memory or disk."""
 
 WINDOW = 64
 """Messages that a receiver has got and not yet taken, at most; the broker keeps the rest."""
@@ -44,7 +44,7 @@ class BrokerConnection(Protocol):
     """An open connection. Whoever opened it learns of its end by `Unreachable`."""
 
     async def publish(self, posts: Sequence[Post]) -> None:
-        """Publish in this order; returns when the broker has confirmed each, or said that it will not have it.
+        """Publish in this order; returns when the broker has confirmed each, or will not have it.
 
         Raises:
             Unreachable: it said nothing in time.

@@ -16,7 +16,7 @@ BrokerPort = Annotated[int, Meta(ge=1, le=65_535)]
 
 
 class BrokerSettings(Section, frozen=True):
-    """How a broker is reached; see docs/configuration.md. A file's name is below the configuration's folder."""
+    """How a broker is reached; see docs/configuration.md."""
 
     host: str = "localhost"
     hosts: list[str] = []

@@ -1,4 +1,4 @@
-"""The polling downlink, receiver's half: one answer of lines that never ends, or one request after another."""
+"""The polling downlink, receiver's half: one answer of lines without an end, or request after request."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ async def _connect(client: Client, settings: MqttSettings) -> None:
 
 
 class MqttConnection:
-    """`BrokerConnection`. Its three tasks run the library, and raise `Unreachable` at the connection's end."""
+    """`BrokerConnection`. Its three tasks run the library; the end of the connection is theirs."""
 
     def __init__(self, client: Client, settings: MqttSettings) -> None:
         self._client = client

@@ -11,10 +11,10 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, ParamSpec, TypeVar
 
 import aio_pika
 import trio
@@ -44,7 +44,7 @@ HEARTBEAT = 10
 """Seconds between signs of life; the library takes three without one for the end."""
 
 HINT_SECONDS = 300.0
-"""After so long the broker throws away what nobody has taken; a worker that comes then is told anew anyway."""
+"""After so long the broker throws away what nobody took; a worker that comes then is told anew anyway."""
 
 _CLOSE_SECONDS = 2.0
 
@@ -52,7 +52,7 @@ _Exchange = Annotated[str, Meta(min_length=1, max_length=127)]
 
 
 class RabbitMqSettings(BrokerSettings, frozen=True):
-    """`transport_settings.rabbitmq`. The exchanges are the coordinator's business, which tells their names."""
+    """`transport_settings.rabbitmq`. The exchanges are the coordinator's, which tells their names."""
 
     vhost: str = "/"
     workers_exchange: _Exchange = "dffmpeg.workers"

@@ -1,4 +1,4 @@
-"""The RabbitMQ downlink, coordinator's half: two topic exchanges, a routing key for each worker and each job."""
+"""The RabbitMQ downlink, coordinator's half: two topic exchanges, a key for each worker and each job."""
 
 from __future__ import annotations
 

@@ -153,5 +153,5 @@ def test_transports_are_found_by_their_entry_points(tmp_path: Path, monkeypatch:
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert client.load(["pigeon"], {}) == {"pigeon": WebSocketClient}
-    with pytest.raises(ConfigurationError, match="no transport 'dove'; installed: .*pigeon"):
+    with pytest.raises(ConfigurationError, match=r"no transport 'dove'; installed: .*pigeon"):
         client.load(["dove"], {})
