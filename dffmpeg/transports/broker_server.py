@@ -25,7 +25,8 @@ logger = logging.getLogger("dffmpeg.transports")
 BATCH = 100
 """Messages that are published before their confirmations are waited for."""
 
-Listener = Callable[[DownlinkMessage], None]
+Listener = Callable[[DownlinkMessage, int], None]
+"""Given a message and its size in bytes."""
 
 
 class BrokerDownlink(ABC):
@@ -99,6 +100,8 @@ class BrokerDownlink(ABC):
             began = trio.current_time()
             try:
                 async with self.open() as connection:
+                    # Before anything is published: it may be for those who listen here.
+                    await self._settle(connection)
                     self._recovered()
                     if not found_out:
                         found_out = True
@@ -130,17 +133,20 @@ class BrokerDownlink(ABC):
                 raise
 
     async def _subscribe(self, connection: BrokerConnection) -> None:
-        """Bring what is subscribed to what is wanted, whenever that has changed."""
         while True:
-            self._wanted = trio.Event()
-            for route in self._subscribed - self._listeners.keys():
-                await connection.unsubscribe(route)
-                self._subscribed.discard(route)
-            for route in self._listeners.keys() - self._subscribed:
-                await connection.subscribe(route)
-                self._subscribed.add(route)
-            self._note_settled()
+            await self._settle(connection)
             await self._wanted.wait()
+
+    async def _settle(self, connection: BrokerConnection) -> None:
+        """Bring what is subscribed to what is wanted."""
+        self._wanted = trio.Event()
+        for route in self._subscribed - self._listeners.keys():
+            await connection.unsubscribe(route)
+            self._subscribed.discard(route)
+        for route in self._listeners.keys() - self._subscribed:
+            await connection.subscribe(route)
+            self._subscribed.add(route)
+        self._note_settled()
 
     async def _receive(self, connection: BrokerConnection) -> None:
         while True:
@@ -153,7 +159,7 @@ class BrokerDownlink(ABC):
             for route in {Route(message.recipient_id), Route(message.recipient_id, message.job_id)}:
                 listener = self._listeners.get(route)
                 if listener is not None:
-                    listener(message)
+                    listener(message, len(body))
 
     def _recovered(self) -> None:
         self.failing_since, self._cause = None, None

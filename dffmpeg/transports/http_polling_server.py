@@ -54,7 +54,7 @@ class HttpPollingDownlink:
     name = "http_polling"
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self.source = source
 
     @classmethod
     def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> HttpPollingDownlink:
@@ -72,7 +72,7 @@ class HttpPollingDownlink:
 
     @property
     def failing_since(self) -> float | None:
-        return self._source.failing_since
+        return self.source.failing_since
 
     def worker_metadata(self, worker_id: str) -> dict[str, Any]:
         return {"path": "/poll/worker"}
@@ -84,10 +84,10 @@ class HttpPollingDownlink:
         return None
 
     async def send(self, message: DownlinkMessage, audience: Audience) -> None:
-        await self._source.send(message, audience)
+        await self.source.send(message, audience)
 
     async def run(self, ready: Callable[[], None]) -> None:
-        await self._source.run(ready)
+        await self.source.run(ready)
 
     async def poll(
         self, recipient_id: str, *, job_id: str | None, last: str | None, wait: float
@@ -99,7 +99,7 @@ class HttpPollingDownlink:
             last: the last message's id that the poller has; None for all that are kept.
             wait: seconds to wait for one.
         """
-        return await self._source.poll(Route(recipient_id, job_id), last=last, wait=wait)
+        return await self.source.poll(Route(recipient_id, job_id), last=last, wait=wait)
 
 
 class StoredMessages:

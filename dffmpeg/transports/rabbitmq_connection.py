@@ -21,9 +21,8 @@ import trio
 import trio_asyncio  # type: ignore[import-untyped]
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import (
-    AMQPError,
+    CONNECTION_EXCEPTIONS,
     AuthenticationError,
-    ChannelInvalidStateError,
     ChannelPreconditionFailed,
     DeliveryError,
     ProbableAuthenticationError,
@@ -274,12 +273,15 @@ async def _call(function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.
     """
     try:
         return await trio_asyncio.aio_as_trio(function)(*args, **kwargs)  # type: ignore[no-any-return]
-    except (AMQPError, ChannelInvalidStateError, OSError, asyncio.CancelledError) as error:
+    except (*CONNECTION_EXCEPTIONS, asyncio.CancelledError) as error:
         raise _ours(error) from error
 
 
 def _ours(error: BaseException) -> DffmpegError:
-    text = " ".join(str(error).split()) or type(error).__name__
+    # An end in the middle of an answer is told as the end of an iteration, or of a task.
+    told = not isinstance(error, StopAsyncIteration | asyncio.CancelledError)
+    text = " ".join(str(error).split()) if told else ""
+    text = text or "the connection to the broker broke"
     if isinstance(error, AuthenticationError | ProbableAuthenticationError | ChannelAccessRefused):
         return Refused(403, f"the broker refused: {text}")
     if isinstance(error, ChannelPreconditionFailed):

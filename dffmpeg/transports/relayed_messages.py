@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 
 import trio
 
-from dffmpeg.transports.broker import Route
+from dffmpeg.transports.broker import Recent, Route
 from dffmpeg.transports.broker_server import BrokerDownlink
 from dffmpeg.transports.downlink import Audience
 from dffmpeg.wire.workers import DownlinkMessage
 
 KEPT = 500
+KEPT_BYTES = 8 * 1024 * 1024
 """Messages that are kept for one poller; older ones are dropped, and reconciled."""
 
 IDLE_SECONDS = 120.0
@@ -30,8 +31,12 @@ class RelayedMessages:
 
     def __init__(self, carrier: BrokerDownlink) -> None:
         self._carrier = carrier
-        # The one that was polled longest ago comes first.
-        self._boxes: OrderedDict[Route, _Box] = OrderedDict()
+        self._boxes: dict[Route, _Box] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes that are kept for all pollers together."""
+        return sum(box.size for box in self._boxes.values())
 
     @property
     def failing_since(self) -> float | None:
@@ -73,7 +78,6 @@ class RelayedMessages:
             with trio.move_on_after(SUBSCRIBE_SECONDS):
                 await self._carrier.listen(route, box.put)
         box.used_at = trio.current_time()
-        self._boxes.move_to_end(route)
         return box
 
     def _forget_idle(self) -> None:
@@ -94,17 +98,22 @@ class _Box:
         self.used_at = 0.0
         self.waiting = 0
         self.filled = trio.Event()
-        self._messages: deque[DownlinkMessage] = deque(maxlen=KEPT)
+        self.size = 0
+        self._recent = Recent()
+        self._messages: deque[tuple[DownlinkMessage, int]] = deque()
 
-    def put(self, message: DownlinkMessage) -> None:
-        if any(message.message_id == known.message_id for known in self._messages):
+    def put(self, message: DownlinkMessage, size: int) -> None:
+        if not self._recent.first(message):
             return
-        self._messages.append(message)
+        self._messages.append((message, size))
+        self.size += size
+        while len(self._messages) > KEPT or self.size > KEPT_BYTES:
+            self.size -= self._messages.popleft()[1]
         self.filled.set()
         self.filled = trio.Event()
 
     def after(self, last: str | None) -> list[DownlinkMessage]:
         """Those behind one; all, if that one is not known (any more)."""
-        found = list(self._messages)
+        found = [message for message, _ in self._messages]
         places = [place for place, message in enumerate(found) if message.message_id == last]
         return found[places[0] + 1 :] if places else found
