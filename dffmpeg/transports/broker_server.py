@@ -65,6 +65,10 @@ class BrokerDownlink(ABC):
         """Only the broker knows."""
         return None
 
+    def dismiss(self, recipient_id: str) -> None:
+        """Its connection is the broker's, wherever it is to turn to."""
+        del recipient_id
+
     async def send(self, message: DownlinkMessage, audience: Audience) -> None:
         """Put a message into the outbox."""
         await trio.lowlevel.checkpoint()

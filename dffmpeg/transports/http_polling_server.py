@@ -44,6 +44,9 @@ class Source(Protocol):
     async def poll(self, route: Route, *, last: str | None, wait: float) -> list[DownlinkMessage]:
         """As `HttpPollingDownlink.poll` has it."""
 
+    def ring(self, recipient_id: str) -> None:
+        """Another coordinator has put something there."""
+
     async def run(self, ready: Callable[[], None]) -> None:
         """As `Downlink` has it."""
 
@@ -83,6 +86,13 @@ class HttpPollingDownlink:
     def connected(self, recipient_id: str) -> bool | None:
         return None
 
+    def dismiss(self, recipient_id: str) -> None:
+        """Its next poll goes where it has to."""
+
+    def ring(self, recipient_id: str) -> None:
+        """Another coordinator has stored a message for somebody who may poll here."""
+        self.source.ring(recipient_id)
+
     async def send(self, message: DownlinkMessage, audience: Audience) -> None:
         await self.source.send(message, audience)
 
@@ -114,6 +124,9 @@ class StoredMessages:
     def __init__(self, messages: Callable[[], MessageRepository]) -> None:
         self._messages = messages
         self._bell = Bell()
+
+    def ring(self, recipient_id: str) -> None:
+        self._bell.ring(recipient_id)
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Nothing is open between two polls."""

@@ -45,6 +45,9 @@ class RelayedMessages:
     async def send(self, message: DownlinkMessage, audience: Audience) -> None:
         await self._carrier.send(message, audience)
 
+    def ring(self, recipient_id: str) -> None:
+        """What another coordinator has published comes by itself."""
+
     async def run(self, ready: Callable[[], None]) -> None:
         """Forget those who stay away; the carrier has a life of its own in the tree."""
         ready()

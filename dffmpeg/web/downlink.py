@@ -41,10 +41,11 @@ def blueprint(operations: Operations, closing: Closing) -> Blueprint:
     routes = Blueprint("downlink", __name__)
 
     @routes.websocket("/worker/<worker_id>/downlink")
-    async def downlink(worker_id: str) -> None:
+    @routes.websocket("/worker/<worker_id>/downlink/<instance>")
+    async def downlink(worker_id: str, instance: str | None = None) -> None:
         end = requests.socket()
         # What attaching refuses is refused by an HTTP answer to the handshake.
-        async with operations.downlink(caller(), worker_id) as messages:
+        async with operations.downlink(caller(), worker_id, instance) as messages:
             await end.accept()
             session = _Session(operations, caller(), end, messages)
             await converse(end, closing, requests.describe(), session.run)

@@ -9,6 +9,7 @@ from quart import Blueprint, Response
 from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import requests
+from dffmpeg.web.answers import frames_answer
 from dffmpeg.web.closing import Closing
 from dffmpeg.web.connections import Disconnected, Socket, WrongKind
 from dffmpeg.web.conversation import Outcome, converse, first, receive
@@ -38,10 +39,12 @@ def blueprint(operations: Operations, closing: Closing) -> Blueprint:
         news: list[Frame] = []
         with closing.interruptible():
             news = await operations.follow(caller(), job_id, position)
-        content = b"".join(frames.encode(frame) for frame in news)
-        return Response(
-            content, content_type="application/octet-stream", headers={"Cache-Control": "no-store"}
-        )
+        return frames_answer(news)
+
+    @routes.post("/jobs/<job_id>/input")
+    async def take_input(job_id: str) -> Response:
+        pieces = list(frames.decode_all(requests.request_body().content))
+        return frames_answer(await operations.input(caller(), job_id, pieces))
 
     @routes.websocket("/jobs/<job_id>/follow")
     async def follow_live(job_id: str) -> None:

@@ -18,7 +18,7 @@ from dffmpeg.transports.http_polling_client import HttpPollingClient
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.transports.websocket_client import WebSocketClient
 from dffmpeg.wire.workers import DownlinkMessage
-from tests.worker.coordinator import KEY, WORKER, FakeCoordinator
+from tests.actors.worker.coordinator import KEY, WORKER, FakeCoordinator
 
 
 @asynccontextmanager

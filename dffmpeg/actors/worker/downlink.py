@@ -41,6 +41,11 @@ class Open:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """Listen to nothing any more, until told to open again."""
+
+
 class _JobStatus(msgspec.Struct):
     status: str
     attempt: int | None = None
@@ -55,7 +60,7 @@ class _Probe(msgspec.Struct):
     benchmark: bool = False
 
 
-class DownlinkActor(Actor[Open]):
+class DownlinkActor(Actor[Open | Shut]):
     """Follows the coordinator's messages; connects again whenever the connection ends.
 
     Args:
@@ -90,7 +95,11 @@ class DownlinkActor(Actor[Open]):
         self._current: Open | None = None
         self._following = trio.CancelScope()
 
-    async def handle(self, message: Open) -> None:
+    async def handle(self, message: Open | Shut) -> None:
+        if isinstance(message, Shut):
+            self._current = None
+            self._following.cancel()
+            return
         if message == self._current:
             return
         factory = self._transports.get(message.transport)
@@ -113,6 +122,9 @@ class DownlinkActor(Actor[Open]):
                     await self._listen(transport)
                 except (Unreachable, Refused, BadInput) as error:
                     logger.info("the downlink ended: %s", error)
+                    if isinstance(error, Refused) and error.status == 409:
+                        # Another process may be this worker by now; the registration is told so.
+                        await self._registration.tell(Renew())
                 self._negotiation.disconnected()
                 attempt = self._backoff.attempt(attempt, trio.current_time() - began)
                 chance = random.random()  # noqa: S311 - spreads load, guards nothing

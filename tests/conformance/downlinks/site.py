@@ -157,7 +157,8 @@ class Site:
     async def usable(self, usable: bool = True) -> None:
         """Wait until the coordinator's half says so."""
         with trio.fail_after(PATIENCE):
-            while (self.downlink.failing_since is None) is not usable:
+            while (self.downlink.failing_since is None) is not usable:  # noqa: ASYNC110
+                # Nobody tells a test: it is asked whenever somebody wants to use it.
                 await trio.sleep(0.02)
 
     # The coordinator

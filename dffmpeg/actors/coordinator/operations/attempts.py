@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from dffmpeg.actors.coordinator.job.messages import (
+    ASKING,
     Accept,
     Attend,
     Attendance,
@@ -20,13 +21,14 @@ from dffmpeg.actors.coordinator.job.messages import (
 )
 from dffmpeg.actors.coordinator.operations.base import Base, NotLive, require
 from dffmpeg.actors.coordinator.refusals import Conflict
-from dffmpeg.actors.coordinator.worker import Judged
+from dffmpeg.actors.coordinator.worker_messages import Judged
 from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
+from dffmpeg.wire import frames
 from dffmpeg.wire.bytestring import from_wire
 from dffmpeg.wire.frames import Frame, Kind
-from dffmpeg.wire.jobs import AttemptReport, FinishReport, OutputReply, StatusReply
+from dffmpeg.wire.jobs import AttemptReport, AttendRequest, FinishReport, OutputReply, StatusReply
 from dffmpeg.wire.workers import AttemptRef
 
 _OUTPUTS = frozenset({Kind.STDOUT, Kind.STDERR, Kind.OUTPUT})
@@ -69,30 +71,48 @@ class AttemptOperations(Base):
         await self._report(job_id, Finish(who.client_id, report))
         return StatusReply()
 
-    async def output(self, who: Identity, job_id: str, frames: Sequence[Frame]) -> OutputReply:
+    async def output(self, who: Identity, job_id: str, pieces: Sequence[Frame]) -> OutputReply:
         """Take pieces of the attempt's streams; held for some seconds while the owner's window is full."""
         require(who, Role.WORKER)
-        for frame in frames:
+        for frame in pieces:
             if frame.kind not in _OUTPUTS:
                 raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
         try:
-            return await self._ask(job_id, Output(who.client_id, frames), hold=15.0)
+            return await self._ask(job_id, Output(who.client_id, pieces), hold=15.0)
         except NotLive as error:
             raise Conflict(f"job {job_id} is {error.job.state}; nothing was changed") from None
 
-    async def streamed(self, who: Identity, job_id: str, frames: Sequence[Frame]) -> None:
+    async def streamed(self, who: Identity, job_id: str, pieces: Sequence[Frame]) -> None:
         """Take pieces of the outputs and acknowledgements of inputs, from a worker that attends."""
         require(who, Role.WORKER)
-        for frame in frames:
+        for frame in pieces:
             if frame.kind not in _FROM_WORKERS:
                 raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
-        await self._report(job_id, Streamed(who.client_id, frames))
+        await self._report(job_id, Streamed(who.client_id, pieces))
 
     async def attend(self, who: Identity, attempt: AttemptRef, connection: int, seen: Attendance) -> News:
         """Wait for what an attending worker has not got yet. It has to say `end_attendance` at its end."""
         require(who, Role.WORKER)
         request = Attend(who.client_id, attempt.attempt, connection, seen)
         return await self._report(attempt.job_id, request, hold=math.inf)
+
+    async def attend_once(self, who: Identity, job_id: str, request: AttendRequest) -> list[Frame]:
+        """What a worker without a link has not got yet of the inputs; held while there is nothing.
+
+        A further request has the one before answered at once: each says all that there is to say.
+        """
+        require(who, Role.WORKER)
+        given = {number: (one.given, one.ended) for number, one in request.inputs.items()}
+        acks = [
+            frames.acknowledgement(number, request.attempt, offset, offset, eof=ended)
+            for number, (offset, ended) in given.items()
+        ]
+        await self._report(job_id, Streamed(who.client_id, acks))
+        sent = {number: (one.received, one.eof) for number, one in request.inputs.items()}
+        seen = Attendance(told=None, sent=sent, written=given)
+        attend = Attend(who.client_id, request.attempt, ASKING, seen, request.wait)
+        news = await self._report(job_id, attend, hold=request.wait)
+        return list(news.frames)
 
     def end_attendance(self, job_id: str, connection: int) -> None:
         """A worker's connection has ended."""

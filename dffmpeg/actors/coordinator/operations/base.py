@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from dffmpeg.actors.coordinator.refusals import Conflict, Forbidden, NotFound, Unavailable
+from dffmpeg.actors.coordinator.refusals import Conflict, Elsewhere, Forbidden, NotFound, Unavailable
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import ActorStopped, Request
-from dffmpeg.model import access, jobs
+from dffmpeg.model import access, instances, jobs
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job
 
@@ -46,6 +46,11 @@ class Base:
             raise Forbidden(f"job {job_id} is not yours")
         return job
 
+    async def _require_instance(self, worker_id: str, instance: str | None) -> None:
+        worker = await self._services.store.workers.get(worker_id)
+        if not instances.same(worker, instance) and worker is not None:
+            raise Conflict(f"another process is worker {worker_id}")
+
     async def _ask(self, job_id: str, request: Request[R], *, hold: float = 0.0) -> R:
         """The answer of a live job's actor.
 
@@ -54,6 +59,7 @@ class Base:
 
         Raises:
             NotLive: the job is pending or has ended, so it has no actor.
+            Elsewhere: another coordinator has its actor.
         """
         for _ in range(TRIES):
             actor = self._services.jobs.find(job_id)
@@ -61,6 +67,8 @@ class Base:
                 job = await self._row(job_id)
                 if job.state not in jobs.LIVE:
                     raise NotLive(job)
+                if not self._services.membership.minds(job.worker_id):
+                    raise Elsewhere(f"job {job_id} is looked after by another coordinator; ask again")
             try:
                 actor = actor or await self._services.jobs.reach(job_id)
                 return await actor.ask(request, timeout=hold + PATIENCE)
