@@ -51,6 +51,7 @@ class Kind:
         keeps: whether all that is sent to a receiver that is away is there for it when it comes back.
         broker: the server that it needs besides the coordinator.
         backend: the transport whose settings say where the broker is.
+        beneath: the transport that this one is made over.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Kind:
     backend: str | None = None
     server: Mapping[str, Any] = field(default_factory=dict)
     receiver: Mapping[str, Any] = field(default_factory=dict)
+    beneath: str | None = None
 
 
 KINDS = {
@@ -103,7 +105,11 @@ class Site:
             proxy.target = self._port
         self.config = CoordinatorConfig(
             port=self._port,
-            transports=Transports(enabled_transports=[kind.name], transport_settings=settings),
+            transports=Transports(
+                enabled_transports=[name for name in (kind.name, kind.beneath) if name is not None],
+                transport_settings=settings,
+            ),
+            allowed_binaries=["ffmpeg", "python"],
             web_dashboard_enabled=False,
         )
         self._folder = folder
@@ -139,10 +145,17 @@ class Site:
             metadata = self.downlink.worker_metadata(http.client_id)
         else:
             metadata = self.downlink.job_metadata(http.client_id, job_id)
-        settings = {**self._settings.get(self.kind.broker or "", {}), **self.kind.receiver}
-        if self.kind.backend is not None or self.kind.broker is None:
-            settings = dict(self.kind.receiver)
-        return client.load([self.kind.name], {self.kind.name: settings})[self.kind.name](http, metadata)
+        return client.load([self.kind.name], {self.kind.name: self.receiver_settings()})[self.kind.name](
+            http, metadata
+        )
+
+    def receiver_settings(self) -> dict[str, Any]:
+        """What the receivers' configuration says of the transport."""
+        kind, said = self.kind, dict(self.kind.receiver)
+        broker = self._settings.get(kind.broker or "", {})
+        if kind.beneath is not None:
+            return {**said, "settings": {**broker, **said["settings"]}}
+        return {**broker, **said} if kind.name == kind.broker else said
 
     @asynccontextmanager
     async def listening(self, who: str, job_id: str | None = None) -> AsyncIterator[Listener]:
