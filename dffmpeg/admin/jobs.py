@@ -12,7 +12,7 @@ from dffmpeg.admin.output import answer, confirm
 from dffmpeg.admin.reaching import Cluster, name_of
 from dffmpeg.admin.statuses import NOT_FOUND, NotThere, status_of
 from dffmpeg.errors import BadInput, Refused
-from dffmpeg.model.jobs import TERMINAL
+from dffmpeg.model.jobs import TERMINAL, JobState
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.jobs import JobRecord
 from dffmpeg.wire.scheduling import Explanation
@@ -83,21 +83,35 @@ async def prioritize(options: argparse.Namespace, cluster: Coordinator) -> None:
 async def why(options: argparse.Namespace, cluster: Coordinator) -> None:
     """What a job waits for, and what each worker has against it."""
     found = await cluster.why(_job(options.job))
-    lines = [("job", found.job_id), ("status", found.status), ("would go to", found.choice)]
+    lines = [
+        ("job", found.job_id),
+        ("status", found.status),
+        ("may start", _whether(found)),
+        ("next worker", found.choice),
+        ("would go to", None if found.otherwise is None else f"{found.otherwise}, as soon as it may start"),
+    ]
     waits = "\n".join(f"- {clause}" for clause in found.waits_for)
     blocks = [tables.fields(lines), f"It waits for:\n{waits}" if waits else "", _verdicts(found)]
     answer(options, found, "\n\n".join(block for block in blocks if block))
 
 
+def _whether(found: Explanation) -> str | None:
+    if found.status != JobState.PENDING:
+        return None
+    if not found.may_start:
+        return "no"
+    return "yes" if found.choice is not None else "yes, but no worker has room for it"
+
+
 def _verdicts(found: Explanation) -> str:
     return tables.table(
-        ("WORKER", "STATUS", "COULD", "TAKES IT", "SCORE", "BECAUSE"),
+        ("WORKER", "STATUS", "COULD", "HAS ROOM", "SCORE", "BECAUSE"),
         [
             (
                 one.worker_id,
                 one.status,
                 "yes" if one.suitable else "no",
-                "yes" if one.takes else "no",
+                "yes" if one.has_room else "no",
                 None if one.score is None else f"{one.score:g}",
                 "; ".join(one.reasons) or None,
             )

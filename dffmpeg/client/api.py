@@ -43,6 +43,7 @@ from dffmpeg.model import paths
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.wire import signature
 from dffmpeg.wire.jobs import AttemptRecord, JobRecord, LogLine, StatusReply, SubmitRequest
+from dffmpeg.wire.scheduling import QueueState
 from dffmpeg.wire.workers import WorkerRecord
 
 Argument = bytes | str
@@ -234,6 +235,10 @@ class Client:
             The answer, whose `detail` says so if the job had finished before.
         """
         return await self._http.call("POST", f"/jobs/{identifier('job', job_id)}/cancel", StatusReply)
+
+    async def queue(self) -> QueueState:
+        """Whether jobs are given to workers at all."""
+        return await self._http.call("GET", "/queue", QueueState)
 
     async def workers(self, window: float | None = None) -> list[WorkerRecord]:
         """The workers seen within `window` seconds; None is the coordinator's default."""

@@ -26,6 +26,10 @@ from dffmpeg.wire.signature import decode_key
 
 T = TypeVar("T", bound=Section)
 
+SERVERS = frozenset({"postgresql", "mysql"})
+"""Engines whose settings name files."""
+
+SERVER_FILES = frozenset({"password_file", "socket", "ca", "cert", "key"})
 REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
 
 MIN_SECRET = 32
@@ -203,6 +207,8 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
     _check_networks("security.trusted_proxies", config.security.trusted_proxies)
     if config.retries.backoff_minimum > config.retries.backoff_maximum:
         raise ValueError("retries.backoff_minimum: expected at most retries.backoff_maximum")
+    if config.cluster.advertise is not None:
+        check_url("cluster.advertise", config.cluster.advertise)
     _check_hooks(config.hooks)
     _check_scheduling(config.scheduling)
 
@@ -266,11 +272,16 @@ def _check_database(database: Database, folder: Path) -> Database:
         sqlite = defaults["sqlite"]
         path = sqlite.get("path", "dffmpeg.db")
         sqlite["path"] = _database_path("database.engine_defaults.sqlite.path", path, folder)
+    for engine in SERVERS.intersection(defaults):
+        options = defaults[engine]
+        for name in SERVER_FILES.intersection(options):
+            if isinstance(options[name], str):
+                options[name] = _file(f"database.engine_defaults.{engine}.{name}", options[name], folder)
     repositories = {
         name: _check_repository(name, repository, folder)
         for name, repository in database.repositories.items()
     }
-    return Database(engine_defaults=defaults, repositories=repositories)
+    return Database(engine=database.engine, engine_defaults=defaults, repositories=repositories)
 
 
 def _check_repository(name: str, repository: Repository, folder: Path) -> Repository:

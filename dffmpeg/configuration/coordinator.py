@@ -14,7 +14,8 @@ from dffmpeg.configuration.scheduling import Scheduling
 class Repository(Section, frozen=True):
     """One of `auth`, `jobs`, `workers`, `messages`, `streams`."""
 
-    engine: str = "sqlite"
+    engine: str | None = None
+    """The database's, where none is named."""
     encryption_keys: list[str] = []
     """Only `auth`: Fernet keys, the first encrypts, all decrypt."""
     encryption_keys_file: str | None = None
@@ -24,10 +25,15 @@ class Repository(Section, frozen=True):
 
 
 class Database(Section, frozen=True):
+    engine: str = "sqlite"
     engine_defaults: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {"sqlite": {"path": "dffmpeg.db"}}
     )
     repositories: dict[str, Repository] = {}
+
+    def __repr__(self) -> str:
+        # The engines' settings may hold passwords.
+        return f"Database(engine={self.engine!r}, repositories={self.repositories!r})"
 
 
 class Transports(Section, frozen=True):
@@ -122,6 +128,15 @@ class Security(Section, frozen=True):
     trusted_proxies: list[str] = []
 
 
+class Cluster(Section, frozen=True):
+    """Several coordinators on one database server."""
+
+    advertise: str | None = None
+    """`http://host:port` at which the other coordinators reach this one."""
+    lease: Annotated[float, msgspec.Meta(ge=1, le=300)] = 5.0
+    """So long after its last sign of life the others take over what a coordinator did."""
+
+
 class Debug(Section, frozen=True):
     routes: bool = False
     """Adds routes that crash actors by hand. Never on a real cluster."""
@@ -149,4 +164,5 @@ class CoordinatorConfig(Section, frozen=True):
     scheduling: Scheduling = Scheduling()
     hooks: Hooks = Hooks()
     security: Security = Security()
+    cluster: Cluster = Cluster()
     debug: Debug = Debug()

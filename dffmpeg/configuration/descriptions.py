@@ -10,6 +10,7 @@ from __future__ import annotations
 from dffmpeg.configuration.client import ClientConfig, Fallback, JobDefaults
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import (
+    Cluster,
     CoordinatorConfig,
     Database,
     Debug,
@@ -61,9 +62,11 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "scheduling": "In which order jobs start, and how many of them.",
         "hooks": "Signed calls of the URLs that jobs name, at each change of their state.",
         "security": "Who is trusted, and how far.",
+        "cluster": "Several coordinators on one database server. On SQLite none of this has a meaning.",
         "debug": "Never on a real cluster.",
     },
     Database: {
+        "engine": "sqlite, postgresql or mysql (MariaDB too); a repository may name another one.",
         "engine_defaults": "Relative paths count from this file's folder.",
         "repositories": "Keys of identities can be stored encrypted; the file holds one Fernet key a line, "
         "the first encrypts, all decrypt.",
@@ -155,6 +158,11 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "clock_drift": "Seconds that a request's time may be off.",
         "trusted_proxies": "Networks of reverse proxies whose X-Forwarded-For is believed.",
     },
+    Cluster: {
+        "advertise": "Where the other coordinators reach this one: requests about a worker go to the one "
+        "that looks after it.",
+        "lease": "Seconds of silence after which the others take over what a coordinator did.",
+    },
     Debug: {"routes": "Adds routes that crash parts of the coordinator by hand."},
     WorkerConfig: {
         **_CONNECTION,
@@ -245,6 +253,7 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (Hooks, "allowed"): 'allowed = ["https://media.example/hooks/"]',
     (Hooks, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
+    (Cluster, "advertise"): 'advertise = "http://10.0.0.1:8000"',
     (Scheduling, "reserved"): "high = 2",
     (Scheduling, "reserved_resources"): "[scheduling.reserved_resources.high]\nnvenc = 1",
     (Scheduling, "requesters"): "[scheduling.requesters.alice]\nrunning = 10",

@@ -33,6 +33,9 @@ class Downlink(Protocol):
     def connected(self, recipient_id: str) -> bool | None:
         """Whether the recipient has a connection open; None where the downlink knows of none."""
 
+    def dismiss(self, recipient_id: str) -> None:
+        """End the recipient's connection, where there is one: it is to connect again."""
+
     async def send(self, message: DownlinkMessage) -> None:
         """Hand a message over for its recipient."""
 

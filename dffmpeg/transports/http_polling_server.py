@@ -49,6 +49,13 @@ class HttpPollingDownlink:
     def connected(self, recipient_id: str) -> bool | None:
         return None
 
+    def dismiss(self, recipient_id: str) -> None:
+        """Its next poll goes where it has to."""
+
+    def ring(self, recipient_id: str) -> None:
+        """Another coordinator has stored a message for somebody who may poll here."""
+        self._bell.ring(recipient_id)
+
     async def send(self, message: DownlinkMessage) -> None:
         await self._messages().add(_to_model(message))
         self._bell.ring(message.recipient_id)

@@ -50,6 +50,11 @@ class WebSocketDownlink:
         """Whether the recipient has a connection open."""
         return recipient_id in self._open
 
+    def dismiss(self, recipient_id: str) -> None:
+        channel = self._open.pop(recipient_id, None)
+        if channel is not None:
+            channel.close()
+
     async def send(self, message: DownlinkMessage) -> None:
         await trio.lowlevel.checkpoint()
         channel = self._open.get(message.recipient_id)

@@ -11,7 +11,14 @@ from quart import Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from dffmpeg.actors import ActorError
-from dffmpeg.actors.coordinator.operations import Conflict, Forbidden, NotFound, TooMany, Unavailable
+from dffmpeg.actors.coordinator.operations import (
+    Conflict,
+    Elsewhere,
+    Forbidden,
+    NotFound,
+    TooMany,
+    Unavailable,
+)
 from dffmpeg.errors import BadInput, MalformedInput
 from dffmpeg.store.errors import StoreUnavailable
 from dffmpeg.web.answers import json_answer
@@ -58,6 +65,7 @@ TEMPORARY = (Unavailable, ActorError, StoreUnavailable, trio.TooSlowError)
 _CLOSE_CODE_OF_ERROR: dict[type[BaseException], int] = {
     WrongKind: CLOSE_UNSUPPORTED,
     MessageTooLarge: CLOSE_TOO_LARGE,
+    Elsewhere: CLOSE_RESTART,
 }
 
 _CLOSE_CODE = {

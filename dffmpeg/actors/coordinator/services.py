@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dffmpeg.actors.coordinator.hooks import Call
     from dffmpeg.actors.coordinator.janitor import Sweep
     from dffmpeg.actors.coordinator.job.messages import JobMessage
+    from dffmpeg.actors.coordinator.members import Refresh
     from dffmpeg.actors.coordinator.scheduler import Wake
     from dffmpeg.actors.coordinator.successors import Look
     from dffmpeg.actors.coordinator.worker_messages import Judged, WorkerMessage
@@ -63,18 +64,25 @@ class OpenStore:
 
 
 class StoreActor(Actor[None]):
-    """Opens the databases, migrates them, and keeps their writers running."""
+    """Opens the databases, migrates them, and keeps their writers running; a member from then on.
 
-    def __init__(self, settings: StoreSettings, opened: OpenStore) -> None:
+    A writer that was fenced ends it, so that all begins anew with another membership.
+    """
+
+    def __init__(self, settings: StoreSettings, opened: OpenStore, membership: Membership) -> None:
         self._settings = settings
         self._opened = opened
+        self._membership = membership
 
     async def run(self) -> None:
         async with open_store(self._settings) as store:
+            await self._membership.join(store)
             self._opened.set(store)
             try:
                 self.context.ready()
                 await self.context.stopping.wait()
+                # All that stands on us is down: nobody writes any more.
+                await self._membership.leave(store)
             finally:
                 self._opened.set(None)
 
@@ -94,7 +102,8 @@ class Services:
     janitor: ActorRef[Sweep]
     backlog: Backlog
     hindrances: ActorRef[Review]
-    membership: Membership = field(default_factory=Membership)
+    members: ActorRef[Refresh]
+    membership: Membership
     known_workers: KnownWorkers = field(default_factory=KnownWorkers)
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""

@@ -79,6 +79,11 @@ class Disconnected:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """Its home may be another coordinator."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseDue:
     """Its lease may be over."""
 
@@ -92,6 +97,7 @@ WorkerMessage = (
     | Judged
     | Connected
     | Disconnected
+    | Moved
     | LeaseDue
     | HoldDue
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from dffmpeg.store.columns import TEXT
+from dffmpeg.store.migrations import ddl
+
 
 def upgrade(connection: sa.Connection) -> None:
     """Add the columns; of what was there before nothing is known."""
-    text, name = (kind.compile(connection.dialect) for kind in (sa.Text(), sa.String(64)))
-    connection.exec_driver_sql(f"ALTER TABLE attempts ADD COLUMN outputs {text}")
-    connection.exec_driver_sql(f"ALTER TABLE workers ADD COLUMN sole_on {name}")
+    ddl.add_column(connection, "attempts", "outputs", TEXT)
+    ddl.add_column(connection, "workers", "sole_on", sa.String(64))

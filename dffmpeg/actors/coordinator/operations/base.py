@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from dffmpeg.actors.coordinator.refusals import Conflict, Forbidden, NotFound, Unavailable
+from dffmpeg.actors.coordinator.refusals import Conflict, Elsewhere, Forbidden, NotFound, Unavailable
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import ActorStopped, Request
 from dffmpeg.model import access, instances, jobs
@@ -59,6 +59,7 @@ class Base:
 
         Raises:
             NotLive: the job is pending or has ended, so it has no actor.
+            Elsewhere: another coordinator has its actor.
         """
         for _ in range(TRIES):
             actor = self._services.jobs.find(job_id)
@@ -66,6 +67,8 @@ class Base:
                 job = await self._row(job_id)
                 if job.state not in jobs.LIVE:
                     raise NotLive(job)
+                if not self._services.membership.minds(job.worker_id):
+                    raise Elsewhere(f"job {job_id} is looked after by another coordinator; ask again")
             try:
                 actor = actor or await self._services.jobs.reach(job_id)
                 return await actor.ask(request, timeout=hold + PATIENCE)

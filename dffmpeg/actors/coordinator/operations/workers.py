@@ -9,7 +9,13 @@ from typing import TypeVar
 
 from dffmpeg.actors.coordinator import lookups
 from dffmpeg.actors.coordinator.operations.base import PATIENCE, Base, require
-from dffmpeg.actors.coordinator.refusals import Conflict, Forbidden, NotFound, Unavailable
+from dffmpeg.actors.coordinator.refusals import (
+    Conflict,
+    Elsewhere,
+    Forbidden,
+    NotFound,
+    Unavailable,
+)
 from dffmpeg.actors.coordinator.worker import ACTIVE
 from dffmpeg.actors.coordinator.worker_messages import (
     Connected,
@@ -75,6 +81,7 @@ class WorkerOperations(Base):
         worker = await self._services.store.workers.get(worker_id)
         if worker is None:
             raise NotFound(f"there is no worker {worker_id}")
+        await self._require_home(worker_id)
         actor = self._services.workers.find(worker_id)
         if actor is None or worker.state not in ACTIVE:
             raise Conflict(f"worker {worker_id} is {worker.state}: it can be probed once it is online")
@@ -83,12 +90,18 @@ class WorkerOperations(Base):
 
     async def _ask_worker(self, worker_id: str, request: Request[R]) -> R:
         for _ in range(2):
+            await self._require_home(worker_id)
             try:
                 actor = await self._services.workers.reach(worker_id)
                 return await actor.ask(request, timeout=PATIENCE)
             except ActorStopped:
                 continue
         raise Unavailable(f"worker {worker_id} has no actor just now")
+
+    async def _require_home(self, worker_id: str) -> None:
+        home = await self._services.membership.home_of_worker(worker_id, claim=True)
+        if home is not None:
+            raise Elsewhere(f"worker {worker_id} is looked after by {home.coordinator_id}; ask again")
 
     async def workers(self, who: Identity, *, window: float) -> list[WorkerRecord]:
         """The workers that were seen within so many seconds."""
@@ -123,6 +136,7 @@ class WorkerOperations(Base):
         downlink = self._services.downlinks.get("websocket")
         if not isinstance(downlink, WebSocketDownlink):
             raise Conflict("the websocket downlink is not enabled here")
+        await self._require_home(worker_id)
         async with downlink.attach(worker_id) as messages:
             actor = await self._services.workers.reach(worker_id)
             await actor.tell(Connected())
