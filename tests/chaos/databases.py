@@ -14,7 +14,6 @@ from tests.servers.mariadb import MariaDB, open_mariadb
 from tests.servers.ports import LOOPBACK
 from tests.servers.postgresql import PostgreSQL, open_postgresql
 
-
 Server = PostgreSQL | MariaDB | Galera
 
 
