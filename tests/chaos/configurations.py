@@ -88,7 +88,7 @@ class Configurations:
             "allowed_binaries": ["ffmpeg", "ffprobe", "recorder"],
             "database": self._database.settings,
             "transports": transports,
-            "leases": {"worker": LEASE, "worker_disconnect": LEASE / 4},
+            "leases": {"worker": LEASE, "worker_disconnect": LEASE / 2},
             "janitor": {"interval": 2.0},
             "security": {"trusted_proxies": ["127.0.0.0/8"]},
         }
