@@ -45,14 +45,17 @@ def main() -> int:
         encodes=max(2, round(options.duration * 20 / 600)) if options.encodes is None else options.encodes,
     )
     say(f"seed {run.seed}: {run.jobs} jobs, {run.encodes} encodes, {run.duration:g} s; {_described(plan)}")
+    verdict: Verdict | None = None
+    status = 2
     try:
         verdict = trio.run(play, plan, run, say)
-    except Missing as missing:
-        say(f"left out: {missing}")
-        return 2 if REQUIRED else 0
-    except ServerFailed as failure:
-        say(f"it could not be tried: {failure}; see {folder}")
-        return 2
+    except* Missing as missing:
+        say(f"left out: {_said(missing)}")
+        status = 2 if REQUIRED else 0
+    except* ServerFailed as failure:
+        say(f"it could not be tried: {_said(failure)}; see {folder}")
+    if verdict is None:
+        return status
     _print(verdict, say)
     if verdict.violations or options.keep:
         say(f"what the processes said is in {folder}")
@@ -67,6 +70,13 @@ def _print(verdict: Verdict, say: Say) -> None:
     for violation in verdict.violations:
         say(str(violation))
     say(f"WRONG: {len(verdict.violations)} violations" if verdict.violations else "RIGHT")
+
+
+def _said(error: BaseException) -> str:
+    """The texts of what is inside a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_said(one) for one in error.exceptions)
+    return str(error)
 
 
 def _described(plan: Plan) -> str:

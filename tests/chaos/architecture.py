@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
@@ -29,9 +29,6 @@ from tests.servers.haproxy import open_haproxy
 from tests.servers.link import Link, open_links
 from tests.servers.process import GUARD, Ready, ServerProcess
 from tests.servers.requirements import program
-
-CUT = 1.5 * LEASE
-"""The longest that a worker is cut off, in seconds: its jobs move, or do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +138,10 @@ class _Processes:
             await process.start()
             await online()
 
-        return [killed(process, start), cut(links, online, CUT)]
+        shortly = cut(links, online)
+        # Its lease ends, and its jobs move.
+        longer = replace(shortly, shortest=LEASE, longest=1.3 * LEASE)
+        return [killed(process, start), shortly, longer]
 
     def _process(
         self, name: str, module: str, file: Path, ready: Ready, *, whole: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,10 @@ def _ways(cluster: Galera, node: Node) -> list[Way]:
 
     return [
         killed(node.process, start),
-        frozen(node.process, cluster.whole, longest=12.0),
-        Way("isolate", node.isolate, rejoin, 12.0),
+        # Long enough for the others to leave it behind, and not so long.
+        frozen(node.process, cluster.whole),
+        replace(frozen(node.process, cluster.whole), shortest=6.0, longest=12.0),
+        Way("isolate", node.isolate, rejoin),
     ]
 
 

@@ -96,12 +96,14 @@ class Told:
         unanswered: keys whose submission nobody answered in time.
         digests: of what the callers of piped encodes got, by key.
         complaints: what callers of piped encodes were told in place of their output, by key.
+        slow: probes that came to no end in time.
     """
 
     submissions: list[Submission] = field(default_factory=list)
     unanswered: set[str] = field(default_factory=set)
     digests: dict[str, str] = field(default_factory=dict)
     complaints: dict[str, str] = field(default_factory=dict)
+    slow: list[str] = field(default_factory=list)
 
 
 class Load:
@@ -201,6 +203,20 @@ class Load:
             self.told.complaints[encode.key] = f"{type(error).__name__}: {error}"
             return
         self.told.digests[encode.key] = received.hexdigest()
+
+    async def probe(self) -> None:
+        """Submit one more job, and return when it has come to its end; or else complain."""
+        key = f"probe-{len(self.told.submissions):05}"
+        with trio.move_on_after(PATIENCE):
+            async with Client(self._config) as client:
+                job_id = await self._submit(client, key, "recorder", ["short", key, "0", "0"])
+                if job_id is not None:
+                    self.told.submissions.append(Submission(key=key, job_id=job_id))
+                    async with client.follow(job_id) as events:
+                        async for _event in events:
+                            pass
+                    return
+        self.told.slow.append(f"{key} came to no end within {PATIENCE:g} s, though all was mended")
 
     async def collect(self) -> None:
         """Look at the files that encodes left."""

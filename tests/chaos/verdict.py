@@ -56,7 +56,7 @@ async def play(plan: Plan, run: Run, say: Say) -> Verdict:
     async with open_architecture(plan) as architecture:
         say(f"{plan.workers} workers are online")
         load = Load(architecture.caller, trio.Path(architecture.media))
-        chaos = Chaos(architecture.victims, random.Random(f"{run.seed} chaos"), say)
+        chaos = Chaos(architecture.victims, load.probe, random.Random(f"{run.seed} chaos"), say)
         work = LoadPlan.draw(random.Random(f"{run.seed} load"), run.duration, run.jobs, run.encodes)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(load.run, work, architecture.ffmpeg)
@@ -65,7 +65,8 @@ async def play(plan: Plan, run: Run, say: Say) -> Verdict:
         records = await settled(architecture)
         await load.collect()
         history = await _history(architecture, load, chaos, records)
-    return Verdict(_figures(history, records), _explained(violations(history), load.told.complaints))
+    found = [*violations(history), *(Violation("stuck", "probe", text) for text in load.told.slow)]
+    return Verdict(_figures(history, records), _explained(found, load.told.complaints))
 
 
 async def settled(architecture: Architecture) -> list[JobRecord]:

@@ -22,13 +22,14 @@ class Way:
 
     Attributes:
         name: as it is printed: `kill`, `freeze`, `cut`.
-        longest: seconds that it may last.
+        shortest, longest: seconds that it may last.
     """
 
     name: str
     strike: Action
     mend: Action
-    longest: float
+    longest: float = 5.0
+    shortest: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,12 @@ class Victim:
     ways: Sequence[Way]
 
 
-def killed(process: ServerProcess, mend: Action | None = None, longest: float = 5.0) -> Way:
+def killed(process: ServerProcess, mend: Action | None = None) -> Way:
     """kill -9, and a start."""
-    return Way("kill", process.kill, mend or process.start, longest)
+    return Way("kill", process.kill, mend or process.start)
 
 
-def frozen(process: ServerProcess, mend: Action | None = None, longest: float = 5.0) -> Way:
+def frozen(process: ServerProcess, mend: Action | None = None) -> Way:
     """SIGSTOP: connections stay open, and nothing is said on them."""
 
     async def strike() -> None:
@@ -54,10 +55,10 @@ def frozen(process: ServerProcess, mend: Action | None = None, longest: float = 
         process.thaw()
         await (mend or process.wait_ready)()
 
-    return Way("freeze", strike, thaw, longest)
+    return Way("freeze", strike, thaw)
 
 
-def cut(links: Sequence[Link], mend: Action, longest: float) -> Way:
+def cut(links: Sequence[Link], mend: Action) -> Way:
     """Nothing passes on these links."""
 
     async def strike() -> None:
@@ -69,13 +70,11 @@ def cut(links: Sequence[Link], mend: Action, longest: float) -> Way:
             link.mend()
         await mend()
 
-    return Way("cut", strike, join, longest)
+    return Way("cut", strike, join)
 
 
 PAUSE = (0.5, 3.0)
 """Seconds between two disturbances, at least and at most."""
-
-SHORTEST = 0.5
 
 
 @dataclass
@@ -84,6 +83,7 @@ class Chaos:
 
     Args:
         victims: by what they are; each of these gets its turn.
+        serves: returns when the cluster does its work; before the next thing breaks, it must.
         say: takes a line for each thing that is done.
 
     Attributes:
@@ -91,6 +91,7 @@ class Chaos:
     """
 
     victims: Mapping[str, Sequence[Victim]]
+    serves: Action
     chance: random.Random
     say: Callable[[str], None]
     done: list[Disturbance] = field(default_factory=list)
@@ -107,11 +108,12 @@ class Chaos:
                 await trio.sleep(self.chance.uniform(*PAUSE))
 
     async def _disturb(self, victim: Victim, way: Way) -> None:
-        hold = self.chance.uniform(SHORTEST, way.longest)
+        hold = self.chance.uniform(way.shortest, way.longest)
         begin = time.time()
         await way.strike()
         await trio.sleep(hold)
         await way.mend()
+        await self.serves()
         end = time.time()
         self.done.append(Disturbance(target=victim.name, begin=begin, end=end))
-        self.say(f"{way.name} {victim.name} for {hold:.1f} s, whole again after {end - begin:.1f} s")
+        self.say(f"{way.name} {victim.name} for {hold:.1f} s, all was well after {end - begin:.1f} s")
