@@ -52,10 +52,6 @@ Sink = Callable[[bytes], Awaitable[None]]
 
 _SUBMIT = Backoff(minimum=0.2, maximum=3.0, jitter=0.5)
 
-_AGAIN = frozenset({429, 503})
-_AGAIN_WITH_KEY = _AGAIN | {502, 504}
-"""A proxy (RFC 9110, 15.6.3 and 15.6.5) that lost the coordinator in the middle does not know either."""
-
 
 class _Logs(msgspec.Struct):
     logs: list[LogLine]
@@ -148,7 +144,7 @@ class Client:
         """Put a job into the queue.
 
         A coordinator that cannot be connected to is tried again for the configuration's `connect_timeout`;
-        with an idempotency key, also one whose answer was lost, between it and us or behind a proxy.
+        with an idempotency key, also one whose answer was lost.
 
         Args:
             binary: the program's name, such as `ffmpeg`.
@@ -186,7 +182,7 @@ class Client:
                 reason: DffmpegError = error
                 wait = 0.0
             except Refused as error:
-                if error.status not in (_AGAIN if job.idempotency_key is None else _AGAIN_WITH_KEY):
+                if error.status not in (429, 503):
                     raise
                 reason, wait = error, error.retry_after or 0.0
             failures += 1
