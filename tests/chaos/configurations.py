@@ -61,6 +61,7 @@ class Configurations:
         self.media = plan.folder / "media"
         self.media.mkdir()
         self._keys = {name: encode_key(generate_key()) for name in ("caller", "admin", *self.workers)}
+        self._secret = encode_key(generate_key())
         self._recorder = self._write_recorder()
 
     def client(self, name: str, port: int | None = None) -> ClientConfig:
@@ -91,6 +92,7 @@ class Configurations:
             "leases": {"worker": LEASE, "worker_disconnect": LEASE / 2},
             "janitor": {"interval": 2.0},
             "security": {"trusted_proxies": ["127.0.0.0/8"]},
+            "cluster": self._cluster(number),
         }
         return self._write(f"coordinator{number + 1}", CoordinatorConfig, values)
 
@@ -116,6 +118,11 @@ class Configurations:
             for name, key in self._keys.items():
                 identity = Identity(client_id=name, role=roles.get(name, Role.WORKER), key=decode_key(key))
                 await store.identities.add(identity)
+
+    def _cluster(self, number: int) -> dict[str, Any]:
+        if len(self.ports) == 1:
+            return {}
+        return {"advertise": f"http://{LOOPBACK}:{self.ports[number]}", "secret": self._secret}
 
     def _connection(self, name: str, port: int) -> dict[str, Any]:
         url = f"http://{LOOPBACK}:{port}"
