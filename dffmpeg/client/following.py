@@ -138,8 +138,8 @@ class Follower:
                 if piece is not None:
                     outlet.put(piece)
 
-    def position(self, *, wait: float = 0.0) -> Position:
-        return self._progress.position(wait=wait)
+    def position(self, *, wait: float | None = None) -> Position:
+        return self._progress.position(wait=wait or 0.0)
 
     def reconnected(self) -> None:
         """What was taken is still there, and passed over when it comes again."""

@@ -29,6 +29,8 @@ ACK_BYTES = 256 * 1024
 """Bytes after which an acknowledgement does not wait for a quiet moment."""
 ACK_PAUSE = 0.01
 """Seconds between two acknowledgements of less than that."""
+MAX_INPUT = 1 << 20
+"""Bytes of inputs that one message holds, about: the coordinator takes a frame more."""
 SILENCE = 15.0
 """Seconds without an answer to a ping after which a connection is given up."""
 MAX_GAPS = 5
@@ -81,14 +83,18 @@ class Receiver(Protocol):
             OutputMissing: a frame begins behind what came before.
         """
 
-    def position(self, *, wait: float = 0.0) -> Position:
-        """What acknowledges all that was delivered, and nothing else."""
+    def position(self, *, wait: float | None = None) -> Position:
+        """What acknowledges all that was delivered, and nothing else.
+
+        Args:
+            wait: of a poll: seconds that it may be held.
+        """
 
     def reconnected(self) -> None:
         """Frames come over a new connection from now on, beginning at `position`."""
 
     async def next_input(self) -> bytes:
-        """Frames of inputs to be sent; waits until there are some."""
+        """Frames of inputs to be sent, about `MAX_INPUT` of them at most; waits until there are some."""
 
     async def drained(self) -> None:
         """Returns when all that was taken is delivered."""
@@ -180,7 +186,8 @@ class Session:
     async def _keep_following(self) -> None:
         failures = gaps = 0
         while True:
-            before, pause = self._receiver.taken, 0.0
+            before = self._receiver.taken
+            pause: float | None = None
             try:
                 await self._connected()
                 return
@@ -194,16 +201,17 @@ class Session:
                     raise OutputLost(f"output of job {self._job_id} is not kept any more: {error}") from error
                 reason = error
             except Unreachable as error:
-                reason = error
-                if failures + 1 >= MAX_BROKEN:
+                reason, pause = error, error.retry_after
+                # One who says when to come again is a coordinator, on a connection that works.
+                if failures + 1 >= MAX_BROKEN and pause is None:
                     self._to_polling(error)
             except Refused as error:
                 if not error.temporary:
                     raise
-                reason, pause = error, error.retry_after or 0.0
+                reason, pause = error, error.retry_after
             failures = failures + 1 if self._receiver.taken == before else 1
             self._note(f"following job {self._job_id} was interrupted, trying again: {reason}")
-            await trio.sleep(max(pause, RECONNECT.delay(failures, random.random())))  # noqa: S311
+            await trio.sleep(RECONNECT.wait(failures, random.random(), asked=pause))  # noqa: S311
 
     async def _connected(self) -> None:
         with single_error():
@@ -289,9 +297,23 @@ class Session:
         raise Unreachable(f"{self._address.url}: no sign of life for {SILENCE:g} s")
 
     async def _over_polling(self) -> None:
+        self._receiver.reconnected()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._post_inputs)
+            await self._poll_to_the_end()
+            nursery.cancel_scope.cancel()
+
+    async def _post_inputs(self) -> None:
+        while True:
+            message = await self._receiver.next_input()
+            path = f"/jobs/{self._job_id}/input"
+            # What was not taken of it is said in the answer; where that is lost, polling begins anew.
+            await self._take(await self._http().request("POST", path, body=message))
+            self._last_sign = trio.current_time()
+
+    async def _poll_to_the_end(self) -> None:
         while not self._receiver.complete:
             final, before = self._receiver.finished, self._receiver.taken
-            self._receiver.reconnected()
             await self._take(await self._poll(0.0 if final else min(self._heartbeat, 20.0)))
             if final and self._receiver.taken == before:
                 return

@@ -124,8 +124,11 @@ def _holds_key(config: Section) -> bool:
         return True
     if not isinstance(config, CoordinatorConfig):
         return False
-    keys = any(repository.encryption_keys for repository in config.database.repositories.values())
-    return keys or config.hooks.secret is not None
+    database = config.database
+    keys = any(repository.encryption_keys for repository in database.repositories.values())
+    tables = [*database.engine_defaults.values(), *config.transports.transport_settings.values()]
+    passwords = any("password" in options for options in tables)
+    return keys or passwords or config.hooks.secret is not None
 
 
 def _warn_if_exposed(file: Path) -> None:

@@ -8,11 +8,11 @@ from dffmpeg.actors.coordinator.operations import Operations, Unavailable
 from dffmpeg.errors import BadInput
 from dffmpeg.model.jobs import JobState
 from dffmpeg.web import requests
-from dffmpeg.web.answers import json_answer
+from dffmpeg.web.answers import frames_answer, json_answer
 from dffmpeg.web.closing import Closing
 from dffmpeg.web.requests import caller
 from dffmpeg.wire import frames
-from dffmpeg.wire.jobs import AttemptReport, FinishReport, LogsRequest, SubmitRequest
+from dffmpeg.wire.jobs import AttemptReport, AttendRequest, FinishReport, LogsRequest, SubmitRequest
 
 MAX_WINDOW = 366 * 86_400.0
 """Seconds that a list may look back."""
@@ -35,6 +35,13 @@ def blueprint(operations: Operations, closing: Closing) -> Blueprint:
         # It may be held while the reader's window is full, and repeating it is harmless.
         with closing.interruptible():
             return json_answer(await operations.output(caller(), job_id, pieces))
+        raise Unavailable("the coordinator is stopping")
+
+    @routes.post("/<job_id>/attend")
+    async def attend(job_id: str) -> Response:
+        request = requests.body(AttendRequest)
+        with closing.interruptible():
+            return frames_answer(await operations.attend_once(caller(), job_id, request))
         raise Unavailable("the coordinator is stopping")
 
     return routes

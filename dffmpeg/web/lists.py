@@ -17,9 +17,9 @@ from dffmpeg.web.versions import PREFIX
 from dffmpeg.wire import times
 from dffmpeg.wire.lists import JobList, WorkerList, continued
 
-LIMIT, MAX_LIMIT = 100, 1000
+LIMIT, MAX_LIMIT = 100, 500
 
-MAX_OFFSET = 5000
+MAX_OFFSET = 2000
 """Beyond it only cursors go on: leaving out costs as much as showing."""
 
 DEFAULT_SORT = "-created_at"

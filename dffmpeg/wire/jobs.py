@@ -15,9 +15,15 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Z
 """A name that people choose: a binary's, a path variable's, an identity's."""
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
+SHORTEST_LEASE = 1.0
+"""Seconds: a worker shows life three times as often, and may be late by something."""
+
 Attempt = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 ExitCode = Annotated[int, msgspec.Meta(ge=-(1 << 31), lt=1 << 32)]
 """Older workers report a signal as its negative number; other systems have 32 bits."""
+
+FailureCode = Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]
+"""An exit code that is a failure."""
 
 Signal = Annotated[int, msgspec.Meta(ge=1, le=255)]
 Reason = Annotated[str, msgspec.Meta(max_length=2000)]
@@ -28,6 +34,7 @@ Url = Annotated[str, msgspec.Meta(max_length=2000, pattern=r"^https?://")]
 
 
 DescriptorNumber = Annotated[int, msgspec.Meta(ge=0, le=1023)]
+InputNumber = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
 class Descriptor(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -117,10 +124,10 @@ class SubmitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     start_at: Annotated[float, msgspec.Meta(ge=0, le=1e11)] | None = None
     size: Annotated[float, msgspec.Meta(ge=0, le=1e18)] | None = None
     assignment_timeout: Seconds | None = None
-    lease: Seconds | None = None
+    lease: Annotated[float, msgspec.Meta(ge=SHORTEST_LEASE, le=31_536_000)] | None = None
     run_timeout: Seconds | None = None
     stall_timeout: Seconds | None = None
-    retry_exit_codes: Annotated[list[ExitCode], msgspec.Meta(max_length=256)] = []
+    retry_exit_codes: Annotated[list[FailureCode], msgspec.Meta(max_length=256)] = []
     retry_stderr: Annotated[list[Text], msgspec.Meta(max_length=16)] = []
     impossible: Literal["wait", "fail", "run"] = "wait"
     retention: Seconds | None = None
@@ -206,6 +213,7 @@ class AttemptRecord(msgspec.Struct, kw_only=True):
 
     Attributes:
         stderr_end: the last bytes that it wrote there, 4 KiB at most.
+        outputs: how long each of its outputs was when it ended, bytes by descriptor; less may be kept.
     """
 
     attempt: int
@@ -218,6 +226,7 @@ class AttemptRecord(msgspec.Struct, kw_only=True):
     signal: int | None = None
     reason: str | None = None
     stderr_end: ByteString | None = None
+    outputs: dict[int, int] | None = None
     substitutions: dict[str, str] = {}
 
 
@@ -255,6 +264,36 @@ class OutputReply(msgspec.Struct, kw_only=True, omit_defaults=True):
     others: dict[DescriptorNumber, StreamAck] = {}
 
 
+class InputPosition(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """How far one input is, as whoever says it knows.
+
+    Attributes:
+        received: everything before has arrived: at the worker where it says so, at the coordinator where
+            the owner repeats what it was told.
+        eof: so has the end.
+        given: the program was given what is before.
+        ended: it was given the end too, or does not take any more.
+    """
+
+    received: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
+    eof: bool = False
+    given: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
+    ended: bool = False
+
+
+InputPositions = Annotated[dict[InputNumber, InputPosition], msgspec.Meta(max_length=1025)]
+"""By descriptor; the control input has its number."""
+
+
+class AttendRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """POST /jobs/{id}/attend: how far the inputs of an attempt are at a worker without a link, which is
+    answered by what it has not got yet. `wait`: seconds that it may be held when there is nothing."""
+
+    attempt: Attempt
+    inputs: InputPositions = {}
+    wait: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0
+
+
 class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Where a follower is; sending it acknowledges all before it and renews the client's lease.
 
@@ -263,7 +302,8 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     the job belongs to, whose pace ffmpeg has to follow. `wait`: seconds that a
     poll may be held when there is nothing new. `others`: offsets in the outputs
     that are neither stdout nor stderr, by descriptor. `progress`: number of the last progress that the
-    follower was told, 0 for none; None if it does not want to be told.
+    follower was told, 0 for none; None if it does not want to be told. `inputs`: what an owner that polls was
+    told of its inputs in that attempt; None if it does not want to be told of them.
     """
 
     attempt: Attempt = 0
@@ -273,6 +313,7 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     status: str | None = None
     owner: bool = False
     progress: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    inputs: InputPositions | None = None
     wait: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0
 
 

@@ -60,9 +60,9 @@ async def test_a_page_leads_to_the_next(site: Site) -> None:
     ("query", "field"),
     [
         ("limit=0", "limit"),
-        ("limit=1001", "limit"),
+        ("limit=501", "limit"),
         ("offset=-1", "offset"),
-        ("offset=5001", "offset"),
+        ("offset=2001", "offset"),
         ("offset=1&cursor=x", "offset"),
         ("sort=size", "sort"),
         ("sort=--created_at", "sort"),

@@ -23,8 +23,10 @@ from dffmpeg.errors import BadInput, Refused, Unreachable
 from dffmpeg.model.progress import Progress
 from dffmpeg.supervisors import Backoff
 from dffmpeg.transports.signed_http import SignedHttp
+from dffmpeg.wire import frames
 from dffmpeg.wire.bytestring import to_wire
-from dffmpeg.wire.jobs import AttemptReport, Begun, FinishReport, OutputReply, StatusReply
+from dffmpeg.wire.frames import Frame
+from dffmpeg.wire.jobs import AttemptReport, AttendRequest, Begun, FinishReport, OutputReply, StatusReply
 from dffmpeg.wire.link import CallRoute
 from dffmpeg.wire.workers import AttemptRef, DeregisterRequest, RegisterReply, RegisterRequest, VerifyRequest
 
@@ -57,7 +59,7 @@ class Uplink(Protocol):
 
     async def verify(self, worker_id: str, token: str) -> None: ...
 
-    async def deregister(self, worker_id: str) -> None: ...
+    async def deregister(self, worker_id: str, instance: str) -> None: ...
 
     async def accept(
         self,
@@ -71,7 +73,9 @@ class Uplink(Protocol):
         self, attempt: AttemptRef, progress: Progress | None = None, begun: Mapping[bytes, int] | None = None
     ) -> None: ...
 
-    async def output(self, attempt: AttemptRef, frames: bytes) -> OutputReply: ...
+    async def output(self, attempt: AttemptRef, body: bytes) -> OutputReply: ...
+
+    async def attend(self, attempt: AttemptRef, request: Callable[[], AttendRequest]) -> list[Frame]: ...
 
     async def finish(self, job_id: str, report: FinishReport) -> None: ...
 
@@ -158,8 +162,8 @@ class HttpUplink:
         request = VerifyRequest(registration_token=token)
         await self._once(lambda: self._post(f"/worker/{worker_id}/verify", request))
 
-    async def deregister(self, worker_id: str) -> None:
-        request = DeregisterRequest(worker_id=worker_id)
+    async def deregister(self, worker_id: str, instance: str) -> None:
+        request = DeregisterRequest(worker_id=worker_id, instance=instance)
         await self._once(lambda: self._post("/worker/deregister", request))
 
     async def accept(
@@ -181,11 +185,26 @@ class HttpUplink:
         report = AttemptReport(attempt=attempt.attempt, progress=progress, begun=made)
         await self._report("heartbeat", attempt.job_id, report)
 
-    async def output(self, attempt: AttemptRef, frames: bytes) -> OutputReply:
+    async def output(self, attempt: AttemptRef, body: bytes) -> OutputReply:
         path = f"/jobs/{attempt.job_id}/output"
         return await self._until_answered(
-            lambda: self.http.call("POST", path, OutputReply, body=frames, timeout=_HELD)
+            lambda: self.http.call("POST", path, OutputReply, body=body, timeout=_HELD)
         )
+
+    async def attend(self, attempt: AttemptRef, request: Callable[[], AttendRequest]) -> list[Frame]:
+        """Ask for what the attempt's program is to be given.
+
+        Args:
+            request: made anew for each try: what an earlier one said may be too old.
+        """
+        path = f"/jobs/{attempt.job_id}/attend"
+
+        async def ask() -> list[Frame]:
+            body = request()
+            answer = await self.http.request("POST", path, json=body, timeout=body.wait + _PROMPT)
+            return list(frames.decode_all(answer))
+
+        return await self._until_answered(ask)
 
     async def finish(self, job_id: str, report: FinishReport) -> None:
         await self._report("finish", job_id, report)

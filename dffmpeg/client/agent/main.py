@@ -22,6 +22,7 @@ from dffmpeg.client.agent.listening import AlreadyRunning, listening
 from dffmpeg.client.agent.status import Figures, all_running
 from dffmpeg.client.engine.connections import Pool
 from dffmpeg.client.engine.service import Service
+from dffmpeg.client.session import WEBSOCKET
 from dffmpeg.configuration import locate, parse, read
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import ConfigurationError, DffmpegError
@@ -133,7 +134,8 @@ def agent_tree(
     """The agent's tree; it ends by itself with its row `idle`."""
     pool = Pool(service.address)
     service.connections = pool
-    pool.begin()
+    if WEBSOCKET in service.config.transports:
+        pool.begin()
     calls = SupervisorRef.unbound("agent/calls")
     make_listener = partial(ListenerActor, listener, service, calls, identity, figures)
     children = [

@@ -6,18 +6,19 @@ come again over the next connection.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 import trio
 
 from dffmpeg.client.engine.call import Call
 from dffmpeg.client.engine.port import Port
-from dffmpeg.client.session import Delivered, OutputMissing
+from dffmpeg.client.session import MAX_INPUT, Delivered, OutputMissing
 from dffmpeg.errors import BadInput
 from dffmpeg.shim import wire
 from dffmpeg.shim.inputs import Input
 from dffmpeg.wire import codec
-from dffmpeg.wire.jobs import JobRecord, Position
+from dffmpeg.wire.jobs import InputPosition, JobRecord, Position
 
 INPUT_LIMIT = 4 << 20
 """Bytes of inputs that may wait for the connection; the shim's windows keep it far below."""
@@ -46,11 +47,13 @@ class Relay:
         self._forwarded: dict[int, int] = dict(call.written)
         self._written: dict[int, int] = dict(call.written)
         self._ended: set[int] = set()
+        # What the coordinator said of our inputs.
+        self._told: dict[int, InputPosition] = {}
         self._anew = False
         self._discarding = False
         self._control = Input(wire.CONTROL, reads=False)
         self._control.add(call.appended)
-        self._queue: list[bytes] = []
+        self._queue: deque[bytes] = deque()
         self._queued = 0
         self._moved = trio.Event()
 
@@ -83,19 +86,25 @@ class Relay:
                 await self._forward(view[begin:position])
                 begin = end
                 await self.see(codec.decode(bytes(view[end - length : end]), JobRecord, what="job record"))
-            elif kind == wire.ACK and descriptor == wire.CONTROL:
-                await self._forward(view[begin:position])
-                begin = end
+            elif kind == wire.ACK:
+                if descriptor == wire.CONTROL:
+                    await self._forward(view[begin:position])
+                    begin = end
                 if attempt == self._attempt:
-                    self._control.acknowledge(offset, floor, flags)
-                    self._wake()
-                    if floor:
-                        await self._port.send(wire.GIVEN, attempt=attempt, offset=floor)
-            elif kind != wire.ACK:
+                    await self._hear(descriptor, offset, floor, flags)
+            else:
                 number = descriptor if kind == wire.OUTPUT else kind
                 self._account(number, attempt, offset, length, bool(flags & wire.EOF))
             position = end
         await self._forward(view[begin:])
+
+    async def _hear(self, number: int, offset: int, floor: int, flags: int) -> None:
+        self._told[number] = InputPosition(received=offset, given=floor, ended=bool(flags & wire.EOF))
+        if number == wire.CONTROL:
+            self._control.acknowledge(offset, floor, flags)
+            self._wake()
+            if floor:
+                await self._port.send(wire.GIVEN, attempt=self._attempt, offset=floor)
 
     def _account(self, number: int, attempt: int, offset: int, length: int, eof: bool) -> None:
         if attempt < self._attempt:
@@ -121,6 +130,7 @@ class Relay:
             self._forwarded.clear()
             self._written.clear()
             self._ended.clear()
+            self._told.clear()
             self._control.begin()
 
     # From the shim
@@ -158,7 +168,7 @@ class Relay:
 
     # As a receiver
 
-    def position(self, *, wait: float = 0.0) -> Position:
+    def position(self, *, wait: float | None = None) -> Position:
         return Position(
             attempt=self._attempt,
             stdout=self._written.get(1, 0),
@@ -166,7 +176,9 @@ class Relay:
             others={number: offset for number, offset in self._written.items() if number not in (1, 2)},
             status=self.record.status if self.record is not None else None,
             owner=True,
-            wait=wait,
+            # Over a connection the coordinator knows what it has said.
+            inputs=None if wait is None else dict(self._told),
+            wait=wait or 0.0,
         )
 
     def reconnected(self) -> None:
@@ -174,6 +186,7 @@ class Relay:
         self._forwarded = dict(self._written)
         self._ended.clear()
         self._anew = True
+        self._told.clear()
         self._control.doubt()
         self._queue.clear()
         self._queued = 0
@@ -183,12 +196,19 @@ class Relay:
             if self._attempt and self.record is not None and self.record.status in RUNNING:
                 self._queue += self._control.frames(self._attempt)
                 if self._queue:
-                    message = b"".join(self._queue)
-                    self._queue.clear()
-                    self._queued = 0
-                    self._wake()
-                    return message
+                    return self._next_message()
             await self._moved.wait()
+
+    def _next_message(self) -> bytes:
+        message = self._queue.popleft()
+        parts = [message]
+        size = len(message)
+        while self._queue and size + len(self._queue[0]) <= MAX_INPUT:
+            parts.append(self._queue.popleft())
+            size += len(parts[-1])
+        self._queued = sum(map(len, self._queue))
+        self._wake()
+        return b"".join(parts)
 
     async def drained(self) -> None:
         while not self.idle:

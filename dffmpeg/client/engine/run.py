@@ -14,13 +14,12 @@ from dffmpeg.backoff import Backoff
 from dffmpeg.client import fallback, unmapped
 from dffmpeg.client.engine import caller
 from dffmpeg.client.engine.call import Call, request
-from dffmpeg.client.engine.connections import Lease
 from dffmpeg.client.engine.port import Port
 from dffmpeg.client.engine.relay import Relay
 from dffmpeg.client.engine.service import Service
 from dffmpeg.client.outcome import Outcome, hindered
-from dffmpeg.client.session import Session
-from dffmpeg.errors import BadInput, DffmpegError, Refused, Unreachable, single_error
+from dffmpeg.client.session import WEBSOCKET, Session
+from dffmpeg.errors import BadInput, DffmpegError, NotConnected, Refused, Unreachable, single_error
 from dffmpeg.shim import wire
 from dffmpeg.shim.ending import LOST
 from dffmpeg.transports.follow_websocket import JobConnection, WebSocketUnavailable
@@ -145,26 +144,43 @@ class Run:
         deadline = trio.current_time() + self._patience()
         failures = 0
         submission = self._request()
+        over_websocket = WEBSOCKET in self._config.transports
         while True:
             try:
-                async with self._service.connections.lease() as lease:
-                    await self._see(await self._submit(lease.connection, submission))
-                    await self._follow(session, lease)
-                    return
+                if over_websocket:
+                    await self._run_over_websocket(session, submission)
+                else:
+                    await self._run_over_http(session, submission)
+                return
             except WebSocketUnavailable as error:
                 if self._relay.record is not None:
                     raise
                 self._note(f"no WebSocket, submitting over HTTP: {error}")
-                if await self._submit_over_http(submission, deadline):
-                    await session.follow()
-                    return
-                reason: DffmpegError = error
+                over_websocket = False
+                continue
             except (Unreachable, Refused) as error:
                 if self._relay.record is not None or (isinstance(error, Refused) and not error.temporary):
                     raise
-                reason = error
+                reason: DffmpegError = error
+            over_websocket = WEBSOCKET in self._config.transports
             failures += 1
             await self._pause(reason, failures, deadline)
+
+    async def _run_over_websocket(self, session: Session, submission: SubmitRequest) -> None:
+        async with self._service.connections.lease() as lease:
+            await self._see(await self._submit(lease.connection, submission))
+            await self._follow(session, lease.connection)
+            lease.reusable = session.over_first
+
+    async def _run_over_http(self, session: Session, submission: SubmitRequest) -> None:
+        before, self._sent = self._sent, True
+        try:
+            record = await self._service.http().call("POST", "/jobs/submit", JobRecord, json=submission)
+        except NotConnected:
+            self._sent = before
+            raise
+        await self._see(record)
+        await self._follow(session)
 
     async def _submit(self, connection: JobConnection, submission: SubmitRequest) -> JobRecord:
         self._sent = True
@@ -182,30 +198,15 @@ class Run:
                 if answer.job is not None:
                     return answer.job
 
-    async def _submit_over_http(self, submission: SubmitRequest, deadline: float) -> bool:
-        try:
-            self._sent = True
-            await self._see(
-                await self._service.http().call("POST", "/jobs/submit", JobRecord, json=submission)
-            )
-        except Refused as error:
-            if not error.temporary or trio.current_time() >= deadline:
-                raise
-            return False
-        except Unreachable:
-            return False
-        return True
-
     async def _see(self, record: JobRecord) -> None:
         self._submission.deadline = float("inf")
         await self._relay.see(record)
 
-    async def _follow(self, session: Session, lease: Lease) -> None:
+    async def _follow(self, session: Session, first: JobConnection | None = None) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._give_up_when_busy)
-            await session.follow(lease.connection)
+            await session.follow(first)
             nursery.cancel_scope.cancel()
-        lease.reusable = session.over_first
 
     def _patience(self) -> float:
         if self._config.fallback.when == "never" or self._local() is None:
@@ -213,8 +214,8 @@ class Run:
         return self._config.fallback.after
 
     async def _pause(self, reason: DffmpegError, failures: int, deadline: float) -> None:
-        asked = reason.retry_after or 0.0 if isinstance(reason, Refused) else 0.0
-        wait = max(asked, _RETRY.delay(failures, random.random()))  # noqa: S311
+        asked = reason.retry_after if isinstance(reason, Refused | Unreachable) else None
+        wait = _RETRY.wait(failures, random.random(), asked=asked)  # noqa: S311
         if trio.current_time() + wait > deadline:
             if self._may_fall_back(reason):
                 raise NeverRan(str(reason))

@@ -16,7 +16,7 @@ from dffmpeg.model.pages import JobFilter, JobPage, Key, Looked, PageRequest, Pl
 from dffmpeg.store import schema
 from dffmpeg.store.jobs.rows import to_job
 
-LOOK = 5000
+LOOK = 3000
 """Rows that are looked at for one page where a filter is not the index's own."""
 
 ESCAPE = "/"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-ID = sa.String(128)
+from dffmpeg.store.columns import ID, NUMBER, TEXT
+from dffmpeg.store.migrations import ddl
 
 _metadata = sa.MetaData()
 sa.Table(
     "coordinators",
     _metadata,
     sa.Column("coordinator_id", ID, primary_key=True),
-    sa.Column("address", sa.Text),
+    sa.Column("address", TEXT),
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("version", sa.Text),
+    sa.Column("version", TEXT),
     sa.Column("started_at", sa.Double, nullable=False),
     sa.Column("renewed_at", sa.Double, nullable=False),
     sa.Column("renewals", sa.BigInteger, nullable=False),
@@ -21,9 +22,7 @@ sa.Table(
 sa.Table(
     "changes",
     _metadata,
-    sa.Column(
-        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
-    ),
+    sa.Column("seq", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("coordinator_id", ID, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("kind", sa.String(16), nullable=False),
@@ -35,7 +34,6 @@ sa.Table(
 
 def upgrade(connection: sa.Connection) -> None:
     """Add the tables, and what a worker's row says of its process and of its coordinator."""
-    kind = ID.compile(connection.dialect)
     for column in ("instance", "home"):
-        connection.exec_driver_sql(f"ALTER TABLE workers ADD COLUMN {column} {kind}")
-    _metadata.create_all(connection, checkfirst=False)
+        ddl.add_column(connection, "workers", column, ID)
+    ddl.create(connection, _metadata)

@@ -146,7 +146,6 @@ def _portable(schema: Any) -> Any:
 
 
 def _place(name: str) -> dict[str, Any]:
-    example = examples.JOB_ID if name == "job_id" else examples.WORKER_ID
     schema = {"type": "string", "minLength": 1}
     return {
         "name": name,
@@ -154,7 +153,7 @@ def _place(name: str) -> dict[str, Any]:
         "required": True,
         "description": PLACES[name],
         "schema": schema,
-        "example": example,
+        "example": examples.IN_PATHS[name],
     }
 
 

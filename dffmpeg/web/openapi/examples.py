@@ -18,6 +18,7 @@ from dffmpeg.wire.workers import (
 
 JOB_ID = "01K9ZQ0F7M4N2X8T6V5B3C1D0E"
 WORKER_ID = "worker1"
+IN_PATHS = {"job_id": JOB_ID, "worker_id": WORKER_ID, "instance": "5f0c1b"}
 NOON, LATER = "2026-01-31T12:00:00.000000+00:00", "2026-01-31T12:00:07.250000+00:00"
 ARGUMENTS = ["-i", "$Movies/a.mkv", "-c:v", "libx264", "$Movies/a.mp4"]
 

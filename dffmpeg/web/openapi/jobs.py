@@ -199,6 +199,11 @@ JOBS: Mapping[str, Described] = {
             200: Content(text="frames, one behind the other; nothing if nothing is new", media=(FRAMES,))
         },
     ),
+    "POST /jobs/<job_id>/input": _of_one(
+        "Hand over pieces of a program's inputs; only from the job's owner",
+        body=Content(text="frames of inputs", media=(FRAMES,)),
+        answers={200: Content(text="frames: an acknowledgement of each input", media=(FRAMES,))},
+    ),
     "GET /poll/jobs/<job_id>": _of_one(
         "Messages about a job that was submitted for http_polling",
         parameters=POLLING,

@@ -65,6 +65,31 @@ _POSITION = Message(
     example=Position(attempt=1, stderr=2048),
 )
 
+_DOWNLINK = Channel(
+    tag="Attempts",
+    summary="A worker's connection: hints to it, its reports, and its jobs' streams",
+    text="The text `ping`, every 5 s, is answered by `pong`; without one for 15 s the worker is gone.",
+    receives=(
+        Message(
+            text="a report, with the body of the route of that name",
+            kind=Report,
+            example=Report(call=1, route="accept", job_id=examples.JOB_ID, body={"attempt": 1}),
+        ),
+        Message(text="a job's id, 26 characters, and frames of one of its attempts"),
+    ),
+    sends=(
+        Message(text="a hint", kind=DownlinkMessage, example=examples.MESSAGE),
+        Message(text="to a report", kind=Reply, example=Reply(reply=1, status=200)),
+        Message(
+            text="the attempt is another's: kill it",
+            kind=Fenced,
+            example=Fenced(fenced=examples.ATTEMPT_REF),
+        ),
+        Message(text="a job's id, 26 characters, and frames for one of its attempts"),
+    ),
+    closes=CLOSES,
+)
+
 SOCKETS: Mapping[str, Described] = {
     "WEBSOCKET /jobs/<job_id>/follow": Channel(
         tag="Jobs",
@@ -90,28 +115,6 @@ SOCKETS: Mapping[str, Described] = {
         ),
         closes=CLOSES,
     ),
-    "WEBSOCKET /worker/<worker_id>/downlink": Channel(
-        tag="Attempts",
-        summary="A worker's connection: hints to it, its reports, and its jobs' streams",
-        text="The text `ping`, every 5 s, is answered by `pong`; without one for 15 s the worker is gone.",
-        receives=(
-            Message(
-                text="a report, with the body of the route of that name",
-                kind=Report,
-                example=Report(call=1, route="accept", job_id=examples.JOB_ID, body={"attempt": 1}),
-            ),
-            Message(text="a job's id, 26 characters, and frames of one of its attempts"),
-        ),
-        sends=(
-            Message(text="a hint", kind=DownlinkMessage, example=examples.MESSAGE),
-            Message(text="to a report", kind=Reply, example=Reply(reply=1, status=200)),
-            Message(
-                text="the attempt is another's: kill it",
-                kind=Fenced,
-                example=Fenced(fenced=examples.ATTEMPT_REF),
-            ),
-            Message(text="a job's id, 26 characters, and frames for one of its attempts"),
-        ),
-        closes=CLOSES,
-    ),
+    "WEBSOCKET /worker/<worker_id>/downlink": _DOWNLINK,
+    "WEBSOCKET /worker/<worker_id>/downlink/<instance>": _DOWNLINK,
 }

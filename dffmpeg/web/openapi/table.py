@@ -20,5 +20,6 @@ PAGES = frozenset(f"GET {path}" for path in UNVERSIONED)
 PLACES: Mapping[str, str] = {
     "job_id": "the job, a ULID",
     "worker_id": "the worker's user",
+    "instance": "the worker's process, as it named itself when it registered",
 }
 """What stands in paths."""

@@ -11,6 +11,7 @@ from dffmpeg.web.openapi.jobs import POLLED, POLLING
 from dffmpeg.wire.administration import HoldRequest, ProbeRequest
 from dffmpeg.wire.jobs import (
     AttemptReport,
+    AttendRequest,
     FinishReport,
     LogsRequest,
     OutputReply,
@@ -52,6 +53,14 @@ def _hold(summary: str) -> Description:
         answers={200: _RECORD},
     )
 
+
+_POLL = Description(
+    tag="Attempts",
+    summary="Messages for the calling worker",
+    parameters=POLLING,
+    answers={200: POLLED},
+    errors={409: "the http_polling downlink is not enabled, or the worker is another process"},
+)
 
 WORKERS: Mapping[str, Described] = {
     "GET /workers": Description(
@@ -127,13 +136,8 @@ WORKERS: Mapping[str, Described] = {
         answers={200: _OK},
         errors={403: _SELF},
     ),
-    "GET /poll/worker": Description(
-        tag="Attempts",
-        summary="Messages for the calling worker",
-        parameters=POLLING,
-        answers={200: POLLED},
-        errors={409: "the http_polling downlink is not enabled"},
-    ),
+    "GET /poll/worker": _POLL,
+    "GET /poll/worker/<instance>": _POLL,
     "POST /jobs/<job_id>/accept": _report("Take an attempt; only then may its process start"),
     "POST /jobs/<job_id>/reject": _report("Do not take an attempt, or give it back as lost"),
     "POST /jobs/<job_id>/worker_heartbeat": _report(
@@ -157,6 +161,14 @@ WORKERS: Mapping[str, Described] = {
                 ),
             )
         },
+    ),
+    "POST /jobs/<job_id>/attend": _report(
+        "Get the inputs of an attempt, for workers without a WebSocket",
+        body=Content(
+            text="how far its inputs are", kind=AttendRequest, example=AttendRequest(attempt=1, wait=20)
+        ),
+        may_be_empty=False,
+        answers={200: Content(text="frames of inputs", media=(FRAMES,))},
     ),
     "POST /jobs/<job_id>/status": _report(
         "Report an attempt's end; it and its output are durable when the answer comes",

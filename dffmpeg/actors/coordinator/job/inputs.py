@@ -5,13 +5,14 @@ Not an actor: the job's actor owns it and calls it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from dffmpeg.actors.coordinator.refusals import Unfit
 from dffmpeg.model.relay import Relay
 from dffmpeg.wire import frames
 from dffmpeg.wire.frames import CONTROL, HEADER_BYTES, MAX_PAYLOAD, Frame, Kind
+from dffmpeg.wire.jobs import InputPosition
 
 WINDOW = 1 << 20
 """Bytes of one input that are on their way to the program at most."""
@@ -109,30 +110,54 @@ class AttemptInputs:
         line.relay.release(line.written)
         return news
 
-    def acks(self, heard: Mapping[int, Reached], *, told: bool = True) -> list[Frame]:
-        """What the owner is told: an acknowledgement of each input of which there is news.
+    def acks(self, heard: Mapping[int, Reached]) -> list[Frame]:
+        """What an owner is told that stays connected: an acknowledgement of each input that has news.
 
         Args:
-            heard: by number, what it was told in this attempt already.
-            told: whether this reaches it for certain, so that what it missed need not be said again.
+            heard: by number, what it was told over this connection in this attempt already.
         """
         if not self._known:
             return []
         found = []
         for number, line in self._lines.items():
             if line.missed or heard.get(number) != (line.written, line.ended):
-                found.append(
-                    frames.acknowledgement(
-                        number,
-                        self._attempt,
-                        line.relay.end,
-                        line.written,
-                        eof=line.ended,
-                        resend=line.missed,
-                    )
-                )
-                line.missed = line.missed and not told
+                found.append(self._ack(number, line, resend=line.missed))
+                line.missed = False
         return found
+
+    def compared(self, told: Mapping[int, InputPosition]) -> list[Frame]:
+        """What an owner is told that polls. An answer may be lost, so nothing counts as told by it.
+
+        Args:
+            told: by number, what it says that it was told in this attempt.
+        """
+        if not self._known:
+            return []
+        found = []
+        for number, line in self._lines.items():
+            one = told.get(number)
+            lost = one is not None and one.received > line.relay.end
+            if one is None or lost or (one.given, one.ended) != (line.written, line.ended):
+                found.append(self._ack(number, line, resend=lost))
+        return found
+
+    def answer(self, pieces: Iterable[Frame]) -> list[Frame]:
+        """What is said of pieces that were taken, or were not: an acknowledgement of each input."""
+        if not self._known:
+            return []
+        reach: dict[int, int] = {}
+        for piece in pieces:
+            if piece.attempt == self._attempt:
+                reach[piece.descriptor] = max(reach.get(piece.descriptor, 0), piece.end)
+        return [
+            self._ack(number, line, resend=reach.get(number, 0) > line.relay.end)
+            for number, line in self._lines.items()
+        ]
+
+    def _ack(self, number: int, line: _Line, *, resend: bool) -> Frame:
+        return frames.acknowledgement(
+            number, self._attempt, line.relay.end, line.written, eof=line.ended, resend=resend
+        )
 
     def frames(self, sent: Mapping[int, Reached]) -> list[Frame]:
         """What the worker has not been sent yet.

@@ -81,13 +81,13 @@ class Attendance:
 
     Attributes:
         generation: of the `News` that it had last; None before the first.
-        told: by output, what was acknowledged to it.
+        told: by output, what was acknowledged to it; None for one that hears of its outputs otherwise.
         sent: by input, what it was sent.
         written: by input, what it said that its program was given.
     """
 
     generation: int | None = None
-    told: Mapping[int, Reached] = field(default_factory=dict)
+    told: Mapping[int, Reached] | None = field(default_factory=dict)
     sent: Mapping[int, Reached] = field(default_factory=dict)
     written: Mapping[int, Reached] = field(default_factory=dict)
 
@@ -106,9 +106,14 @@ class News:
     over: bool = False
 
 
+ASKING = -1
+"""The `connection` of a worker that has none, and asks by requests."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attend(Request[News]):
-    """Wait for what the worker has not got yet. One connection waits once at a time.
+    """Wait for what the worker has not got yet. One connection waits once at a time: who asks anew has the
+    request before answered, without news.
 
     Attributes:
         wait: seconds; None for as long as it takes.
@@ -187,6 +192,11 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Somebody else has changed the job's row, or its worker has another home."""
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """A timer: `what` names the check."""
 
@@ -227,6 +237,7 @@ JobMessage = (
     | Acknowledge
     | Left
     | Lost
+    | Look
     | Due
     | Over
     | WaitDue

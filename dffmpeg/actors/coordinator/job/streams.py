@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from dffmpeg.actors.coordinator.job.inputs import AttemptInputs
-from dffmpeg.actors.coordinator.job.messages import Attend, Due, Follow, News, OutputDue, WaitDue
+from dffmpeg.actors.coordinator.job.messages import ASKING, Attend, Due, Follow, News, OutputDue, WaitDue
 from dffmpeg.actors.coordinator.job.progress import JobProgress
 from dffmpeg.actors.coordinator.job.relays import AttemptOutput
 from dffmpeg.actors.runtime import Context, Reply, Timer
@@ -64,7 +64,7 @@ class JobStreams:
         self.inputs = AttemptInputs(
             job.attempt, descriptors.inputs(launch), known=job.state is JobState.ASSIGNED
         )
-        self._numbers = count(-1, -1)
+        self._numbers = count(ASKING - 1, -1)
         self._waiting: dict[int, _Waiting] = {}
         self._held_output: dict[int, tuple[Reply[OutputReply], Timer]] = {}
         self._keeping: Timer | None = None
@@ -141,15 +141,14 @@ class JobStreams:
     def _news_of(self, request: Attend) -> News:
         seen = request.seen
         doubt = seen.generation not in (None, self._generation)
-        return News(
-            self._generation,
-            [*self.output.acks(seen.told, doubt=doubt), *self.inputs.frames(seen.sent)],
-        )
+        acks = [] if seen.told is None else self.output.acks(seen.told, doubt=doubt)
+        return News(self._generation, [*acks, *self.inputs.frames(seen.sent)])
 
     # From the requester
 
     async def input(self, frames: Sequence[Frame]) -> list[Frame]:
-        """Take pieces of inputs; returns acknowledgements of all of them, for who does not wait for them.
+        """Take pieces of inputs; returns acknowledgements of all of them, for who does not hear of them where
+        it follows.
 
         Raises:
             Unfit: of a stream that the job does not have.
@@ -158,8 +157,7 @@ class JobStreams:
         if any(news):
             await self.serve(Attend)
         await self.serve(Follow)
-        # Most senders hear of it where they follow, and do not look at this: nothing counts as told by it.
-        return self.inputs.acks({}, told=False)
+        return self.inputs.answer(frames)
 
     async def acknowledge(self, position: Position) -> None:
         """The owner has everything before a position."""
@@ -196,9 +194,11 @@ class JobStreams:
         frames = [status_frame(job, number)] if changed else []
         if job.attempt != self._attempt or job.state is JobState.PENDING:
             return frames
+        same = cursor.attempt == job.attempt
         if request.heard is not None:
-            heard = request.heard if cursor.attempt == job.attempt else {}
-            frames += self.inputs.acks(heard)
+            frames += self.inputs.acks(request.heard if same else {})
+        elif request.connection is None and cursor.inputs is not None:
+            frames += self.inputs.compared(cursor.inputs if same else {})
         return frames + await self.output.frames(cursor)
 
     # Those who wait
@@ -206,7 +206,8 @@ class JobStreams:
     def _hold(self, request: Follow | Attend, connection: int | None, wait: float | None) -> None:
         number = next(self._numbers) if connection is None else connection
         timer = None if wait is None else self._context.tell_after(wait, WaitDue(number))
-        self.forget(number)
+        # Whoever asks anew does not wait for the answer to what it asked before.
+        self.expire(number)
         self._waiting[number] = _Waiting(request, self._context.defer(), timer)
 
     def forget(self, connection: int) -> None:
@@ -217,8 +218,9 @@ class JobStreams:
 
     def expire(self, connection: int) -> None:
         """Somebody has waited long enough."""
-        waiting = self._waiting.pop(connection, None)
+        waiting = self._waiting.get(connection)
         if waiting is not None:
+            self.forget(connection)
             waiting.reply.send([] if isinstance(waiting.request, Follow) else News(self._generation, []))
 
     async def serve(self, kind: type[Follow] | type[Attend] | None = None) -> None:

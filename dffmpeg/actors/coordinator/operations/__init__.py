@@ -15,6 +15,7 @@ from dffmpeg.actors.coordinator.operations.requester import Ear, RequesterOperat
 from dffmpeg.actors.coordinator.operations.scheduling import SchedulingOperations
 from dffmpeg.actors.coordinator.refusals import (
     Conflict,
+    Elsewhere,
     Forbidden,
     NotFound,
     OperationError,
@@ -38,6 +39,7 @@ class Operations(
 __all__ = [
     "Conflict",
     "Ear",
+    "Elsewhere",
     "Forbidden",
     "NotFound",
     "OperationError",

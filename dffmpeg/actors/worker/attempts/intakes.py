@@ -11,6 +11,7 @@ from dffmpeg.model.relay import Relay
 from dffmpeg.wire import control, frames
 from dffmpeg.wire.control import RECORD_BYTES, Record
 from dffmpeg.wire.frames import CONTROL, Frame
+from dffmpeg.wire.jobs import InputPosition
 
 WINDOW = 1 << 20
 """Bytes of one input that may wait here: its sender has no more under way."""
@@ -72,6 +73,16 @@ class Intake:
         missed, self._missed = self._missed, False
         return frames.acknowledgement(
             self.number, self._attempt, self._written, self._written, eof=self._ended, resend=missed
+        )
+
+    def position(self) -> InputPosition:
+        """How far it is, for a request: what came, and what the program has of it."""
+        self.due = self._missed = False
+        return InputPosition(
+            received=self._relay.end,
+            eof=self._relay.eof,
+            given=self._written,
+            ended=self._ended,
         )
 
     def _acknowledge(self) -> None:

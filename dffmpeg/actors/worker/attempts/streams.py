@@ -16,6 +16,7 @@ from functools import partial
 import trio
 
 from dffmpeg.actors.runtime import Actor, ActorRef, MailboxFull
+from dffmpeg.actors.worker.attempts.attending import Attending
 from dffmpeg.actors.worker.attempts.intakes import Intake
 from dffmpeg.actors.worker.attempts.leftovers import Outputs
 from dffmpeg.actors.worker.attempts.messages import (
@@ -122,6 +123,7 @@ class StreamsActor(Actor[StreamsMessage]):
         self._stalls: StallDetector | None = None
         self._outlets: dict[int, Outlet] = {}
         self._intakes: dict[int, Intake] = {}
+        self._attending = Attending(attempt, uplink, self._intakes, self._take)
         self._link: Link | None = None
         self._changed = trio.Event()
         self._told = False
@@ -135,6 +137,7 @@ class StreamsActor(Actor[StreamsMessage]):
             case Opened(process):
                 self._open(process)
             case Ended():
+                self._attending.end()
                 for outlet in self._outlets.values():
                     outlet.process_ended()
             case SendAgain():
@@ -305,6 +308,21 @@ class StreamsActor(Actor[StreamsMessage]):
             outlet.under_way = True
         if due:
             self.context.nursery.start_soon(self._send, due)
+        if self._attending.due:
+            self._attending.begin()
+            self.context.nursery.start_soon(self._attend)
+
+    async def _attend(self) -> None:
+        try:
+            await self._attending.ask()
+        except Refused as refusal:
+            await self._refused(refusal)
+        self._note_change()
+
+    async def _refused(self, refusal: Refused) -> None:
+        if not gone(refusal):
+            raise refusal
+        await self._attempts.tell(StopAttempt(self._attempt))
 
     async def _send(self, outlets: Sequence[Outlet]) -> None:
         share = _BODY_BYTES // len(outlets)
@@ -312,10 +330,8 @@ class StreamsActor(Actor[StreamsMessage]):
         try:
             reply = await self._uplink.output(self._attempt, b"".join(map(frames.encode, taken)))
         except Refused as refusal:
-            if not gone(refusal):
-                raise
             # The streams stay under way: nothing more is sent for an attempt that is not ours.
-            await self._attempts.tell(StopAttempt(self._attempt))
+            await self._refused(refusal)
             return
         for outlet in outlets:
             outlet.acknowledge(_answer_for(outlet.number, reply))
