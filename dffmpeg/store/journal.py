@@ -50,6 +50,11 @@ class MessageStored:
     recipient_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something was changed of which nobody knows what it was. Only listeners hear of it so."""
+
+
 Change = Job | Transition | JobChanged | Worker | WorkerChanged | Pause | MemberChanged | MessageStored
 """A new job, a transition that was made, a worker's registration (its hold and strikes aside), where to
 look, the queue's switch, or what matters to other coordinators only."""
@@ -66,7 +71,7 @@ def noted(connection: sa.Connection) -> list[Change]:
     return found
 
 
-Listener = Callable[[Sequence[Change]], None]
+Listener = Callable[[Sequence[Change | Missing]], None]
 """Called in trio's thread with what was committed. It must not wait, and must not raise."""
 
 
@@ -102,6 +107,8 @@ class Journal:
 
     def miss(self) -> None:
         """Something was changed of which nobody knows what it was."""
+        for listener in self.listeners:
+            listener((Missing(),))
         if self._changes is not None:
             self._changes, self._missed = [], True
 

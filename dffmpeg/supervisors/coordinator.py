@@ -9,6 +9,7 @@ from typing import Any
 from dffmpeg.actors.coordinator.backlog import Backlog
 from dffmpeg.actors.coordinator.directory import Directory
 from dffmpeg.actors.coordinator.downlinks import DownlinkActor
+from dffmpeg.actors.coordinator.events import EventLog
 from dffmpeg.actors.coordinator.feed import Feed
 from dffmpeg.actors.coordinator.hindrances import Hindrances, Review
 from dffmpeg.actors.coordinator.hooks import Call, Hooks
@@ -97,7 +98,8 @@ def coordinator_services(
     opened = OpenStore()
     backlog = Backlog(config.scheduling.policy, clock)
     measurements = Measurements(backlog, config.limits.live_jobs)
-    opened.listeners.append(measurements.take)
+    events = EventLog()
+    opened.listeners += [measurements.take, events.take]
     # Children refer to the services, and the services to where the children are.
     made: list[Services] = []
 
@@ -124,6 +126,7 @@ def coordinator_services(
         membership=Membership(config.cluster.advertise, lambda job_id: made[0].jobs.find(job_id) is not None),
         backlog=backlog,
         measurements=measurements,
+        events=events,
     )
     made.append(services)
     return services

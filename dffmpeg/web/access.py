@@ -45,6 +45,8 @@ ACCESS: Mapping[str, Roles | None] = {
     "GET /jobs": CLIENTS,
     "GET /api/v1/jobs": CLIENTS,
     "GET /api/v1/workers": CLIENTS,
+    "GET /api/v1/events": EVERYONE,
+    "WEBSOCKET /api/v1/events": EVERYONE,
     "GET /jobs/<job_id>/status": EVERYONE,
     "GET /jobs/<job_id>/attempts": CLIENTS,
     "POST /jobs/<job_id>/cancel": CLIENTS,

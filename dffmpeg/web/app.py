@@ -20,6 +20,7 @@ from dffmpeg.web import (
     documents,
     downlink,
     errors,
+    events,
     follow,
     health,
     homes,
@@ -232,6 +233,7 @@ def create_app(
     app.register_blueprint(observed.blueprint(operations, app.closing, tree))
     app.register_blueprint(metrics.blueprint(operations, config, authentication, tree))
     app.register_blueprint(admin.blueprint(operations, tree))
+    app.register_blueprint(events.blueprint(operations, app.closing))
     app.register_blueprint(lists.blueprint(operations))
     app.register_blueprint(documents.blueprint(app.url_map))
     if config.web_dashboard_enabled:

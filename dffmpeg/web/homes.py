@@ -47,6 +47,8 @@ HOMES: Mapping[str, Home] = {
     "GET /jobs": Home.HERE,
     "GET /api/v1/jobs": Home.HERE,
     "GET /api/v1/workers": Home.HERE,
+    "GET /api/v1/events": Home.HERE,
+    "WEBSOCKET /api/v1/events": Home.HERE,
     "GET /jobs/<job_id>/status": Home.HERE,
     "GET /jobs/<job_id>/attempts": Home.HERE,
     "POST /jobs/<job_id>/cancel": Home.JOB,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from typing import cast
 
 from dffmpeg.actors.coordinator import gauges
 from dffmpeg.actors.coordinator.backlog import Backlog
+from dffmpeg.actors.coordinator.events import EventLog, Subscription
 from dffmpeg.actors.coordinator.measurements import Measurements
 from dffmpeg.actors.coordinator.operations import NotFound
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.pages import PageRequest, Place
 from dffmpeg.model.scheduling.policy import Policy
 from dffmpeg.model.workers import Hold
+from dffmpeg.store import Store
 from dffmpeg.supervisors import TreeNode
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.administration import Overview, RetryRequest
@@ -28,6 +31,7 @@ from tests.web.memory_state import MemoryState
 class MemoryAdministration(MemoryState):
     def __init__(self) -> None:
         super().__init__()
+        self.events = EventLog()
         self.pages: list[PageRequest] = []
         self._measurements = Measurements(Backlog(Policy(), time.time))
 
@@ -46,6 +50,13 @@ class MemoryAdministration(MemoryState):
     async def stats(self, who: Identity) -> Stats:
         counts = {"pending": len(self.all)}
         return Stats(version="1", jobs=counts, workers={}, slots=Slots(total=0, used=0), queue=self.queue)
+
+    def subscribe(
+        self, who: Identity, *, after: str | None, kinds: Collection[str] | None, interval: float
+    ) -> Subscription:
+        return Subscription(
+            self.events, cast("Store", None), who, after=after, kinds=kinds, interval=interval
+        )
 
     async def job_page(self, who: Identity, request: PageRequest) -> JobList:
         self.pages.append(request)

@@ -38,6 +38,7 @@ async def gauges(services: Services) -> list[Metric]:
     depth = await store.jobs.depth(WAITING)
     return [
         _build(),
+        _subscribers(services.events.subscribers),
         _jobs(services.measurements, depth),
         *_workers(services.backlog.board),
         *_databases(store),
@@ -81,6 +82,12 @@ def _build() -> Metric:
     build = GaugeMetricFamily("dffmpeg_build_info", "The coordinator's version", labels=["version"])
     build.add_metric([__version__], 1)
     return build
+
+
+def _subscribers(number: int) -> Metric:
+    family = GaugeMetricFamily("dffmpeg_event_subscribers", "Who follow the change feed")
+    family.add_metric([], number)
+    return family
 
 
 def _jobs(measurements: Measurements, depth: Mapping[tuple[JobState, int], int]) -> Metric:

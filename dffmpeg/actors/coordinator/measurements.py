@@ -17,7 +17,7 @@ from dffmpeg.wire.frames import Kind
 
 if TYPE_CHECKING:
     from dffmpeg.actors.coordinator.backlog import Backlog
-    from dffmpeg.store.journal import Change
+    from dffmpeg.store.journal import Change, Missing
     from dffmpeg.wire.frames import Frame
 
 BELOW = "none"
@@ -134,7 +134,7 @@ class Measurements:
         known = self._backlog.board.policy.class_of(priority)
         return BELOW if known is None else known.name
 
-    def take(self, changes: Sequence[Change]) -> None:
+    def take(self, changes: Sequence[Change | Missing]) -> None:
         """Count what was committed; a `Listener` of journals.
 
         What other coordinators did comes as a job's id alone, and they count it themselves.

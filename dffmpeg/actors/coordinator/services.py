@@ -26,6 +26,7 @@ from dffmpeg.wire.records import downlink_message, job_status
 if TYPE_CHECKING:
     from dffmpeg.actors.coordinator.backlog import Backlog
     from dffmpeg.actors.coordinator.directory import Directory
+    from dffmpeg.actors.coordinator.events import EventLog
     from dffmpeg.actors.coordinator.hooks import Call
     from dffmpeg.actors.coordinator.janitor import Sweep
     from dffmpeg.actors.coordinator.job.messages import JobMessage
@@ -68,6 +69,8 @@ class OpenStore:
         if store is not None:
             for repository in (store.jobs, store.workers):
                 repository.journal.listeners = tuple(self.listeners)
+            # While there was none, others may have changed something.
+            store.jobs.journal.miss()
 
 
 class StoreActor(Actor[None]):
@@ -109,6 +112,7 @@ class Services:
     janitor: ActorRef[Sweep]
     backlog: Backlog
     measurements: Measurements
+    events: EventLog
     hindrances: ActorRef[Review]
     members: ActorRef[Refresh]
     membership: Membership

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
+from dffmpeg.model.briefs import JobBrief
 from dffmpeg.model.jobs import LIVE, TERMINAL, Attempt, Job, JobState, Transition
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.pages import JobPage, PageRequest
@@ -80,6 +83,10 @@ _USES = (
 
 _BY_KEY = sa.select(schema.jobs).where(
     _j.requester_id == sa.bindparam("requester"), _j.idempotency_key == sa.bindparam("key")
+)
+
+_BRIEFS = sa.select(*(_j[one.name] for one in fields(JobBrief))).where(
+    _j.job_id.in_(sa.bindparam("ids", expanding=True))
 )
 
 _AT_ONCE = 500
@@ -253,6 +260,14 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
     async def page(self, request: PageRequest) -> JobPage:
         return await self.database.read(lambda connection: pages.page(connection, request))
 
+    async def briefs(self, job_ids: Collection[str]) -> Sequence[JobBrief]:
+        found: builtins.list[JobBrief] = []
+        wanted = sorted(job_ids)
+        for start in range(0, len(wanted), _AT_ONCE):
+            ids = {"ids": wanted[start : start + _AT_ONCE]}
+            found += await self.database.read(partial(_briefs, ids))
+        return found
+
     async def depth(self, states: Collection[JobState]) -> Mapping[tuple[JobState, int], int]:
         query = sa.select(_j.state, _j.priority, sa.func.count()).where(_j.state.in_(sorted(states)))
         rows = await self.database.read(lambda c: c.execute(query.group_by(_j.state, _j.priority)).all())
@@ -263,6 +278,11 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
     ) -> builtins.list[Job]:
         rows = await self.database.read(lambda c: c.execute(query, parameters).mappings().all())
         return [to_job(row) for row in rows]
+
+
+def _briefs(ids: Mapping[str, Any], connection: sa.Connection) -> builtins.list[JobBrief]:
+    rows = connection.execute(_BRIEFS, ids).mappings()
+    return [JobBrief(**{**row, "state": JobState(row["state"])}) for row in rows]
 
 
 def _find(connection: sa.Connection, job_id: str) -> Job | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dffmpeg.actors.coordinator.operations.administration import AdministrationOperations
 from dffmpeg.actors.coordinator.operations.attempts import AttemptOperations
+from dffmpeg.actors.coordinator.operations.events import EventOperations
 from dffmpeg.actors.coordinator.operations.lists import ListOperations
 from dffmpeg.actors.coordinator.operations.messages import MessageOperations
 from dffmpeg.actors.coordinator.operations.observation import ObservationOperations
@@ -32,6 +33,7 @@ class Operations(
     SchedulingOperations,
     ObservationOperations,
     ListOperations,
+    EventOperations,
 ):
     """All of them."""
 
