@@ -69,8 +69,8 @@ async def test_signature_is_over_the_path_as_it_is_called(site: Site) -> None:
     [
         ("GET", "/jobs/NONE/status", "client", 404),
         ("GET", "/nothing", "client", 404),
-        ("GET", "/queue", "client", 403),
-        ("GET", "/queue", None, 401),
+        ("GET", "/admin/tree", "client", 403),
+        ("GET", "/admin/tree", None, 401),
         ("PUT", "/queue", "admin", 405),
         ("POST", "/jobs/submit", "client", 400),
         ("POST", "/worker/NONE/verify", "worker", 400),
