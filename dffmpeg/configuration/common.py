@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from dffmpeg.logs import LogFormat
+
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
 Keep = Seconds | Literal["forever"]
 """How long something is kept."""
@@ -32,6 +34,7 @@ class Connection(Section, frozen=True):
     client_id: str
     hmac_key: str
     log_level: LogLevel = "INFO"
+    log_format: LogFormat = "text"
 
     def __repr__(self) -> str:
         return (

@@ -9,6 +9,7 @@ from msgspec import field
 
 from dffmpeg.configuration.common import Count, Keep, LogLevel, Port, Seconds, Section, Size, Window
 from dffmpeg.configuration.scheduling import Scheduling
+from dffmpeg.logs import LogFormat
 
 
 class Repository(Section, frozen=True):
@@ -156,6 +157,7 @@ class CoordinatorConfig(Section, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 8000
     log_level: LogLevel = "INFO"
+    log_format: LogFormat = "text"
     proxy_protocol: bool = False
     """Whether each connection begins with a PROXY protocol header, which only trusted proxies may send."""
     shutdown_delay_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dffmpeg.actors.coordinator import chronicle
 from dffmpeg.actors.coordinator.backlog import Backlog
 from dffmpeg.actors.coordinator.directory import Directory
 from dffmpeg.actors.coordinator.downlinks import DownlinkActor
@@ -99,7 +100,7 @@ def coordinator_services(
     backlog = Backlog(config.scheduling.policy, clock)
     measurements = Measurements(backlog, config.limits.live_jobs)
     events = EventLog()
-    opened.listeners += [measurements.take, events.take]
+    opened.listeners += [measurements.take, events.take, chronicle.take]
     # Children refer to the services, and the services to where the children are.
     made: list[Services] = []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import httpx
 import msgspec
 import pytest
@@ -13,8 +15,15 @@ from dffmpeg.wire.jobs import JobRecord, Position, SubmitRequest
 from tests.web.conftest import KEYS, Site, sign
 
 
+class HasUrl(Protocol):
+    """A server that runs."""
+
+    @property
+    def url(self) -> str: ...
+
+
 async def ask(
-    site: Site,
+    site: HasUrl,
     method: str,
     path: str,
     name: str | None = "client",
