@@ -9,15 +9,15 @@ import msgspec
 
 HEADER = "traceparent"
 
-_PATTERN = r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z"
+PATTERN = r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z"
 
-Traceparent = Annotated[str, msgspec.Meta(pattern=_PATTERN)]
+Traceparent = Annotated[str, msgspec.Meta(pattern=PATTERN)]
 """Version, trace, parent and flags: Trace Context, section 3.2."""
 
 
 def read(text: str | None) -> str | None:
     """The header's value; None where there is none, or one that nobody is to look at."""
-    return text if text is not None and re.match(_PATTERN, text) else None
+    return text if text is not None and re.match(PATTERN, text) else None
 
 
 def trace_of(traceparent: str | None) -> str | None:

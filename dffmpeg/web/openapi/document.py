@@ -138,7 +138,7 @@ def _portable(schema: Any) -> Any:
     if isinstance(schema, dict):
         found = {key: _portable(value) for key, value in schema.items()}
         if isinstance(pattern := found.get("pattern"), str):
-            found["pattern"] = pattern.replace(r"\Z", "$")
+            found["pattern"] = pattern.replace(r"\A", "^").replace(r"\Z", "$")
         if isinstance(text := found.get("description"), str):
             found["description"] = inspect.cleandoc(text)
         return found
