@@ -16,7 +16,7 @@ import msgspec
 
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.common import Connection, Section
-from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Hooks, Repository
+from dffmpeg.configuration.coordinator import Cluster, CoordinatorConfig, Database, Hooks, Repository
 from dffmpeg.configuration.job_checks import check_environment, check_fallback, check_hook, check_job
 from dffmpeg.configuration.mounts import MountSettings, mounts_of
 from dffmpeg.configuration.scheduling import Scheduling
@@ -79,6 +79,7 @@ def check(config: T, folder: Path) -> T:
             for name, mount in config.mounts.items()
         }
         mounts_of(changes["mounts"])
+        changes["transport_settings"] = _transport_settings(config.transport_settings, folder)
         changes["cache"] = None if config.cache is None else _file("cache", config.cache, folder)
         _check_substitutions(config)
         _check_offer(config)
@@ -87,6 +88,10 @@ def check(config: T, folder: Path) -> T:
     if isinstance(config, CoordinatorConfig):
         _check_coordinator(config)
         changes["database"] = _check_database(config.database, folder)
+        changes["transports"] = msgspec.structs.replace(
+            config.transports,
+            transport_settings=_transport_settings(config.transports.transport_settings, folder),
+        )
     return msgspec.structs.replace(config, **changes)
 
 
@@ -169,6 +174,19 @@ def _check_transports(key: str, names: Collection[str]) -> None:
         raise ValueError(f"{key}: expected at least one name")
 
 
+def _transport_settings(tables: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, dict[str, Any]]:
+    """A transport checks its own; only what a file's name is relative to is known nowhere but here."""
+    return {
+        name: {
+            key: _file(f"transport_settings.{_shown(name)}.{key}", value, folder)
+            if key.endswith("_file") and isinstance(value, str)
+            else value
+            for key, value in table.items()
+        }
+        for name, table in tables.items()
+    }
+
+
 def _check_connection(config: Connection) -> None:
     check_url("coordinator_url", config.coordinator_url)
     check_name("client_id", config.client_id)
@@ -189,8 +207,9 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
     _check_networks("security.trusted_proxies", config.security.trusted_proxies)
     if config.retries.backoff_minimum > config.retries.backoff_maximum:
         raise ValueError("retries.backoff_minimum: expected at most retries.backoff_maximum")
-    if config.cluster.advertise is not None:
-        check_url("cluster.advertise", config.cluster.advertise)
+    if config.proxy_protocol and not config.security.trusted_proxies:
+        raise ValueError("proxy_protocol: expected security.trusted_proxies to name who sends its header")
+    _check_cluster(config.cluster)
     _check_hooks(config.hooks)
     _check_scheduling(config.scheduling)
 
@@ -206,6 +225,15 @@ def _check_host(host: str) -> None:
             raise ValueError(
                 f"host: expected an address to listen on, such as 127.0.0.1 or ::, got {host!r}"
             ) from None
+
+
+def _check_cluster(config: Cluster) -> None:
+    if config.advertise is not None:
+        check_url("cluster.advertise", config.advertise)
+        if config.secret is None:
+            raise ValueError("cluster.secret: missing, expected what all coordinators of this cluster share")
+    if config.secret is not None and len(config.secret) < MIN_SECRET:
+        raise ValueError(f"cluster.secret: expected at least {MIN_SECRET} characters")
 
 
 def _check_offer(config: WorkerConfig) -> None:

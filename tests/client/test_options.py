@@ -14,7 +14,6 @@ import trio
 
 from dffmpeg.client.api import Client
 from dffmpeg.client.options import JobOptions
-from dffmpeg.errors import Unreachable
 from dffmpeg.model.rules import Rules
 from dffmpeg.wire.jobs import SubmitRequest
 from tests.client.conftest import config_for
@@ -265,8 +264,9 @@ async def test_a_submission_with_a_key_is_sent_again_when_its_answer_was_lost(
     assert (record.job_id, first.idempotency_key) == (first.job_id, "k")
 
 
-async def test_one_without_a_key_is_not(coordinator: Coordinator) -> None:
+async def test_one_without_a_key_is_the_same_job_by_its_id(coordinator: Coordinator) -> None:
     async with losing_the_first_answer(coordinator) as url, Client(config_for(url)) as client:
-        with pytest.raises(Unreachable):
-            await client.submit("ffmpeg", [])
-    assert len(coordinator.submitted) == 1
+        record = await client.submit("ffmpeg", [])
+    first, second = coordinator.submitted
+    assert first == second
+    assert record.job_id == first.job_id
