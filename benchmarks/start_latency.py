@@ -1,8 +1,8 @@
 """How long a job waits that need not wait: `python -m benchmarks.start_latency [JOBS]`.
 
-One detached job after the other on a cluster with a free slot, each submitted when nothing else is going on. The
-program is a script that prints the time, so that its start is known to a millisecond or so (a shell's own start is
-in the last step). Figures are milliseconds; the median counts, and only on a machine that is idle otherwise.
+One detached job after the other on a cluster with a free slot, each submitted when nothing else is going on.
+The program is a script that prints the time, so that its start is known to a millisecond or so (a shell's own
+start is in the last step). Figures are milliseconds; the median counts, on a machine that is idle otherwise.
 """
 
 from __future__ import annotations
