@@ -29,6 +29,7 @@ from tests.servers.haproxy import open_haproxy
 from tests.servers.ports import LOOPBACK, free_port, listens
 from tests.servers.process import ServerProcess
 
+SECRET = "what the coordinators of this cluster share"
 LEASE = 2.0
 """Seconds; short, and long enough for a machine that is busy."""
 
@@ -97,7 +98,7 @@ class Several:
         values = {
             "host": LOOPBACK,
             "port": self.ports[name],
-            "cluster": {"advertise": self.url_of(name), "lease": LEASE},
+            "cluster": {"advertise": self.url_of(name), "lease": LEASE, "secret": SECRET},
             "database": {
                 "engine_defaults": {self.engine: dict(self.database)},
                 "repositories": {

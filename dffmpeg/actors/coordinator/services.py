@@ -108,6 +108,9 @@ class Services:
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
 
+    leaving: trio.Event = field(default_factory=trio.Event)
+    """Set when this process is about to stop. It serves all the same until it does."""
+
     patterns: PatternSearch = field(default_factory=PatternSearch)
 
     @property
@@ -133,9 +136,8 @@ class Services:
         downlink = self._told_by_message(job.transport, job.requester_id)
         if downlink is not None:
             status = job_status(job)
-            await downlink.send(
-                downlink_message(job.requester_id, "job_status", status, time.time(), job_id=job.job_id)
-            )
+            message = downlink_message(job.requester_id, "job_status", status, time.time(), job_id=job.job_id)
+            await downlink.send(message, "requester")
 
     async def announce_entry(self, entry: Entry) -> None:
         """`announce` for a job of which only its entry is at hand."""
