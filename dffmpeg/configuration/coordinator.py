@@ -86,7 +86,7 @@ class Streams(Section, frozen=True):
 
 
 class Limits(Section, frozen=True):
-    body: Size = 2 * 1024 * 1024
+    body: Annotated[int, msgspec.Meta(ge=64 << 10, le=1 << 32)] = 2 * 1024 * 1024
     """Of a request; an output request may have `output_body`."""
     output_body: Annotated[int, msgspec.Meta(ge=4 << 20, le=1 << 32)] = 8 * 1024 * 1024
     arguments: Count = 20_000
@@ -138,8 +138,13 @@ class Cluster(Section, frozen=True):
 
     advertise: str | None = None
     """`http://host:port` at which the other coordinators reach this one."""
+    secret: str | None = None
+    """The same at all of them: what they pass on to each other is sealed with it."""
     lease: Annotated[float, msgspec.Meta(ge=1, le=300)] = 5.0
     """So long after its last sign of life the others take over what a coordinator did."""
+
+    def __repr__(self) -> str:
+        return f"Cluster(advertise={self.advertise!r})"
 
 
 class Debug(Section, frozen=True):
@@ -151,6 +156,10 @@ class CoordinatorConfig(Section, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 8000
     log_level: LogLevel = "INFO"
+    proxy_protocol: bool = False
+    """Whether each connection begins with a PROXY protocol header, which only trusted proxies may send."""
+    shutdown_delay_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
+    """Between saying at /health that this one goes, and going."""
     default_job_heartbeat_interval: Seconds = 5.0
     default_pending_timeout: Seconds | None = None
     """None: a job waits until a worker can take it."""

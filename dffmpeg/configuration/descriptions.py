@@ -43,6 +43,10 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "host": "Address to listen on; 0.0.0.0 or :: for every network.",
         "port": "Port to listen on.",
         "log_level": _CONNECTION["log_level"],
+        "proxy_protocol": "Whether every connection begins with a PROXY protocol header (version 1 or 2), as "
+        "`security.trusted_proxies` send. Any other connection is refused.",
+        "shutdown_delay_seconds": "Seconds between /health saying that this coordinator goes and its going, "
+        "so that load balancers notice.",
         "default_job_heartbeat_interval": "Seconds between a job's heartbeats where the client names none.",
         "default_pending_timeout": "Seconds after which a job that no worker took is given up. "
         "Without it a job waits until a worker can take it.",
@@ -157,11 +161,13 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
     },
     Security: {
         "clock_drift": "Seconds that a request's time may be off.",
-        "trusted_proxies": "Networks of reverse proxies whose X-Forwarded-For is believed.",
+        "trusted_proxies": "Networks of reverse proxies whose X-Forwarded-For or PROXY protocol is believed.",
     },
     Cluster: {
         "advertise": "Where the other coordinators reach this one: requests about a worker go to the one "
         "that looks after it.",
+        "secret": "The same at all of them, at least 32 characters: what they pass on to each other is "
+        "sealed with it. Keep this file at mode 0600.",
         "lease": "Seconds of silence after which the others take over what a coordinator did.",
     },
     Debug: {"routes": "Adds routes that crash parts of the coordinator by hand."},
@@ -258,6 +264,7 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (Hooks, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
     (Cluster, "advertise"): 'advertise = "http://10.0.0.1:8000"',
+    (Cluster, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Scheduling, "reserved"): "high = 2",
     (Scheduling, "reserved_resources"): "[scheduling.reserved_resources.high]\nnvenc = 1",
     (Scheduling, "requesters"): "[scheduling.requesters.alice]\nrunning = 10",

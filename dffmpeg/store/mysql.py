@@ -135,6 +135,9 @@ def _session(mariadb: bool, *, writing: bool) -> list[str]:
         wanted.append("SET SESSION wsrep_sync_wait = 1")
     if mariadb and writing:
         wanted.append(f"SET SESSION idle_transaction_timeout = {IDLE_S}")
+    elif writing:
+        # It knows no such time for transactions only. Coordinators show signs of life more often than that.
+        wanted.append(f"SET SESSION wait_timeout = {IDLE_S}")
     if not writing:
         wanted.append("SET SESSION TRANSACTION READ ONLY")
     return wanted

@@ -43,7 +43,7 @@ class Unavailable(OperationError):
 
 
 class Elsewhere(Unavailable):
-    """Another coordinator looks after it now; the caller asks again, at once."""
+    """Another coordinator looks after it, and nothing was changed here; the caller asks again, at once."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, retry_after=0.0)

@@ -108,6 +108,9 @@ class Services:
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
 
+    leaving: trio.Event = field(default_factory=trio.Event)
+    """Set when this process is about to stop. It serves all the same until it does."""
+
     patterns: PatternSearch = field(default_factory=PatternSearch)
 
     @property

@@ -118,9 +118,13 @@ class DownlinkActor(Actor[Open | Shut]):
         with scope:
             while True:
                 began = trio.current_time()
+                asked: float | None = None
                 try:
                     await self._listen(transport)
-                except (Unreachable, Refused, BadInput) as error:
+                except (Unreachable, Refused) as error:
+                    asked = error.retry_after
+                    logger.info("the downlink ended: %s", error)
+                except BadInput as error:
                     logger.info("the downlink ended: %s", error)
                     if isinstance(error, Refused) and error.status == 409:
                         # Another process may be this worker by now; the registration is told so.
@@ -128,7 +132,7 @@ class DownlinkActor(Actor[Open | Shut]):
                 self._negotiation.disconnected()
                 attempt = self._backoff.attempt(attempt, trio.current_time() - began)
                 chance = random.random()  # noqa: S311 - spreads load, guards nothing
-                await trio.sleep(self._backoff.delay(attempt, chance))
+                await trio.sleep(self._backoff.wait(attempt, chance, asked=asked))
 
     async def _listen(self, transport: ClientTransport) -> None:
         link: Link | None = None

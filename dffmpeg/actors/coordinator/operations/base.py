@@ -28,6 +28,14 @@ class NotLive(Exception):
         self.job = job
 
 
+class AtHome(Elsewhere):
+    """The job is live, and another coordinator has its actor; `job` is its row."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"job {job.job_id} is looked after by another coordinator")
+        self.job = job
+
+
 class Base:
     """Holds the services; the operations derive from it."""
 
@@ -68,7 +76,7 @@ class Base:
                 if job.state not in jobs.LIVE:
                     raise NotLive(job)
                 if not self._services.membership.minds(job.worker_id):
-                    raise Elsewhere(f"job {job_id} is looked after by another coordinator; ask again")
+                    raise AtHome(job)
             try:
                 actor = actor or await self._services.jobs.reach(job_id)
                 return await actor.ask(request, timeout=hold + PATIENCE)
@@ -77,19 +85,25 @@ class Base:
                 continue
         raise Unavailable(f"job {job_id} has no actor just now")
 
-    async def _report(self, job_id: str, request: Request[R], *, hold: float = 0.0) -> R:
+    async def _report(self, who: Identity, job_id: str, request: Request[R], *, hold: float = 0.0) -> R:
         """The answer to a worker's report, which only a live job takes.
 
         Args:
             hold: as in `_ask`.
 
         Raises:
-            Conflict: the job is not live; nothing was changed.
+            Conflict: the job is not live, or it is another worker's; nothing was changed.
+            Elsewhere: as `_ask`.
         """
         try:
             return await self._ask(job_id, request, hold=hold)
         except NotLive as error:
             raise Conflict(f"job {job_id} is {error.job.state}; nothing was changed") from None
+        except AtHome as error:
+            if error.job.worker_id != who.client_id:
+                # Its worker's coordinator would say the same.
+                raise Conflict(f"job {job_id} is not {who.client_id}'s any more") from None
+            raise
 
 
 def require(who: Identity, *roles: Role) -> None:

@@ -37,7 +37,7 @@ R = TypeVar("R")
 
 
 class WorkerOperations(Base):
-    """Each may raise `NotFound`, `Forbidden` and `Unavailable`."""
+    """Each may raise `NotFound`, `Forbidden`, `Unavailable`; and `Elsewhere`, where it takes its actor."""
 
     async def register(self, who: Identity, request: RegisterRequest) -> RegisterReply:
         """Register, or renew the lease, and reconcile what runs with what should."""
@@ -79,6 +79,8 @@ class WorkerOperations(Base):
             raise NotFound(f"there is no worker {worker_id}")
         await self._require_home(worker_id)
         actor = self._services.workers.find(worker_id)
+        if actor is None:
+            await self._require_home(worker_id)
         if actor is None or worker.state not in ACTIVE:
             raise Conflict(f"worker {worker_id} is {worker.state}: it can be probed once it is online")
         await actor.tell(Deliver("probe", {"benchmark": benchmark}))
@@ -93,6 +95,10 @@ class WorkerOperations(Base):
             except ActorStopped:
                 continue
         raise Unavailable(f"worker {worker_id} has no actor just now")
+
+    async def looks_after(self, worker_id: str) -> bool:
+        """Whether no other coordinator looks after a worker."""
+        return await self._services.membership.home_of_worker(worker_id, claim=False) is None
 
     async def _require_home(self, worker_id: str) -> None:
         home = await self._services.membership.home_of_worker(worker_id, claim=True)
