@@ -15,6 +15,7 @@ import tomli_w
 import trio
 
 from dffmpeg.client.api import Client
+from dffmpeg.client.events import Status
 from dffmpeg.wire.jobs import JobRecord
 from dffmpeg.wire.workers import WorkerRecord
 from tests.cluster.kit import GUARD, Cluster
@@ -78,10 +79,12 @@ def cluster_on(broker: Broker, folder: Path) -> Cluster:
     return Cluster(folder, "--workers", "1")
 
 
-async def until_over(client: Client, transport: str) -> None:
+async def until_uses(client: Client, transport: str) -> None:
     """Wait until the worker is told to use that one."""
     with trio.fail_after(GUARD):
-        while (await worker(client)).transport != transport:
+        while True:
+            if (await worker(client)).transport == transport:
+                return
             await trio.sleep(0.1)
 
 
@@ -113,14 +116,14 @@ async def test_workers_move_while_their_broker_is_away_and_move_back(name: str, 
     async with open_broker(name) as broker:
         with cluster_on(broker, tmp_path) as cluster:
             async with cluster.client("admin") as client:
-                await until_over(client, name)
+                await until_uses(client, name)
                 await _canceled(client)
                 await broker.process.kill()
-                await until_over(client, "http_polling")
+                await until_uses(client, "http_polling")
                 await _canceled(client)
                 assert cluster.run("-version").returncode == 0
                 await broker.process.start()
-                await until_over(client, name)
+                await until_uses(client, name)
                 await _canceled(client)
                 assert cluster.run("-version").returncode == 0
 
@@ -129,9 +132,12 @@ async def _canceled(client: Client) -> None:
     """Start a job that would never end, and have it end."""
     request = msgspec.structs.replace(client.request("ffmpeg", ENDLESS), monitor=False)
     job = await client._http.call("POST", "/jobs/submit", JobRecord, json=request)
+    states: list[str] = []
     with trio.fail_after(GUARD):
-        while (await client.status(job.job_id)).status != "running":
-            await trio.sleep(0.05)
-        await client.cancel(job.job_id)
-        while (await client.status(job.job_id)).status != "canceled":
-            await trio.sleep(0.05)
+        async with client.follow(job.job_id) as events:
+            async for event in events:
+                if isinstance(event, Status):
+                    states.append(event.record.status)
+                    if event.record.status == "running":
+                        await client.cancel(job.job_id)
+    assert states[-1] == "canceled", states
