@@ -14,6 +14,7 @@ from dffmpeg.configuration import load
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.configuration.worker import WorkerConfig
+from tests.servers import haproxy
 from tests.servers.requirements import program
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -56,6 +57,11 @@ def test_the_page_names_every_file(file: Path) -> None:
     name = str(file.relative_to(CONFIG))
     folders = [f"{folder}/" for folder in Path(name).parents if folder.name]
     assert any(f"`{part}`" in PAGE for part in (name, *folders)), name
+
+
+@pytest.mark.servers("haproxy")
+async def test_haproxy_takes_its_configuration() -> None:
+    assert await haproxy.check(CONFIG / "haproxy.cfg") == ""
 
 
 @pytest.mark.servers("mariadb")
