@@ -79,7 +79,8 @@ def test_the_users_of_a_cluster_are_made_once(tmp_path: Path) -> None:
     file.write_text(text.replace("/var/lib/dffmpeg/", f"{tmp_path}/"))
     users = tmp_path / "users"
     users.mkdir()
-    command = [CONFIG / "container/users.sh", file, users, "http://coordinator:8000", "2"]
+    script = CONFIG / "container/users.sh"
+    command = [str(script), str(file), str(users), "http://coordinator:8000", "2"]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     made: dict[str, bytes] = {}
     for _start in range(2):
