@@ -41,7 +41,7 @@ def refuse_what_cannot_start(config: Section) -> None:
         KeyRing.from_keys(settings.encryption_keys)
         server_downlinks(config.transports, _no_messages)
     elif isinstance(config, WorkerConfig):
-        client.load(config.transports)
+        client.load(config.transports, config.transport_settings)
     elif isinstance(config, ClientConfig):
         for index, name in enumerate(config.transports):
             if name not in FOLLOWING:

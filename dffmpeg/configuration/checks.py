@@ -79,6 +79,7 @@ def check(config: T, folder: Path) -> T:
             for name, mount in config.mounts.items()
         }
         mounts_of(changes["mounts"])
+        changes["transport_settings"] = _transport_settings(config.transport_settings, folder)
         changes["cache"] = None if config.cache is None else _file("cache", config.cache, folder)
         _check_substitutions(config)
         _check_offer(config)
@@ -87,6 +88,10 @@ def check(config: T, folder: Path) -> T:
     if isinstance(config, CoordinatorConfig):
         _check_coordinator(config)
         changes["database"] = _check_database(config.database, folder)
+        changes["transports"] = msgspec.structs.replace(
+            config.transports,
+            transport_settings=_transport_settings(config.transports.transport_settings, folder),
+        )
     return msgspec.structs.replace(config, **changes)
 
 
@@ -167,6 +172,19 @@ def _shown(name: str) -> str:
 def _check_transports(key: str, names: Collection[str]) -> None:
     if not names:
         raise ValueError(f"{key}: expected at least one name")
+
+
+def _transport_settings(tables: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, dict[str, Any]]:
+    """A transport checks its own; only what a file's name is relative to is known nowhere but here."""
+    return {
+        name: {
+            key: _file(f"transport_settings.{_shown(name)}.{key}", value, folder)
+            if key.endswith("_file") and isinstance(value, str)
+            else value
+            for key, value in table.items()
+        }
+        for name, table in tables.items()
+    }
 
 
 def _check_connection(config: Connection) -> None:

@@ -39,6 +39,11 @@ class Database(Section, frozen=True):
 class Transports(Section, frozen=True):
     enabled_transports: list[str] = field(default_factory=lambda: ["websocket", "http_polling"])
     transport_settings: dict[str, dict[str, Any]] = {}
+    grace: Seconds = 15.0
+    """A transport that fails for so long is not given to those any more who use it."""
+
+    def __repr__(self) -> str:
+        return f"Transports(enabled_transports={self.enabled_transports!r})"
 
 
 class Janitor(Section, frozen=True):

@@ -78,6 +78,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
     Transports: {
         "enabled_transports": "Ways that are offered; worker and client choose by their own order.",
         "transport_settings": "A transport's own settings, a table each.",
+        "grace": "Seconds for which a transport may fail before those who use it are told to use another.",
     },
     Janitor: {
         "interval": "Seconds between two sweeps.",
@@ -190,6 +191,8 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "run_as": "worker: programs run as the worker's user. caller: as the user and groups, by number, "
         "that their caller has; the worker must be root, and clients are believed.",
         "transports": "Downlinks, in order of preference.",
+        "transport_settings": "A downlink's own settings, a table each.",
+        "downlink_grace": "Seconds for which the downlink in use may fail before others go before it.",
         "registration_interval": "Seconds between two renewals of this worker's lease.",
         "drain_timeout": "Seconds that running jobs may take to end after the first SIGTERM.",
         "cache": "Folder for what is found out about programs, which later starts need not find out again. "
@@ -253,7 +256,8 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
 EXAMPLES: dict[tuple[type[Section], str], str] = {
     (CoordinatorConfig, "default_pending_timeout"): "default_pending_timeout = 600.0",
     (Database, "repositories"): '[database.repositories.auth]\nencryption_keys_file = "auth.keys"',
-    (Transports, "transport_settings"): "[transports.transport_settings.websocket]",
+    (Transports, "transport_settings"): "[transports.transport_settings.mqtt]\n"
+    'host = "broker.example"\nusername = "coordinator"\npassword_file = "mqtt.password"',
     (Timeouts, "run"): "run = 86400.0",
     (Timeouts, "stall"): "stall = 900.0",
     (Hooks, "allowed"): 'allowed = ["https://media.example/hooks/"]',
@@ -272,6 +276,8 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (WorkerConfig, "cache"): 'cache = "/var/cache/dffmpeg"',
     (WorkerConfig, "substitutions"): 'h264_qsv = "h264_nvenc"\n'
     'hevc_qsv = { use = "hevc_nvenc", options = { global_quality = "cq", look_ahead = "" } }',
+    (WorkerConfig, "transport_settings"): "[transport_settings.mqtt]\n"
+    'host = "broker.example"\nusername = "worker1"\npassword_file = "mqtt.password"',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
     (WorkerConfig, "mounts"): '[mounts.NAS]\npath = "/srv/media"\nread = "movies/.present"\nrecover = true',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',

@@ -14,7 +14,6 @@ from dffmpeg.configuration import load
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.configuration.worker import WorkerConfig
-from tests.servers import haproxy
 from tests.servers.requirements import program
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -59,11 +58,6 @@ def test_the_page_names_every_file(file: Path) -> None:
     assert any(f"`{part}`" in PAGE for part in (name, *folders)), name
 
 
-@pytest.mark.servers("haproxy")
-async def test_haproxy_takes_its_configuration() -> None:
-    assert await haproxy.check(CONFIG / "haproxy.cfg") == ""
-
-
 @pytest.mark.servers("mariadb")
 def test_mariadb_knows_every_option_of_a_galera_node() -> None:
     # Whoever is root must say as whom it would run, though nothing is started.
@@ -79,8 +73,7 @@ def test_the_users_of_a_cluster_are_made_once(tmp_path: Path) -> None:
     file.write_text(text.replace("/var/lib/dffmpeg/", f"{tmp_path}/"))
     users = tmp_path / "users"
     users.mkdir()
-    script = CONFIG / "container/users.sh"
-    command = [str(script), str(file), str(users), "http://coordinator:8000", "2"]
+    command = [str(CONFIG / "container/users.sh"), str(file), str(users), "http://coordinator:8000", "2"]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     made: dict[str, bytes] = {}
     for _start in range(2):

@@ -136,9 +136,8 @@ class Services:
         downlink = self._told_by_message(job.transport, job.requester_id)
         if downlink is not None:
             status = job_status(job)
-            await downlink.send(
-                downlink_message(job.requester_id, "job_status", status, time.time(), job_id=job.job_id)
-            )
+            message = downlink_message(job.requester_id, "job_status", status, time.time(), job_id=job.job_id)
+            await downlink.send(message, "requester")
 
     async def announce_entry(self, entry: Entry) -> None:
         """`announce` for a job of which only its entry is at hand."""
