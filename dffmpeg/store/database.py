@@ -146,6 +146,9 @@ class Database:
                 except Exception as error:
                     failure = error
                     raise
+                finally:
+                    # Before the writer is waited for, which may itself wait for a server.
+                    self._patience.close()
                 nursery.cancel_scope.cancel()
         except ExceptionGroup as group:
             # That there is a nursery in here is nobody else's business, unless the writer failed too.
@@ -153,7 +156,6 @@ class Database:
                 raise
         finally:
             self._open = False
-            self._patience.close()
             await self._last_reader()
             self._reading.dispose()
             self._writing.dispose()
