@@ -27,7 +27,16 @@ class MalformedInput(BadInput):
 
 
 class Unreachable(DffmpegError):
-    """The coordinator could not be reached, or the connection broke before the answer."""
+    """The coordinator could not be reached, or the connection broke before the answer.
+
+    Attributes:
+        retry_after: seconds to wait before another try, where the other side named them; 0 where it asked
+            to be connected to again, at once.
+    """
+
+    def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class NotConnected(Unreachable):
@@ -64,6 +73,7 @@ def single_error() -> Iterator[None]:
     try:
         yield
     except BaseExceptionGroup as group:
+        # Nothing ends here, a cancellation neither: what was in the group goes on, alone or all of it.
         errors = list(_leaves(group))
         if len(errors) == 1 or all(isinstance(error, DffmpegError) for error in errors):
             raise errors[0] from errors[0].__cause__

@@ -60,6 +60,7 @@ class Watch:
 
     lease: float
     _heard: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _looked_at: float = 0.0
 
     def look(self, members: Iterable[Member], now: float) -> list[Member]:
         """Take in the members as they are now.
@@ -67,6 +68,10 @@ class Watch:
         Returns:
             Those that have been silent for too long, with the count at which they were.
         """
+        if now - self._looked_at > self.lease / 2:
+            # The watcher slept, or could not see: it knows of nobody that he was silent.
+            self._heard = {}
+        self._looked_at = now
         living = [one for one in members if one.state != MemberState.GONE]
         heard = {one.coordinator_id: self._since(one, now) for one in living}
         self._heard = heard

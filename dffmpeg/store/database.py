@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -19,6 +19,18 @@ T = TypeVar("T")
 
 READERS = 4
 """Threads that read at once."""
+
+
+Ear = Callable[[float], Awaitable[None]]
+"""Returns when there may be something to read, at the latest after so many seconds."""
+
+LOOKS = 0.1
+"""Seconds between two looks, where nobody is told that there is something."""
+
+
+async def look_often(seconds: float) -> None:
+    """The ear of those whom nobody tells."""
+    await trio.sleep(min(LOOKS, max(0.0, seconds)))
 
 
 class Database:
@@ -111,6 +123,22 @@ class Database:
                 raise
         return await self.writer.write(operation)
 
+    def ring(self, connection: sa.Connection, by: str) -> None:
+        """Say in a transaction of the writer that there will be something to read for other coordinators.
+
+        For engines that can tell them; else they look every now and then.
+
+        Args:
+            by: who says so.
+        """
+        del connection, by
+
+    @asynccontextmanager
+    async def listening(self, own: str) -> AsyncIterator[Ear]:
+        """Hear, inside the block, of what `ring` says that is by others than `own`."""
+        del own
+        yield look_often
+
     async def vacuum(self, pages: int) -> int:
         """Give unused pages back to the file system, at most so many; returns how many.
 
@@ -144,6 +172,7 @@ class Database:
                 try:
                     yield self
                 except Exception as error:
+                    # It goes on as it is; noted to tell it from what the writer raises beside it.
                     failure = error
                     raise
                 finally:

@@ -18,6 +18,10 @@ class StoreUnavailable(StoreError):
     """The database cannot be used now: not open, not reachable, busy, or broken."""
 
 
+class Fenced(StoreUnavailable):
+    """This coordinator's membership has ended: nothing was written, and nothing will be for it."""
+
+
 class Conflict(StoreUnavailable):
     """The server took back the transaction in favour of another one: the same again may well succeed."""
 

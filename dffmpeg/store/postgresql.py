@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
 from dffmpeg.errors import ConfigurationError
+from dffmpeg.store import postgresql_ear
+from dffmpeg.store.database import Ear
 from dffmpeg.store.errors import Unreachable, told
 from dffmpeg.store.server import IDLE_S, LOCK_S, PROGRAM, Connect, ServerDatabase
 from dffmpeg.store.server_settings import ServerSettings
@@ -49,6 +53,7 @@ class PostgresqlDatabase(ServerDatabase):
                 _require(connection)
                 connection.autocommit = False
             except BaseException as error:
+                # Nobody has it yet who could close it, whatever went wrong; the error goes on.
                 connection.close()
                 if isinstance(error, psycopg.Error):
                     raise Unreachable(told(error)) from error
@@ -56,6 +61,15 @@ class PostgresqlDatabase(ServerDatabase):
             return connection
 
         return connect
+
+    def ring(self, connection: sa.Connection, by: str) -> None:
+        postgresql_ear.notify(connection, by)
+
+    @asynccontextmanager
+    async def listening(self, own: str) -> AsyncIterator[Ear]:
+        connect = self.connecting(self._settings, writing=False)
+        async with postgresql_ear.listening(connect, own) as ear:
+            yield ear
 
     @classmethod
     def sessions(cls, connection: sa.Connection) -> int:

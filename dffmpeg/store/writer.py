@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 import trio
 
-from dffmpeg.store.errors import Conflict, StoreUnavailable, translated
+from dffmpeg.store.errors import Conflict, Fenced, StoreUnavailable, translated
 from dffmpeg.store.journal import Change, Journal, noted
 from dffmpeg.store.patience import Patience, Trial
 
@@ -69,6 +69,30 @@ class WriterStatistics:
     repeated: int
 
 
+class Companion(Protocol):
+    """What is written in each transaction besides what was asked for; called in the writer's thread."""
+
+    def begin(self, connection: sa.Connection) -> None:
+        """Before everything else.
+
+        Raises:
+            Fenced: nothing may be written any more. It ends the writer.
+        """
+
+    def end(self, connection: sa.Connection, changes: Sequence[Change]) -> None:
+        """Behind everything else, given what was noted."""
+
+
+class Alone:
+    """Writes nothing."""
+
+    def begin(self, connection: sa.Connection) -> None:
+        del connection
+
+    def end(self, connection: sa.Connection, changes: Sequence[Change]) -> None:
+        del connection, changes
+
+
 class Writer:
     """Runs functions of a connection, in order of arrival.
 
@@ -97,10 +121,17 @@ class Writer:
         self._commits = 0
         self._repeated = 0
         self._changes: list[Change] = []
+        self._companion: Companion = Alone()
+        self._fenced: Fenced | None = None
+        self._ended = trio.Event()
         self.journal = Journal()
 
     def statistics(self) -> WriterStatistics:
         return WriterStatistics(self._operations, self._commits, self._places.borrowed_tokens, self._repeated)
+
+    def accompany(self, companion: Companion) -> None:
+        """From the next transaction on, write this with each of them."""
+        self._companion = companion
 
     async def write(self, operation: Callable[[sa.Connection], T]) -> T:
         """Run an operation and return its result once it is durable.
@@ -141,6 +172,9 @@ class Writer:
         """Serve until cancelled; operations that were handed over by then are still carried out.
 
         A thread of its own, not one of trio's: a connection belongs to one thread here.
+
+        Raises:
+            Fenced: the companion said so.
         """
         self._token = trio.lowlevel.current_trio_token()
         ended = trio.Event()
@@ -150,7 +184,8 @@ class Writer:
         thread.start()
         task_status.started()
         try:
-            await trio.sleep_forever()
+            await self._ended.wait()
+            raise Fenced(str(self._fenced)) from self._fenced
         finally:
             self._token = None
             self._queue.put(None)
@@ -220,12 +255,17 @@ class Writer:
             with translated(), self._begin() as connection:
                 # What an earlier transaction noted and did not commit.
                 noted(connection)
+                self._companion.begin(connection)
                 running = True
                 for operation in group:
                     results.append(operation.run(connection))
-                running, committing = False, True
+                running = False
                 changes = noted(connection)
+                self._companion.end(connection, changes)
+                committing = True
         except BaseException as error:  # noqa: BLE001 - it is raised in the task of the caller, or callers
+            if isinstance(error, Fenced):
+                self._fenced = error
             # A server that takes back a transaction at its commit says so; of a connection that
             # is lost meanwhile nobody knows.
             return _Failed(error, of_one=running, in_doubt=committing and not isinstance(error, Conflict))
@@ -246,3 +286,5 @@ class Writer:
         for operation in group:
             self._places.release_on_behalf_of(operation)
             operation.done.set()
+        if self._fenced is not None:
+            self._ended.set()

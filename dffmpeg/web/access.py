@@ -71,7 +71,7 @@ ACCESS: Mapping[str, Roles | None] = {
     "POST /workers/<worker_id>/resume": ADMINS,
     "POST /workers/<worker_id>/probe": ADMINS,
     "DELETE /workers/<worker_id>": ADMINS,
-    "GET /queue": ADMINS,
+    "GET /queue": CLIENTS,
     "POST /queue/pause": ADMINS,
     "POST /queue/resume": ADMINS,
     "GET /admin/overview": ADMINS,

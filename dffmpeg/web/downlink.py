@@ -87,7 +87,9 @@ class _Session:
     async def _deliver(self) -> Outcome:
         async for message in self._messages:
             await self._say(message)
-        return 1000, "a newer connection took over"
+        if await self._operations.looks_after(self._who.client_id):
+            return 1000, "a newer connection took over"
+        return errors.CLOSE_RESTART, "another coordinator looks after this worker; connect again"
 
     async def _say(self, message: DownlinkMessage | Reply | Fenced) -> None:
         await self._end.send(codec.encode(message).decode())

@@ -7,7 +7,7 @@ import trio
 
 from dffmpeg.model import transitions
 from dffmpeg.model.janitor import JanitorRun
-from dffmpeg.model.jobs import Room
+from dffmpeg.model.jobs import Room, Transition
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.streams import Retention
 from dffmpeg.model.workers import WorkerState
@@ -107,7 +107,7 @@ async def test_a_predecessor_that_ends_while_its_successor_comes(stores: tuple[S
         row = job(first, state=S.RUNNING, attempt=1, worker_id="w")
         change = transitions.finish(row, 1, "w", 200.0, S.COMPLETED, 0, None, None)
 
-        async def end(change: transitions.Transition = change) -> None:
+        async def end(change: Transition = change) -> None:
             assert await stores[1].jobs.apply(change)
 
         async def come(name: str = last, before: str = first) -> None:

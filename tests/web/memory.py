@@ -263,6 +263,9 @@ class MemoryOperations(MemoryAdministration):
             raise self.failure
         return fresh()
 
+    async def looks_after(self, worker_id: str) -> bool:
+        return worker_id not in self.moved
+
     @asynccontextmanager
     async def downlink(
         self, who: Identity, worker_id: str, instance: str | None = None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from dffmpeg import __version__
 from dffmpeg.model.jobs import LIVE, Attempt, JobState
+from dffmpeg.model.membership import leader
 from dffmpeg.model.retries import ended_with
 from dffmpeg.model.streams import Stream
 from dffmpeg.store import Store
-from dffmpeg.wire.administration import Overview
+from dffmpeg.wire.administration import CoordinatorRecord, Overview
 from dffmpeg.wire.jobs import LogLine
-from dffmpeg.wire.records import job_record, queue_state, worker_record
+from dffmpeg.wire.records import coordinator_record, job_record, queue_state, worker_record
 from dffmpeg.wire.workers import WorkerRecord
 
 LOG_BYTES = 1 << 20
@@ -56,7 +58,21 @@ async def overview(store: Store, window: float) -> Overview:
         live=[job_record(job) for job in live],
         failed=[job_record(job) for job in failed],
         queue=queue_state(await store.settings.pause()),
+        coordinators=await coordinators(store),
     )
+
+
+async def coordinators(store: Store) -> list[CoordinatorRecord]:
+    """Those that share the database, the oldest first."""
+    if not store.members.shared:
+        return []
+    members = await store.members.list()
+    homes = Counter((await store.workers.looked_after()).values())
+    first = leader(members)
+    return [
+        coordinator_record(one, homes[one.coordinator_id], leads=one.coordinator_id == first)
+        for one in members
+    ]
 
 
 async def log_lines(

@@ -14,7 +14,7 @@ from typing import Any
 import trio
 
 from dffmpeg.actors.coordinator.job.messages import Lost
-from dffmpeg.actors.coordinator.refusals import Conflict, NotFound
+from dffmpeg.actors.coordinator.refusals import Conflict, Elsewhere, NotFound
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.coordinator.worker_messages import (
     Connected,
@@ -24,6 +24,7 @@ from dffmpeg.actors.coordinator.worker_messages import (
     HoldDue,
     Judged,
     LeaseDue,
+    Moved,
     Register,
     SetHold,
     Verify,
@@ -64,6 +65,9 @@ class WorkerActor(Actor[WorkerMessage]):
 
     async def start(self) -> None:
         self._worker = await self._services.store.workers.get(self._worker_id)
+        if self._worker is not None and not self._services.membership.minds(self._worker_id):
+            self.context.finish()
+            return
         self._renewed_at = trio.current_time()
         self.context.tell_after(self._services.config.leases.worker, LeaseDue())
         self._watch_hold()
@@ -71,7 +75,7 @@ class WorkerActor(Actor[WorkerMessage]):
     async def handle(self, message: WorkerMessage) -> object:  # noqa: C901 - a table of messages
         match message:
             case Register():
-                return await self._register(message.request, message.transport)
+                return await self._register(message.request)
             case Verify():
                 return await self._verify(message.token)
             case Deregister(instance=instance):
@@ -90,17 +94,21 @@ class WorkerActor(Actor[WorkerMessage]):
                 await self._ask_for_token()
             case Disconnected():
                 self._disconnected()
+            case Moved():
+                self._let_go()
             case LeaseDue():
                 await self._check_lease()
         return None
 
     # Registration
 
-    async def _register(self, request: RegisterRequest, transport: str) -> RegisterReply:
+    async def _register(self, request: RegisterRequest) -> RegisterReply:
         before = self._worker
         self._admit(request, before)
+        used = before.transport if before is not None and before.state in ACTIVE else None
+        transport = self._services.downlinks.choose(request.supported_transports, used).name
         self._worker = self._record(request, transport, before)
-        await self._services.store.workers.register(self._worker)
+        await self._store(self._worker, new=before is None)
         self._renewed_at = trio.current_time()
         await self._ask_for_token()
         offer: tuple[Job, ...] = ()
@@ -127,6 +135,16 @@ class WorkerActor(Actor[WorkerMessage]):
             stop=[AttemptRef(job_id=job_id, attempt=attempt) for job_id, attempt in stop],
             abilities_digest=self._worker.abilities_digest,
         )
+
+    async def _store(self, worker: Worker, *, new: bool) -> None:
+        membership = self._services.membership
+        await self._services.store.workers.register(worker)
+        if new:
+            # Another coordinator may have made its row at this very moment.
+            await membership.look_up_home(self._worker_id)
+        if not membership.minds(self._worker_id):
+            self.context.finish()
+            raise Elsewhere(f"worker {self._worker_id} has registered at another coordinator")
 
     def _admit(self, request: RegisterRequest, before: Worker | None) -> None:
         """Let a process be this worker, or refuse it while another one is.
@@ -190,6 +208,7 @@ class WorkerActor(Actor[WorkerMessage]):
             hold_reason=before.hold_reason if before else None,
             hold_until=before.hold_until if before else None,
             strikes=before.strikes if before else 0,
+            home=before.home if before else self._services.membership.home,
             instance=request.instance,
             sole_on=request.sole_on,
         )
@@ -313,11 +332,10 @@ class WorkerActor(Actor[WorkerMessage]):
         downlink = self._services.downlinks.get(self._worker.transport if self._worker else None)
         if downlink is None:
             return
-        await downlink.send(
-            downlink_message(
-                self._worker_id, message.message_type, message.payload, time.time(), job_id=message.job_id
-            )
+        hint = downlink_message(
+            self._worker_id, message.message_type, message.payload, time.time(), job_id=message.job_id
         )
+        await downlink.send(hint, "worker")
 
     def _disconnected(self) -> None:
         downlink = self._services.downlinks.get(self._worker.transport if self._worker else None)
@@ -325,6 +343,15 @@ class WorkerActor(Actor[WorkerMessage]):
         if downlink is not None and downlink.connected(self._worker_id) is False:
             self._closed_at = trio.current_time()
             self.context.tell_after(self._services.config.leases.worker_disconnect, LeaseDue())
+
+    def _let_go(self) -> None:
+        """Another coordinator looks after the worker: no row is touched, and it connects anew."""
+        if self._services.membership.minds(self._worker_id):
+            return
+        downlink = self._services.downlinks.get(self._worker.transport if self._worker else None)
+        if downlink is not None:
+            downlink.dismiss(self._worker_id)
+        self.context.finish()
 
     # The lease
 

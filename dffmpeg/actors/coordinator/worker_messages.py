@@ -13,10 +13,7 @@ from dffmpeg.wire.workers import MessageType, RegisterReply, RegisterRequest
 
 @dataclass(frozen=True, slots=True)
 class Register(Request[RegisterReply]):
-    """`transport`: the downlink that was chosen from the worker's list."""
-
     request: RegisterRequest
-    transport: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +76,11 @@ class Disconnected:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """Its home may be another coordinator."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseDue:
     """Its lease may be over."""
 
@@ -92,6 +94,7 @@ WorkerMessage = (
     | Judged
     | Connected
     | Disconnected
+    | Moved
     | LeaseDue
     | HoldDue
 )

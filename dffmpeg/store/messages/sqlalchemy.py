@@ -10,6 +10,7 @@ from dffmpeg.model.messages import Message
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map
+from dffmpeg.store.journal import MessageStored, note
 from dffmpeg.store.messages import MessageRepository
 
 _m = schema.messages.c
@@ -43,6 +44,7 @@ class SqlAlchemyMessageRepository(MessageRepository):
                 _take_turn(connection, message.recipient_id)
             key = connection.execute(_ADD, values).inserted_primary_key
             assert key is not None
+            note(connection, MessageStored(message.recipient_id))
             return int(key[0])
 
         return await self._database.put(operation)

@@ -28,9 +28,11 @@ async def test_any_actor_may_crash_and_the_jobs_finish(tmp_path: Path) -> None:
             victims = [path for path in paths(coordinator.handle.tree()) if "/" in path]
     assert {path.split("/")[1] for path in victims} == {
         "store",
+        "members",
         "downlinks",
         "workers",
         "jobs",
+        "feed",
         "scheduler",
         "successors",
         "hooks",

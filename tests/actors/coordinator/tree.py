@@ -139,17 +139,25 @@ def advanced(cursor: Position, frame: Frame) -> Position:
     return msgspec.structs.replace(cursor, **{"stdout" if frame.kind is Kind.STDOUT else "stderr": frame.end})
 
 
+def in_folder(folder: Path) -> StoreSettings:
+    """A database in a file."""
+    return StoreSettings(engine_defaults={"sqlite": {"path": str(folder / "coordinator.db")}})
+
+
 @asynccontextmanager
 async def open_coordinator(
-    folder: Path, config: CoordinatorConfig | None = None, clock: Callable[[], float] = time.time
+    place: Path | StoreSettings,
+    config: CoordinatorConfig | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Coordinator]:
-    """Start on the database in a folder, as a coordinator that comes up does; stop at the end.
+    """Start as a coordinator that comes up does; stop at the end.
 
     Args:
+        place: the folder of its database, or a database.
         clock: what the scheduler takes for the time.
     """
     config = config or CoordinatorConfig()
-    settings = StoreSettings(engine_defaults={"sqlite": {"path": str(folder / "coordinator.db")}})
+    settings = place if isinstance(place, StoreSettings) else in_folder(place)
     services = coordinator_services(
         config, lambda opened: server_downlinks(config.transports, lambda: opened.current.messages), clock
     )

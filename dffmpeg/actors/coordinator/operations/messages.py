@@ -52,7 +52,7 @@ class MessageOperations(Base):
             stream = Stream.STDOUT if line.stream == "stdout" else Stream.STDERR
             lines[stream].append(line.content.encode() + b"\n")
         texts = {stream: b"".join(parts) for stream, parts in lines.items()}
-        await self._report(job_id, OfferLines(who.client_id, texts))
+        await self._report(who, job_id, OfferLines(who.client_id, texts))
         return StatusReply()
 
     async def log_lines(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,8 +17,17 @@ from dffmpeg.configuration.coordinator import CoordinatorConfig, Leases
 from dffmpeg.errors import BadInput
 from dffmpeg.wire import codec, frames
 from dffmpeg.wire.frames import CONTROL, Frame, Kind
-from dffmpeg.wire.jobs import Descriptor, FinishReport, JobRecord, Launch, Position
+from dffmpeg.wire.jobs import (
+    AttendRequest,
+    Descriptor,
+    FinishReport,
+    InputPosition,
+    JobRecord,
+    Launch,
+    Position,
+)
 from dffmpeg.wire.workers import AttemptRef, JobRequest
+from tests.actors.coordinator.scheduling import settled
 from tests.actors.coordinator.tree import (
     ADMIN,
     ALICE,
@@ -130,7 +140,7 @@ async def test_input_that_leaves_a_gap_or_the_window(coordinator: Coordinator, w
     assert acks(beyond)[0] == (len(full), 0, False, True)
     # What belongs to another attempt is passed over.
     old = await operations.input(ALICE, job_id, [piece(0, 0, full, attempt=2)])
-    assert acks(old)[0] == (len(full), 0, False, True)
+    assert acks(old)[0] == (len(full), 0, False, False)
     # Until the owner was told where it follows, it is told that it has to go back.
     cursor = Position(attempt=1, status="running")
     heard = {0: (0, False), CONTROL: (0, False)}
@@ -177,7 +187,7 @@ async def test_an_actor_that_crashed_asks_for_what_it_lost(
     assert after.generation != before.generation
     # The worker is told to compare what it sent.
     assert acks(list(after.frames)) == dict.fromkeys((1, 2, 3), (0, 0, False, True))
-    assert acks(await operations.input(ALICE, job_id, []))[0] == (4, 4, False, True)
+    assert acks(await operations.input(ALICE, job_id, []))[0] == (4, 4, False, False)
     await operations.input(ALICE, job_id, [piece(0, 4, b"efgh")])
     last = await attend(
         coordinator,
@@ -186,6 +196,76 @@ async def test_an_actor_that_crashed_asks_for_what_it_lost(
         Attendance(after.generation, dict.fromkeys((1, 2, 3), (0, False)), {0: (6, False)}, {0: (4, False)}),
     )
     assert [(f.offset, f.payload) for f in last.frames] == [(6, b"gh")]
+
+
+async def test_an_owner_that_polls_hears_of_its_inputs(coordinator: Coordinator, worker: FakeWorker) -> None:
+    job_id = await owned(coordinator)
+    request = await worker.take()
+    operations = coordinator.operations
+
+    async def poll(wait: float = 0.0, **inputs: InputPosition) -> dict[int, tuple[int, int, bool, bool]]:
+        told = {CONTROL: InputPosition(), 4: InputPosition()}
+        told |= {0: inputs["zero"]} if inputs else {}
+        cursor = Position(attempt=1, status="running", owner=True, inputs=told, wait=wait)
+        return acks(await operations.follow(ALICE, job_id, cursor))
+
+    assert (await poll())[0] == (0, 0, False, False)
+    assert acks(await operations.input(ALICE, job_id, [piece(0, 0, b"abcdef")]))[0] == (6, 0, False, False)
+    known = InputPosition(received=6)
+    assert await poll(zero=known) == {}
+    # An answer may be lost: it is given once more, until the owner says that it knows.
+    await operations.streamed(worker.who, job_id, [frames.acknowledgement(0, 1, 4, 4)])
+    for _ in range(2):
+        assert await poll(zero=known) == {0: (6, 4, False, False)}
+    coordinator.handle.crash_child(f"coordinator/jobs/{job_id}")
+    asking = AttendRequest(attempt=1, inputs={0: InputPosition(received=5, given=4)})
+    assert await operations.attend_once(worker.who, job_id, asking) == []
+    for _ in range(2):
+        assert await poll(zero=InputPosition(received=6, given=4)) == {0: (4, 4, False, True)}
+    assert await poll(zero=InputPosition(received=4, given=4)) == {}
+    with pytest.raises(Forbidden):
+        await operations.follow(ADMIN, job_id, Position(owner=True, inputs={}))
+    await worker.finish(request)
+
+
+async def test_a_worker_without_a_link_asks_for_its_inputs(
+    coordinator: Coordinator, worker: FakeWorker
+) -> None:
+    job_id = await owned(coordinator)
+    request = await worker.take()
+    operations = coordinator.operations
+    answers: list[list[tuple[int, int, bytes, bool]]] = []
+
+    async def ask(wait: float = 0.0, **position: Any) -> None:
+        asking = AttendRequest(attempt=1, inputs={0: InputPosition(**position)}, wait=wait)
+        news = await operations.attend_once(worker.who, job_id, asking)
+        answers.append([(frame.descriptor, frame.offset, frame.payload, frame.eof) for frame in news])
+
+    await operations.input(ALICE, job_id, [piece(0, 0, b"abc")])
+    await ask()
+    assert answers.pop() == [(0, 0, b"abc", False)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(ask, 60.0, received=3))
+        await settled(coordinator)
+        # What is new answers a request that is held.
+        await operations.input(ALICE, job_id, [piece(0, 3, b"d", eof=True)])
+    assert answers.pop() == [(0, 3, b"d", True)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(ask, 60.0, received=4, eof=True))
+        await settled(coordinator)
+        nursery.start_soon(partial(ask, 60.0, received=4, eof=True, given=2))
+        await settled(coordinator)
+        # The later one stands for both.
+        assert answers.pop() == []
+        told = acks(await operations.follow(ALICE, job_id, Position(attempt=1), Ear(7, {})))
+        assert told[0] == (4, 2, False, False)
+        await operations.input(ALICE, job_id, [piece(4, 0, b"x")])
+    assert answers.pop() == [(4, 0, b"x", False)]
+    with pytest.raises(Conflict):
+        await operations.attend_once(worker.who, job_id, AttendRequest(attempt=2))
+    with pytest.raises(Forbidden):
+        await operations.attend_once(ALICE, job_id, AttendRequest(attempt=1))
+    await worker.finish(request)
 
 
 async def test_further_outputs_are_relayed_and_kept(coordinator: Coordinator, worker: FakeWorker) -> None:
