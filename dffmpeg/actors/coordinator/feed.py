@@ -70,7 +70,7 @@ class Feed(Actor[None]):
         try:
             await self._read(thorough=thorough)
         except StoreUnavailable as error:
-            log.warning("what other coordinators change cannot be read: %s", error)
+            self._services.outage.begin(error)
         if thorough:
             self._window.settle(now)
             self._thorough_at = now + THOROUGH
@@ -154,7 +154,7 @@ class Feed(Actor[None]):
                 if leading and (not self._led or there != self._others):
                     await self._lead()
             except StoreUnavailable as error:
-                log.warning("workers could not be given other homes: %s", error)
+                self._services.outage.begin(error)
                 await trio.sleep(THOROUGH)
                 continue
             self._led, self._others = leading, there

@@ -48,18 +48,19 @@ class Members(Actor[Refresh]):
         except Fenced:
             raise
         except StoreUnavailable as error:
-            log.warning("the other coordinators cannot be seen: %s", error)
+            self._services.outage.begin(error)
 
     async def _go_on(self) -> None:
         while True:
             try:
                 await self._services.store.members.renew()
                 await self._look()
+                self._services.outage.end()
             except Fenced:
                 # The store's actor ends by it, and we with it.
                 await trio.sleep_forever()
             except StoreUnavailable as error:
-                log.warning("the membership cannot be renewed: %s", error)
+                self._services.outage.begin(error)
             await trio.sleep(min(RENEWAL, self._lease / 5))
 
     async def _look(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from dffmpeg.actors.coordinator.endurance import Outage
 from dffmpeg.actors.coordinator.hindrances import KnownWorkers, Review
 from dffmpeg.actors.coordinator.membership import Membership
 from dffmpeg.actors.coordinator.patterns import PatternSearch
@@ -110,6 +111,9 @@ class Services:
 
     leaving: trio.Event = field(default_factory=trio.Event)
     """Set when this process is about to stop. It serves all the same until it does."""
+
+    outage: Outage = field(default_factory=Outage)
+    """Of a database that is shared; of an embedded one nobody looks after it."""
 
     patterns: PatternSearch = field(default_factory=PatternSearch)
 
