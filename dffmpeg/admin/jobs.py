@@ -10,6 +10,7 @@ from dffmpeg import summaries, tables
 from dffmpeg.admin.coordinator import EVER, Coordinator
 from dffmpeg.admin.output import answer, confirm
 from dffmpeg.admin.reaching import Cluster, name_of
+from dffmpeg.admin.several import answer_each, one_by_one
 from dffmpeg.admin.statuses import NOT_FOUND, NotThere, status_of
 from dffmpeg.errors import BadInput, Refused
 from dffmpeg.model.jobs import TERMINAL, JobState
@@ -56,28 +57,42 @@ async def cancel(options: argparse.Namespace, cluster: Coordinator) -> None:
     """Cancel jobs."""
     ids = _jobs(options.jobs)
     confirm(options, f"Cancel {_counted(ids)}?")
-    said, lines = [], []
-    for job_id in ids:
-        detail = (await cluster.cancel(job_id)).detail
-        said.append({"job_id": job_id, "detail": detail})
-        lines.append(f"{job_id}: {detail or 'canceling'}")
-    answer(options, said, "\n".join(lines))
+    answer_each(
+        options,
+        await one_by_one(ids, cluster.cancel),
+        value=lambda job_id, reply: {"job_id": job_id, "detail": reply.detail},
+        text=lambda done: "\n".join(f"{job_id}: {reply.detail or 'canceling'}" for job_id, reply in done),
+    )
 
 
 async def retry(options: argparse.Namespace, cluster: Coordinator) -> None:
     """Queue jobs once more."""
-    records = [await cluster.retry(job_id) for job_id in _jobs(options.jobs)]
-    answer(options, records, "\n".join(f"{record.retry_of}: again as {record.job_id}" for record in records))
+    answer_each(
+        options,
+        await one_by_one(_jobs(options.jobs), cluster.retry),
+        value=lambda _, record: record,
+        text=lambda done: "\n".join(f"{job_id}: again as {record.job_id}" for job_id, record in done),
+    )
 
 
 async def prioritize(options: argparse.Namespace, cluster: Coordinator) -> None:
-    """Change a pending job's priority."""
-    try:
-        priority: int | str = int(options.priority)
-    except ValueError:
-        priority = options.priority
-    record = await cluster.set_priority(_job(options.job), priority)
-    answer(options, record, f"{record.job_id}: priority {record.priority}")
+    """Change the priority of pending jobs."""
+    ids = _jobs(options.jobs)
+    outcomes = await one_by_one(ids, lambda job_id: cluster.set_priority(job_id, options.priority))
+    if len(ids) == 1 and outcomes[0].value is not None:
+        record = outcomes[0].value
+        answer(options, record, _priority(record))
+        return
+    answer_each(
+        options,
+        outcomes,
+        value=lambda _, record: record,
+        text=lambda done: "\n".join(_priority(record) for _, record in done),
+    )
+
+
+def _priority(record: JobRecord) -> str:
+    return f"{record.job_id}: priority {record.priority}"
 
 
 async def why(options: argparse.Namespace, cluster: Coordinator) -> None:
@@ -128,14 +143,22 @@ async def purge(options: argparse.Namespace, cluster: Cluster) -> None:
         answer(options, [], "no such jobs")
         return
     confirm(options, f"Forget {_counted(ids)}, with all output?")
-    for job_id in ids:
+
+    async def forget(job_id: str) -> str:
         try:
             await cluster.purge(job_id)
         except (NotThere, Refused) as error:
             # What was not named but found may have been swept up by the janitor meanwhile.
             if options.ended_before is None or status_of(error) != NOT_FOUND:
                 raise
-    answer(options, [{"job_id": job_id} for job_id in ids], f"purged {_counted(ids)}")
+        return job_id
+
+    answer_each(
+        options,
+        await one_by_one(ids, forget),
+        value=lambda job_id, _: {"job_id": job_id},
+        text=lambda done: f"purged {_counted([job_id for job_id, _ in done])}",
+    )
 
 
 async def _to_be_purged(options: argparse.Namespace, cluster: Cluster) -> list[str]:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import argparse
 import re
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from dffmpeg.client.endings import say
 from dffmpeg.client.options import JobOptions
-from dffmpeg.command_line import duration
+from dffmpeg.client.requests import current_directory
+from dffmpeg.command_line import duration, identifier, priority
+from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import BadInput
 from dffmpeg.model import hooks, requirements
+from dffmpeg.wire.jobs import SHORTEST_LEASE
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 MAX_ATTEMPTS = 100
+PROBE = "probe"
+"""As a size: have a local ffprobe find it out."""
 
 T = TypeVar("T")
 
@@ -23,10 +29,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add them to a parser."""
     who = parser.add_argument_group("what it is")
     who.add_argument("--name", type=_text, metavar="NAME", help="a name to find it by")
-    who.add_argument("--label", action="append", type=_name, metavar="LABEL", help="may be repeated")
+    who.add_argument("--label", action="append", type=identifier, metavar="LABEL", help="may be repeated")
     who.add_argument("--idempotency-key", type=_key, metavar="KEY", help="submitting again is the same job")
     when = parser.add_argument_group("when it runs")
-    when.add_argument("--priority", type=_priority, metavar="N", help="from -100 to 100, or a class's name")
+    when.add_argument("--priority", type=priority, metavar="N", help="from -100 to 100, or a class's name")
     when.add_argument(
         "--after", action="append", type=_jobs, metavar="JOB[,JOB]", help="not before these have completed"
     )
@@ -40,7 +46,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="KIND=NAME",
         help="only where that is: encoder=hevc_nvenc, label=gpu, resource=nvenc:2, …",
     )
-    when.add_argument("--size", type=_size, metavar="N", help="how much work it is, in pixels of input")
+    when.add_argument(
+        "--size",
+        type=_size,
+        metavar="N",
+        help="how much work it is, in pixels of input; `probe` asks ffprobe",
+    )
     limits = parser.add_argument_group("time limits", "such as 90, 90s, 10m, 2h or 7d")
     for name, text in (
         ("pending", "fail if no worker took it within T"),
@@ -50,7 +61,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     ):
         limits.add_argument(f"--{name}-timeout", type=duration, metavar="T", help=text)
     limits.add_argument(
-        "--lease", type=duration, metavar="T", help="run it again if its worker says nothing for T"
+        "--lease", type=_lease, metavar="T", help="run it again if its worker says nothing for T, 1s or more"
     )
     ends = parser.add_argument_group("what happens when it fails, or ends")
     ends.add_argument(
@@ -79,8 +90,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read(options: argparse.Namespace) -> JobOptions:
-    """What was given."""
+def read(options: argparse.Namespace, config: ClientConfig, arguments: Sequence[bytes]) -> JobOptions:
+    """What was given; the size may have to be found out, which takes a while.
+
+    Args:
+        arguments: the program's.
+    """
     return JobOptions(
         name=options.name,
         labels=_tuple(options.label),
@@ -89,7 +104,7 @@ def read(options: argparse.Namespace) -> JobOptions:
         after=_flat(options.after),
         idempotency_key=options.idempotency_key,
         start_at=options.start_at,
-        size=options.size,
+        size=_found_out(options, config, arguments),
         pending_timeout=options.pending_timeout,
         max_attempts=options.max_attempts,
         assignment_timeout=options.assignment_timeout,
@@ -102,6 +117,27 @@ def read(options: argparse.Namespace) -> JobOptions:
         retention=options.retention,
         hooks=_tuple(options.hook),
     )
+
+
+def _found_out(options: argparse.Namespace, config: ClientConfig, arguments: Sequence[bytes]) -> float | None:
+    asked = options.size == PROBE
+    if not asked and (options.size is not None or not config.submit.probe_size):
+        return None if options.size is None else float(options.size)
+    # Nobody else needs it.
+    from dffmpeg.client import probing
+
+    found = probing.probe(config, options.binary, arguments, current_directory())
+    if found.problem is not None and (asked or options.verbose):
+        say(f"--size {PROBE}: {found.problem}" + ("" if found.pixels else "; submitted without a size"))
+    return found.pixels
+
+
+def notice(options: argparse.Namespace) -> str | None:
+    """What the caller may not have meant, and is done all the same."""
+    if options.start_at is None or options.start_at > time.time() - 1.0:
+        return None
+    moment = datetime.fromtimestamp(options.start_at).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    return f"--start-at: {moment} has passed, so the job does not wait for it"
 
 
 def _tuple(values: list[str] | None) -> tuple[str, ...] | None:
@@ -124,24 +160,8 @@ def _key(text: str) -> str:
     return text
 
 
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"expected letters, digits, '_', '-' and '.': {text!r}")
-    return text
-
-
-def _priority(text: str) -> int | str:
-    try:
-        number = int(text)
-    except ValueError:
-        return _name(text)
-    if not -100 <= number <= 100:
-        raise argparse.ArgumentTypeError(f"expected a number from -100 to 100, or a class's name: {text!r}")
-    return number
-
-
 def _jobs(text: str) -> list[str]:
-    return [_name(job_id) for job_id in text.split(",")]
+    return [identifier(job_id) for job_id in text.split(",")]
 
 
 def _requirement(text: str) -> str:
@@ -165,13 +185,24 @@ def _moment(text: str) -> float:
         ) from None
 
 
-def _size(text: str) -> float:
+def _lease(text: str) -> float:
+    seconds = duration(text)
+    if seconds < SHORTEST_LEASE:
+        raise argparse.ArgumentTypeError(
+            f"expected at least {SHORTEST_LEASE:g}s, or a healthy worker would lose the job: {text!r}"
+        )
+    return seconds
+
+
+def _size(text: str) -> float | str:
+    if text == PROBE:
+        return text
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1e18:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1e18: {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1e18, or {PROBE}: {text!r}")
     return value
 
 
@@ -183,8 +214,8 @@ def _attempts(text: str) -> int:
 
 def _codes(text: str) -> list[int]:
     codes = text.split(",")
-    if not all(code.isascii() and code.isdigit() and int(code) <= 255 for code in codes):
-        raise argparse.ArgumentTypeError(f"expected exit codes from 0 to 255: {text!r}")
+    if not all(code.isascii() and code.isdigit() and 1 <= int(code) <= 255 for code in codes):
+        raise argparse.ArgumentTypeError(f"expected exit codes from 1 to 255; 0 is no failure: {text!r}")
     return [int(code) for code in codes]
 
 
@@ -199,6 +230,7 @@ def _pattern(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    if not hooks.usable(text):
-        raise argparse.ArgumentTypeError(f"expected a URL such as https://media.example/done: {text!r}")
+    reason = hooks.unusable(text)
+    if reason is not None:
+        raise argparse.ArgumentTypeError(f"{reason}: {text!r}")
     return text

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from dffmpeg.configuration.client import ClientConfig, JobDefaults
+from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import Cluster, CoordinatorConfig, Database, Hooks, Repository
+from dffmpeg.configuration.job_checks import check_environment, check_fallback, check_hook, check_job
 from dffmpeg.configuration.mounts import MountSettings, mounts_of
 from dffmpeg.configuration.scheduling import Scheduling
 from dffmpeg.configuration.worker import WorkerConfig
-from dffmpeg.model import hooks
 from dffmpeg.model.scheduling import hours
 from dffmpeg.wire.signature import decode_key
 
@@ -35,6 +35,7 @@ REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
 MIN_SECRET = 32
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _UNIT = re.compile(r"[A-Za-z0-9_:.\\@][A-Za-z0-9_:.\\@-]*\.(mount|automount|service|target)")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
@@ -60,8 +61,12 @@ def check(config: T, folder: Path) -> T:
             check_variable(f"paths.{_shown(name)}", name): check_directory(f"paths.{_shown(name)}", directory)
             for name, directory in config.paths.items()
         }
+        check_environment(config.environment)
     if isinstance(config, ClientConfig):
-        _check_job(config.job)
+        for index, label in enumerate(config.job.labels):
+            check_name(f"job.labels[{index}]", label)
+        check_job(config.job)
+        check_fallback(config)
     if isinstance(config, WorkerConfig):
         changes["binaries"] = {
             check_name(f"binaries.{_shown(name)}", name): _program(
@@ -74,6 +79,7 @@ def check(config: T, folder: Path) -> T:
             for name, mount in config.mounts.items()
         }
         mounts_of(changes["mounts"])
+        changes["transport_settings"] = _transport_settings(config.transport_settings, folder)
         changes["cache"] = None if config.cache is None else _file("cache", config.cache, folder)
         _check_substitutions(config)
         _check_offer(config)
@@ -82,6 +88,10 @@ def check(config: T, folder: Path) -> T:
     if isinstance(config, CoordinatorConfig):
         _check_coordinator(config)
         changes["database"] = _check_database(config.database, folder)
+        changes["transports"] = msgspec.structs.replace(
+            config.transports,
+            transport_settings=_transport_settings(config.transports.transport_settings, folder),
+        )
     return msgspec.structs.replace(config, **changes)
 
 
@@ -164,28 +174,17 @@ def _check_transports(key: str, names: Collection[str]) -> None:
         raise ValueError(f"{key}: expected at least one name")
 
 
-def _check_job(job: JobDefaults) -> None:
-    if isinstance(job.priority, str):
-        check_name("job.priority", job.priority)
-    for index, label in enumerate(job.labels):
-        check_name(f"job.labels[{index}]", label)
-    for index, code in enumerate(job.retry_exit_codes):
-        if not 0 <= code <= 255:
-            raise ValueError(f"job.retry_exit_codes[{index}]: expected a number from 0 to 255, got {code}")
-    for index, pattern in enumerate(job.retry_stderr):
-        try:
-            re.compile(pattern.encode())
-        except (re.error, ValueError) as error:
-            raise ValueError(f"job.retry_stderr[{index}]: expected a regular expression: {error}") from None
-    for index, url in enumerate(job.hooks):
-        check_hook(f"job.hooks[{index}]", url)
-
-
-def check_hook(key: str, url: str) -> str:
-    """A URL that a coordinator may be asked to call."""
-    if not hooks.usable(url):
-        raise ValueError(f"{key}: expected a URL such as https://media.example/hooks/, got {url!r}")
-    return url
+def _transport_settings(tables: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, dict[str, Any]]:
+    """A transport checks its own; only what a file's name is relative to is known nowhere but here."""
+    return {
+        name: {
+            key: _file(f"transport_settings.{_shown(name)}.{key}", value, folder)
+            if key.endswith("_file") and isinstance(value, str)
+            else value
+            for key, value in table.items()
+        }
+        for name, table in tables.items()
+    }
 
 
 def _check_connection(config: Connection) -> None:
@@ -198,8 +197,9 @@ def _check_connection(config: Connection) -> None:
 
 
 def _check_coordinator(config: CoordinatorConfig) -> None:
-    if not config.host or not config.host.isprintable():
-        raise ValueError("host: expected an address to listen on, such as 127.0.0.1 or ::")
+    _check_host(config.host)
+    if not config.allowed_binaries:
+        raise ValueError("allowed_binaries: expected at least one name, or no job could be submitted")
     for index, name in enumerate(config.allowed_binaries):
         check_name(f"allowed_binaries[{index}]", name)
     _check_transports("transports.enabled_transports", config.transports.enabled_transports)
@@ -212,6 +212,19 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
     _check_cluster(config.cluster)
     _check_hooks(config.hooks)
     _check_scheduling(config.scheduling)
+
+
+def _check_host(host: str) -> None:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        # Digits and dots alone are meant as an address; a name has to be one that there can be.
+        if not _HOST.fullmatch(host) or not host.strip("0123456789."):
+            raise ValueError(
+                f"host: expected an address to listen on, such as 127.0.0.1 or ::, got {host!r}"
+            ) from None
 
 
 def _check_cluster(config: Cluster) -> None:
@@ -245,10 +258,21 @@ def _check_substitutions(config: WorkerConfig) -> None:
 
 
 def _check_scheduling(config: Scheduling) -> None:
-    for name in config.classes:
-        check_name(f"scheduling.classes.{_shown(name)}", name)
-    for name in config.resources:
-        check_name(f"scheduling.resources.{_shown(name)}", name)
+    tables: list[tuple[str, Iterable[str]]] = [
+        ("classes", config.classes),
+        ("resources", config.resources),
+        ("requesters", config.requesters),
+        ("labels", config.labels),
+    ]
+    tables += [
+        (f"reserved_resources.{_shown(known)}", names) for known, names in config.reserved_resources.items()
+    ]
+    for key, names in tables:
+        for name in names:
+            check_name(f"scheduling.{key}.{_shown(name)}", name)
+    for name, patterns in config.resources.items():
+        if "" in patterns:
+            raise ValueError(f"scheduling.resources.{name}: expected patterns such as *_nvenc, got ''")
     if len(set(config.classes.values())) < len(config.classes):
         raise ValueError("scheduling.classes: expected another priority for each class")
     for key, names in (("reserved", config.reserved), ("reserved_resources", config.reserved_resources)):

@@ -39,6 +39,11 @@ class Database(Section, frozen=True):
 class Transports(Section, frozen=True):
     enabled_transports: list[str] = field(default_factory=lambda: ["websocket", "http_polling"])
     transport_settings: dict[str, dict[str, Any]] = {}
+    grace: Seconds = 15.0
+    """A transport that fails for so long is not given to those any more who use it."""
+
+    def __repr__(self) -> str:
+        return f"Transports(enabled_transports={self.enabled_transports!r})"
 
 
 class Janitor(Section, frozen=True):
@@ -81,7 +86,7 @@ class Streams(Section, frozen=True):
 
 
 class Limits(Section, frozen=True):
-    body: Size = 2 * 1024 * 1024
+    body: Annotated[int, msgspec.Meta(ge=64 << 10, le=1 << 32)] = 2 * 1024 * 1024
     """Of a request; an output request may have `output_body`."""
     output_body: Annotated[int, msgspec.Meta(ge=4 << 20, le=1 << 32)] = 8 * 1024 * 1024
     arguments: Count = 20_000

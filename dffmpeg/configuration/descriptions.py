@@ -7,7 +7,7 @@ every file.
 
 from __future__ import annotations
 
-from dffmpeg.configuration.client import ClientConfig, Fallback, JobDefaults
+from dffmpeg.configuration.client import ClientConfig, Fallback, JobDefaults, Submit
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import (
     Cluster,
@@ -78,6 +78,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
     Transports: {
         "enabled_transports": "Ways that are offered; worker and client choose by their own order.",
         "transport_settings": "A transport's own settings, a table each.",
+        "grace": "Seconds for which a transport may fail before those who use it are told to use another.",
     },
     Janitor: {
         "interval": "Seconds between two sweeps.",
@@ -190,6 +191,8 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "run_as": "worker: programs run as the worker's user. caller: as the user and groups, by number, "
         "that their caller has; the worker must be root, and clients are believed.",
         "transports": "Downlinks, in order of preference.",
+        "transport_settings": "A downlink's own settings, a table each.",
+        "downlink_grace": "Seconds for which the downlink in use may fail before others go before it.",
         "registration_interval": "Seconds between two renewals of this worker's lease.",
         "drain_timeout": "Seconds that running jobs may take to end after the first SIGTERM.",
         "cache": "Folder for what is found out about programs, which later starts need not find out again. "
@@ -224,7 +227,13 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "agent": "Whether stand-ins start an agent, which keeps the connection warm for the calls to come.",
         "agent_idle": "Seconds without a call after which an agent ends.",
         "job": "What is said of every job, the stand-ins' too; a flag of `submit` goes before it.",
+        "submit": "What `dffmpeg-client submit` does of itself, and stand-ins do not.",
         "fallback": "Running the local program instead.",
+    },
+    Submit: {
+        "probe_size": "Whether a local ffprobe looks at a job's inputs for how much work it is, where no "
+        "--size is given.",
+        "probe_timeout": "Seconds that this may take; then it is submitted without.",
     },
     JobDefaults: {
         "priority": "From -100 to 100, or the name of a class of the coordinator's; a higher one goes first.",
@@ -253,7 +262,8 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
 EXAMPLES: dict[tuple[type[Section], str], str] = {
     (CoordinatorConfig, "default_pending_timeout"): "default_pending_timeout = 600.0",
     (Database, "repositories"): '[database.repositories.auth]\nencryption_keys_file = "auth.keys"',
-    (Transports, "transport_settings"): "[transports.transport_settings.websocket]",
+    (Transports, "transport_settings"): "[transports.transport_settings.mqtt]\n"
+    'host = "broker.example"\nusername = "coordinator"\npassword_file = "mqtt.password"',
     (Timeouts, "run"): "run = 86400.0",
     (Timeouts, "stall"): "stall = 900.0",
     (Hooks, "allowed"): 'allowed = ["https://media.example/hooks/"]',
@@ -272,6 +282,8 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (WorkerConfig, "cache"): 'cache = "/var/cache/dffmpeg"',
     (WorkerConfig, "substitutions"): 'h264_qsv = "h264_nvenc"\n'
     'hevc_qsv = { use = "hevc_nvenc", options = { global_quality = "cq", look_ahead = "" } }',
+    (WorkerConfig, "transport_settings"): "[transport_settings.mqtt]\n"
+    'host = "broker.example"\nusername = "worker1"\npassword_file = "mqtt.password"',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
     (WorkerConfig, "mounts"): '[mounts.NAS]\npath = "/srv/media"\nread = "movies/.present"\nrecover = true',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',

@@ -126,7 +126,8 @@ def _holds_key(config: Section) -> bool:
         return False
     database = config.database
     keys = any(repository.encryption_keys for repository in database.repositories.values())
-    passwords = any("password" in options for options in database.engine_defaults.values())
+    tables = [*database.engine_defaults.values(), *config.transports.transport_settings.values()]
+    passwords = any("password" in options for options in tables)
     return keys or passwords or config.hooks.secret is not None
 
 

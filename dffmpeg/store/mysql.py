@@ -76,6 +76,7 @@ def _connect(parameters: dict[str, Any], *, writing: bool) -> Any:
             for statement in _session(_is_mariadb(connection), writing=writing):
                 cursor.execute(statement)
     except BaseException as error:
+        # Nobody has it yet who could close it, whatever went wrong; the error goes on.
         connection.close()
         if isinstance(error, pymysql.Error):
             raise Unreachable(told(error)) from error
@@ -135,6 +136,9 @@ def _session(mariadb: bool, *, writing: bool) -> list[str]:
         wanted.append("SET SESSION wsrep_sync_wait = 1")
     if mariadb and writing:
         wanted.append(f"SET SESSION idle_transaction_timeout = {IDLE_S}")
+    elif writing:
+        # It knows no such time for transactions only. Coordinators show signs of life more often than that.
+        wanted.append(f"SET SESSION wait_timeout = {IDLE_S}")
     if not writing:
         wanted.append("SET SESSION TRANSACTION READ ONLY")
     return wanted

@@ -30,9 +30,10 @@ LOCK_S = 5
 
 _CLOSING_S = 2.0
 
-IDLE_S = 20
-"""Seconds after which a server ends a transaction in which nothing happens: a process that was
-stopped in the middle of one must not keep others from its rows."""
+IDLE_S = 3
+"""Seconds after which a server ends a transaction in which nothing happens: a process that was stopped
+in the middle of one must not keep others from its rows, not even for as long as coordinators have for a
+sign of life, which is a write like any other."""
 
 
 class ServerDatabase(Database):

@@ -52,7 +52,7 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
     """
 
     def downlinks() -> Supervisor:
-        return Supervisor([_downlink(services.downlinks[name]) for name in services.downlinks.names])
+        return Supervisor([_downlink(downlink) for downlink in services.downlinks.living])
 
     def live(limit: int) -> Callable[[], DynamicSupervisor]:
         return lambda: DynamicSupervisor(intensity=FLOOD, period=5.0, max_children=limit)
@@ -84,7 +84,7 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
 
 def coordinator_services(
     config: CoordinatorConfig,
-    downlinks: Callable[[OpenStore], list[Downlink]],
+    downlinks: Callable[[OpenStore], Downlinks],
     clock: Callable[[], float] = time.time,
 ) -> Services:
     """The services, whose references the tree binds to living actors.
@@ -108,7 +108,7 @@ def coordinator_services(
     services = Services(
         config=config,
         opened=opened,
-        downlinks=Downlinks(downlinks(opened)),
+        downlinks=downlinks(opened),
         jobs=Directory[JobMessage](SupervisorRef.unbound("jobs"), job),
         workers=Directory[WorkerMessage](SupervisorRef.unbound("workers"), worker),
         scheduler=ActorRef[Wake].unbound("scheduler", Scheduler.mailbox_size),

@@ -33,6 +33,7 @@ from dffmpeg.actors.worker.mounts.actor import MountsActor
 from dffmpeg.actors.worker.mounts.looks import Looks
 from dffmpeg.actors.worker.mounts.losses import why_lost
 from dffmpeg.actors.worker.mounts.messages import LostPaths, MountsMessage
+from dffmpeg.actors.worker.negotiation import Negotiation
 from dffmpeg.actors.worker.occupancy import Occupancy
 from dffmpeg.actors.worker.processes.actor import Processes, ProcessesActor
 from dffmpeg.actors.worker.registration import Neighbours, Oneself, RegistrationActor
@@ -108,6 +109,7 @@ def worker_tree(
 
     make_tree = partial(job_tree, config, uplink, links, processes, mounts)
     occupancy = Occupancy()
+    negotiation = Negotiation(config.transports, config.downlink_grace)
     make_downlink = partial(
         DownlinkActor,
         lambda: uplink.http,
@@ -116,6 +118,7 @@ def worker_tree(
         attempts=attempts,
         capabilities=capabilities,
         links=links,
+        negotiation=negotiation,
     )
     make_attempts = partial(
         AttemptsActor,
@@ -146,7 +149,7 @@ def worker_tree(
         measures=config.benchmark,
     )
     oneself = Oneself(str(ULID()), sole_on)
-    make_registration = partial(RegistrationActor, config, uplink, neighbours, oneself)
+    make_registration = partial(RegistrationActor, config, uplink, neighbours, oneself, negotiation)
 
     # Two rows more than the design's table: `processes` owns the thread and the guardian that see to it
     # that no process outlives the worker, `attempts` decides what runs in the trees under `jobs`.

@@ -15,9 +15,15 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Z
 """A name that people choose: a binary's, a path variable's, an identity's."""
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
+SHORTEST_LEASE = 1.0
+"""Seconds: a worker shows life three times as often, and may be late by something."""
+
 Attempt = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 ExitCode = Annotated[int, msgspec.Meta(ge=-(1 << 31), lt=1 << 32)]
 """Older workers report a signal as its negative number; other systems have 32 bits."""
+
+FailureCode = Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]
+"""An exit code that is a failure."""
 
 Signal = Annotated[int, msgspec.Meta(ge=1, le=255)]
 Reason = Annotated[str, msgspec.Meta(max_length=2000)]
@@ -118,10 +124,10 @@ class SubmitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     start_at: Annotated[float, msgspec.Meta(ge=0, le=1e11)] | None = None
     size: Annotated[float, msgspec.Meta(ge=0, le=1e18)] | None = None
     assignment_timeout: Seconds | None = None
-    lease: Seconds | None = None
+    lease: Annotated[float, msgspec.Meta(ge=SHORTEST_LEASE, le=31_536_000)] | None = None
     run_timeout: Seconds | None = None
     stall_timeout: Seconds | None = None
-    retry_exit_codes: Annotated[list[ExitCode], msgspec.Meta(max_length=256)] = []
+    retry_exit_codes: Annotated[list[FailureCode], msgspec.Meta(max_length=256)] = []
     retry_stderr: Annotated[list[Text], msgspec.Meta(max_length=16)] = []
     impossible: Literal["wait", "fail", "run"] = "wait"
     retention: Seconds | None = None

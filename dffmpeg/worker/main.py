@@ -61,7 +61,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _tree(config: WorkerConfig, sole_on: str | None) -> WorkerTree:
     try:
-        return worker_tree(config, client.load(config.transports), sole_on=sole_on)
+        transports = client.load(config.transports, config.transport_settings)
+        return worker_tree(config, transports, sole_on=sole_on)
     except PathError as error:
         raise ConfigurationError(str(error)) from error
     except ValueError as error:

@@ -1,291 +1,204 @@
-"""Several coordinators on one PostgreSQL behind an HAProxy, and workers: all of them real processes."""
+"""Several coordinators on one database server, behind one address, with workers: all are real processes."""
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import io
-import os
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-import msgspec
-import tomli_w
 import trio
 
+from dffmpeg.admin.coordinator import Coordinator
 from dffmpeg.client.api import Client
-from dffmpeg.configuration import load
 from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.configuration.coordinator import CoordinatorConfig
+from dffmpeg.configuration.worker import WorkerConfig
+from dffmpeg.configuration.writing import render
+from dffmpeg.errors import Unreachable
 from dffmpeg.model.identities import Identity, Role
-from dffmpeg.standalone.child import wait_ended
 from dffmpeg.store import open_store
+from dffmpeg.transports.signed_http import SignedHttp
+from dffmpeg.wire.administration import CoordinatorRecord
 from dffmpeg.wire.signature import encode_key, generate_key
 from tests import databases
 from tests.cluster.kit import GUARD
 from tests.servers.haproxy import open_haproxy
-from tests.servers.ports import LOOPBACK, free_port
+from tests.servers.ports import LOOPBACK, free_port, listens
 from tests.servers.process import ServerProcess
 
-EXAMPLE = Path(__file__).parents[2] / "config" / "haproxy.cfg"
 SECRET = "what the coordinators of this cluster share"
 LEASE = 2.0
+"""Seconds; short, and long enough for a machine that is busy."""
 
-NAMES = ("one", "two")
+_PROXY = """
+global
+    maxconn 1000
+defaults
+    mode tcp
+    timeout connect 2s
+    timeout client 1h
+    timeout server 1h
+    timeout check 1s
+    option redispatch
+listen coordinators
+    bind {host}:{port}
+    option httpchk GET /health
+    default-server check inter 200ms fall 2 rise 1 on-marked-down shutdown-sessions
+{servers}
+"""
 
 
 @dataclass
-class Town:
-    """A cluster behind a load balancer.
+class Several:
+    """What runs, by name: coordinators `a`, `b`, …; workers as the test names them.
 
     Attributes:
-        folder: mapped as `Media`, the same for client and workers.
-        url: the load balancer's.
-        ports: of the coordinators.
-        coordinators: their processes, by name.
+        folder: mapped as `Media`; configurations and logs are in it too.
+        url: of all coordinators together: the first one that is healthy, in the order of their names.
     """
 
     folder: Path
-    url: str
-    ports: Mapping[str, int]
-    statistics: str
-    coordinators: dict[str, ServerProcess] = field(default_factory=dict)
-    workers: dict[str, ServerProcess] = field(default_factory=dict)
+    database: Mapping[str, Any]
+    engine: str
+    proxy_port: int
+    ports: dict[str, int]
     keys: dict[str, bytes] = field(default_factory=dict)
+    processes: dict[str, ServerProcess] = field(default_factory=dict)
 
-    def client(self, name: str = "client") -> Client:
-        config = load(ClientConfig, "client", self.folder / f"{name}.toml")
-        return Client(config)
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.proxy_port}"
 
-    def direct(self, coordinator: str, name: str = "client") -> Client:
-        """A client of one coordinator, past the load balancer."""
-        config = load(ClientConfig, "client", self.folder / f"{name}.toml")
+    def url_of(self, coordinator: str) -> str:
+        return f"http://{LOOPBACK}:{self.ports[coordinator]}"
+
+    def client(self, at: str | None = None, *, name: str = "client") -> Client:
+        """A client of one coordinator, or of whichever is healthy."""
         return Client(
-            msgspec.structs.replace(config, coordinator_url=f"http://{LOOPBACK}:{self.ports[coordinator]}")
+            ClientConfig(
+                coordinator_url=self.url if at is None else self.url_of(at),
+                client_id=name,
+                hmac_key=encode_key(self.keys[name]),
+                unmapped_paths="ignore",
+            )
         )
 
-    @contextmanager
-    def calling(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-        """`ffmpeg` as a caller calls it in the folder, with a pipe for its output; gone behind the block."""
-        program = self.folder / "bin" / "ffmpeg"
-        if not program.exists():
-            program.parent.mkdir()
-            program.write_text(
-                f"#!{sys.executable}\nimport sys\nfrom dffmpeg.shim.main import main\nsys.exit(main())\n"
-            )
-            program.chmod(0o755)
-        with subprocess.Popen(
-            [program, *arguments],
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            env={
-                **os.environ,
-                "DFFMPEG_NO_AGENT": "1",
-                "DFFMPEG_CLIENT_CONFIG": str(self.folder / "client.toml"),
+    @asynccontextmanager
+    async def admin(self, at: str | None = None) -> AsyncIterator[Coordinator]:
+        """An administrator at one coordinator."""
+        url = self.url if at is None else self.url_of(at)
+        async with SignedHttp(url, "admin", self.keys["admin"]) as http:
+            yield Coordinator(http, url, 30.0)
+
+    def coordinator(self, name: str, sections: Mapping[str, Any]) -> ServerProcess:
+        """Have a coordinator's configuration, and the process that is not started yet."""
+        values = {
+            "host": LOOPBACK,
+            "port": self.ports[name],
+            "cluster": {"advertise": self.url_of(name), "lease": LEASE, "secret": SECRET},
+            "database": {
+                "engine_defaults": {self.engine: dict(self.database)},
+                "repositories": {
+                    repository: {"engine": self.engine}
+                    for repository in ("auth", "jobs", "workers", "messages", "streams")
+                },
             },
-        ) as process:
+            **sections,
+        }
+        file = self.folder / f"{name}.toml"
+        file.write_text(render(CoordinatorConfig, values))
+
+        async def ready() -> bool:
+            return await listens(self.ports[name])
+
+        argv = [sys.executable, "-m", "dffmpeg.coordinator", "--config", str(file)]
+        return self._process(name, argv, ready)
+
+    def worker(self, name: str, ffmpeg: Path, *, at: str | None, slots: int) -> ServerProcess:
+        """The same of a worker."""
+        values = {
+            "coordinator_url": self.url if at is None else self.url_of(at),
+            "client_id": name,
+            "hmac_key": encode_key(self.keys[name]),
+            "slots": slots,
+            "registration_interval": 1.0,
+            "binaries": {"ffmpeg": str(ffmpeg)},
+            "paths": {"Media": str(self.folder)},
+            "cache": str(self.folder / "cache"),
+        }
+        file = self.folder / f"{name}.toml"
+        file.write_text(render(WorkerConfig, values))
+
+        async def ready() -> bool:
             try:
-                yield process
-            finally:
-                process.kill()
+                async with self.admin(at) as admin:
+                    workers = (await admin.overview(60.0)).workers
+            except Unreachable:
+                return False
+            return any(one.worker_id == name and one.status == "online" for one in workers)
 
-    async def restart(self, name: str) -> int:
-        """Stop a coordinator as its init system does, and start it again; returns once it gets requests.
+        return self._process(name, [sys.executable, "-m", "dffmpeg.worker", "--config", str(file)], ready)
 
-        Returns:
-            Its exit code.
-        """
-        process = self.coordinators[name]
-        old = process._process
-        assert old is not None
-        old.terminate()
-        with trio.fail_after(GUARD):
-            await wait_ended(old)
-        await process.start()
-        await self.until_up(name)
-        return old.returncode
+    def _process(self, name: str, argv: list[str], ready: Any) -> ServerProcess:
+        made = ServerProcess(name, argv, self.folder / f"{name}.log", ready)
+        self.processes[name] = made
+        return made
 
-    async def until_up(self, *names: str) -> None:
-        """Until the load balancer sends requests there."""
-
-        async def up() -> bool:
-            return {*names} <= await self._up()
-
-        await until(up)
-
-    async def _up(self) -> set[str]:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            text = (await client.get(self.statistics)).text
-        rows = csv.DictReader(io.StringIO(text.removeprefix("# ")))
-        return {row["svname"] for row in rows if row["pxname"] == "coordinators" and row["status"] == "UP"}
+    def log(self, name: str) -> str:
+        return self.processes[name].log.read_text("utf-8", "replace")
 
 
 @asynccontextmanager
-async def open_town(
+async def open_several(
     folder: Path,
-    *,
-    slots: int = 4,
-    workers: int = 2,
-    coordinator: Mapping[str, Any] | None = None,
-    database: Mapping[str, Any] | None = None,
-    proxy_protocol: bool = False,
-    binaries: Mapping[str, str] | None = None,
-) -> AsyncIterator[Town]:
-    """The cluster around a block; nothing of it is left behind.
+    engine: str,
+    *names: str,
+    identities: Mapping[str, Role],
+    database: databases.Options | None = None,
+    **sections: Any,
+) -> AsyncIterator[Several]:
+    """Coordinators that serve, the first one leading, behind a proxy.
 
     Args:
-        coordinator: more of the coordinators' configuration.
-        database: how the coordinators reach the database, where that is not the test server's own way.
-        proxy_protocol: whether the load balancer speaks it; else X-Forwarded-For.
+        identities: besides `client` and `admin`.
+        database: an empty one; None for one of the tests' server.
+        sections: of the coordinators' configuration.
     """
-    ports = {name: free_port() for name in NAMES}
-    front, statistics = free_port(), free_port()
-    town = Town(folder, f"http://{LOOPBACK}:{front}", ports, f"http://{LOOPBACK}:{statistics}/;csv")
+    known = {"client": Role.CLIENT, "admin": Role.ADMIN, **identities}
     async with AsyncExitStack() as stack:
-        options = stack.enter_context(databases.created("postgresql"))
-        await _add_identities(town, options, ["client", "admin", *(f"worker{n}" for n in range(workers))])
-        for name, port in ports.items():
-            written = _coordinator(port, {**options, **(database or {})}, proxy_protocol, coordinator or {})
-            _write(folder / f"{name}.toml", written)
-            town.coordinators[name] = _process(folder, "coordinator", name, _healthy(port))
-        for name in town.coordinators:
-            stack.push_async_callback(town.coordinators[name].kill)
-            await town.coordinators[name].start()
-        await stack.enter_async_context(
-            open_haproxy(_haproxy(front, statistics, ports, proxy_protocol), [front, statistics])
-        )
-        await town.until_up(*NAMES)
-        for number in range(workers):
-            name = f"worker{number}"
-            _write(folder / f"{name}.toml", _worker(town, name, slots, binaries or {}))
-            town.workers[name] = _process(folder, "worker", name, _ready)
-            stack.push_async_callback(town.workers[name].stop)
-            town.workers[name].spawn()
-        await _until_online(town, workers)
-        yield town
-
-
-def _haproxy(front: int, statistics: int, ports: Mapping[str, int], proxy_protocol: bool) -> str:
-    text = EXAMPLE.read_text().replace("bind 0.0.0.0:8000", f"bind {LOOPBACK}:{front}")
-    for number, port in enumerate(ports.values(), 1):
-        address = f"{LOOPBACK}:{port}" + (" send-proxy-v2 check-send-proxy" if proxy_protocol else "")
-        text = text.replace(f"10.0.0.{number}:8000", address)
-    if proxy_protocol:
-        text = text.replace("    option forwardfor\n", "")
-    return (
-        text + f"\nlisten statistics\n    bind {LOOPBACK}:{statistics}\n    stats enable\n    stats uri /\n"
-    )
-
-
-def _coordinator(
-    port: int, database: Mapping[str, Any], proxy_protocol: bool, more: Mapping[str, Any]
-) -> dict[str, Any]:
-    repositories = ("auth", "jobs", "workers", "messages", "streams")
-    return {
-        "host": LOOPBACK,
-        "port": port,
-        "shutdown_delay_seconds": 2.0,
-        "proxy_protocol": proxy_protocol,
-        "database": {
-            "engine_defaults": {"postgresql": dict(database)},
-            "repositories": {name: {"engine": "postgresql"} for name in repositories},
-        },
-        "cluster": {"advertise": f"http://{LOOPBACK}:{port}", "secret": SECRET, "lease": LEASE},
-        "security": {"trusted_proxies": [LOOPBACK]},
-        **more,
-    }
-
-
-def _worker(town: Town, name: str, slots: int, binaries: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "coordinator_url": town.url,
-        "client_id": name,
-        "hmac_key": encode_key(town.keys[name]),
-        "slots": slots,
-        "paths": {"Media": str(town.folder)},
-        "registration_interval": 1.0,
-        "benchmark": False,
-        **({"binaries": dict(binaries)} if binaries else {}),
-    }
-
-
-async def _add_identities(town: Town, options: Mapping[str, Any], names: Sequence[str]) -> None:
-    roles = {"client": Role.CLIENT, "admin": Role.ADMIN}
-    async with open_store(databases.settings("postgresql", options)) as store:
+        options = database or stack.enter_context(databases.created(engine))
+        several = Several(folder, options, engine, free_port(), {name: free_port() for name in names})
+        async with open_store(databases.settings(engine, options)) as store:
+            for name, role in known.items():
+                several.keys[name] = generate_key()
+                await store.identities.add(Identity(client_id=name, role=role, key=several.keys[name]))
+        stack.push_async_callback(_kill_all, several)
         for name in names:
-            town.keys[name] = generate_key()
-            role = roles.get(name, Role.WORKER)
-            await store.identities.add(
-                Identity(
-                    client_id=name, role=role, key=town.keys[name], allowed_networks=("0.0.0.0/0", "::/0")
-                )
-            )
-    for name in roles:
-        key = encode_key(town.keys[name])
-        written = {
-            "coordinator_url": town.url,
-            "client_id": name,
-            "hmac_key": key,
-            "unmapped_paths": "ignore",
-        }
-        _write(town.folder / f"{name}.toml", {**written, "paths": {"Media": str(town.folder)}})
+            await several.coordinator(name, sections).start()
+        servers = "\n".join(
+            f"    server {name} {LOOPBACK}:{several.ports[name]}{' backup' if number else ''}"
+            for number, name in enumerate(names)
+        )
+        proxy = _PROXY.format(host=LOOPBACK, port=several.proxy_port, servers=servers)
+        await stack.enter_async_context(open_haproxy(proxy, [several.proxy_port]))
+        yield several
 
 
-def _write(path: Path, values: Mapping[str, Any]) -> None:
-    path.touch(0o600)
-    path.write_text(tomli_w.dumps(values))
+async def _kill_all(several: Several) -> None:
+    with trio.CancelScope(shield=True):
+        for process in reversed(several.processes.values()):
+            await process.kill()
 
 
-def _process(folder: Path, kind: str, name: str, ready: Any) -> ServerProcess:
-    argv = [sys.executable, "-m", f"dffmpeg.{kind}", "--config", str(folder / f"{name}.toml")]
-    return ServerProcess(name, argv, folder / f"{name}.log", ready)
-
-
-def _healthy(port: int) -> Any:
-    async def healthy() -> bool:
-        with contextlib.suppress(httpx.HTTPError):
-            async with httpx.AsyncClient(trust_env=False) as client:
-                # Behind the PROXY protocol this connection is refused, which says as much.
-                return (await client.get(f"http://{LOOPBACK}:{port}/health")).status_code == 200
-        return await _refuses_by_closing(port)
-
-    return healthy
-
-
-async def _refuses_by_closing(port: int) -> bool:
-    try:
-        async with await trio.open_tcp_stream(LOOPBACK, port) as stream:
-            await stream.send_all(b"GET /health HTTP/1.1\r\n\r\n")
-            return await stream.receive_some() == b""
-    except OSError:
-        return False
-    except trio.BrokenResourceError:
-        return True
-
-
-async def _ready() -> bool:
-    return True
-
-
-async def _until_online(town: Town, workers: int) -> None:
-    async with town.client() as client:
-
-        async def online() -> bool:
-            return sum(worker.status == "online" for worker in await client.workers()) == workers
-
-        await until(online)
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what can only be asked for."""
+async def until_members(several: Several, at: str, wanted: int) -> list[CoordinatorRecord]:
+    """Wait until a coordinator knows of so many."""
     with trio.fail_after(GUARD):
-        while True:
-            if await condition():
-                return
-            await trio.sleep(0.05)
+        async with several.admin(at) as admin:
+            while True:
+                found = (await admin.overview(60.0)).coordinators
+                if len(found) == wanted:
+                    return found
+                await trio.lowlevel.checkpoint()

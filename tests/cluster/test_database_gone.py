@@ -11,8 +11,8 @@ import trio
 
 from dffmpeg.errors import Refused
 from tests import databases
+from tests.cluster.balanced import LEASE, NAMES, Town, open_town, until
 from tests.cluster.kit import GUARD
-from tests.cluster.several import LEASE, NAMES, Town, open_town, until
 from tests.cluster.test_rolling import COMMAND, expected
 from tests.cluster.valve import open_valve
 from tests.servers.ports import LOOPBACK

@@ -13,7 +13,7 @@ import trio
 
 from dffmpeg.wire import signature
 from tests.cluster.kit import GUARD, program
-from tests.cluster.several import NAMES, Town, open_town
+from tests.cluster.town import NAMES, Town, open_town
 
 pytestmark = [pytest.mark.cluster, pytest.mark.ffmpeg, pytest.mark.servers("haproxy", "postgresql")]
 

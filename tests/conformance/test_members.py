@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
+import sqlalchemy as sa
 import trio
 
 from dffmpeg.model import transitions
@@ -13,6 +15,7 @@ from dffmpeg.model.membership import Member, MemberState
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.workers import WorkerState
 from dffmpeg.store import Fenced, Store, StoreSettings, open_store
+from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository
 from dffmpeg.store.journal import JobChanged, MemberChanged, MessageStored, WorkerChanged
 from dffmpeg.store.workers import Move
 from tests.conformance.rows import assigned, job, load, message, worker
@@ -181,3 +184,36 @@ async def test_who_is_offline_is_looked_after_as_long_as_it_has_jobs(store: Stor
     for name in ("w1", "w2"):
         await store.workers.set_state(name, set(WorkerState), WorkerState.OFFLINE, 9.0)
     assert await store.workers.looked_after() == {"w1": A}
+
+
+async def test_who_was_stopped_in_the_middle_of_a_transaction_keeps_nobody_waiting(
+    engine: str, store: Store, store_settings: StoreSettings
+) -> None:
+    if engine == "sqlite":
+        pytest.skip("nobody shares it")
+    await store.members.join(member(A))
+    goes_on = threading.Event()
+    with pytest.RaisesGroup(Fenced, flatten_subgroups=True):
+        async with open_store(store_settings) as other:
+            await other.members.join(member(B))
+            jobs = other.jobs
+            assert isinstance(jobs, SqlAlchemyJobRepository)
+
+            def operation(connection: sa.Connection) -> None:
+                # As if the process had got SIGSTOP.
+                goes_on.wait(60)
+                connection.execute(sa.select(1))
+
+            async def write() -> None:
+                with pytest.raises(Fenced):
+                    await jobs.database.write(operation)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(write)
+                with trio.fail_after(60):
+                    stopped = await row(store, B)
+                    while not await store.members.bury(stopped):
+                        stopped = await row(store, B)
+                goes_on.set()
+            await trio.sleep_forever()
+    assert [one.coordinator_id for one in await store.members.list()] == [A]

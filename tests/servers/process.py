@@ -39,6 +39,8 @@ class ServerProcess:
         log: where its output goes; appended to.
         ready: whether it does its work; asked again and again while it starts.
         environment: variables to set.
+        whole: whether what it started itself dies with it, as with its machine, when it is killed; else
+            only the process does.
     """
 
     name: str
@@ -46,6 +48,7 @@ class ServerProcess:
     log: Path
     ready: Ready
     environment: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = True
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -108,7 +111,7 @@ class ServerProcess:
         os.killpg(self.pid, signal.SIGCONT)
 
     async def kill(self) -> None:
-        """kill -9 of it and all that it started, and wait until it is gone."""
+        """kill -9, and wait until it is gone."""
         await self._end()
 
     async def stop(self) -> None:
@@ -132,9 +135,12 @@ class ServerProcess:
         if self._process is None:
             return
         with trio.CancelScope(shield=True):
-            # Also when it is gone itself: something of its group may not be.
+            # A group also when the process is gone itself: something that it started may not be.
             with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                if self.whole:
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                else:
+                    self._process.kill()
             if self.running:
                 await wait_ended(self._process)
 

@@ -68,22 +68,3 @@ def is_gone(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(is_gone(inner) for inner in error.exceptions)
     return isinstance(error, StoreUnavailable | DatabaseGone)
-
-
-class Outage:
-    """Whether the database is gone, as far as this coordinator's signs of life tell."""
-
-    def __init__(self) -> None:
-        self.present = False
-
-    def begin(self, error: StoreUnavailable) -> None:
-        """It could not be reached. Said once."""
-        if not self.present:
-            self.present = True
-            log.warning("the database cannot be reached, what needs it is put off: %s", error)
-
-    def end(self) -> None:
-        """It could."""
-        if self.present:
-            self.present = False
-            log.info("the database is back")

@@ -1,11 +1,13 @@
 """What the coordinator's actors share: the open store, the downlinks, and the ways to each other.
 
-The tree makes it once. Nothing in it is state of its own: repositories stand
-for rows, directories and references for actors that may be restarted.
+The tree makes it once. Nothing in it is a truth of its own: repositories stand for rows, directories and
+references for actors that may be restarted. The backlog and the known workers are copies of rows, made
+again whenever there is doubt; bells and events only say that there may be something new in rows.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from dffmpeg.actors.coordinator.endurance import Outage
 from dffmpeg.actors.coordinator.hindrances import KnownWorkers, Review
 from dffmpeg.actors.coordinator.membership import Membership
+from dffmpeg.actors.coordinator.outages import Outage
 from dffmpeg.actors.coordinator.patterns import PatternSearch
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, MailboxFull
 from dffmpeg.model.jobs import Job, JobState
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from dffmpeg.model.scheduling.entries import Entry
     from dffmpeg.transports.downlink import Downlink, Downlinks
 
+
+log = logging.getLogger(__name__)
 
 JUDGEMENT_PATIENCE = 5.0
 """Seconds that scheduling waits for a worker's actor, which has to store what it was told."""
@@ -112,8 +116,8 @@ class Services:
     leaving: trio.Event = field(default_factory=trio.Event)
     """Set when this process is about to stop. It serves all the same until it does."""
 
-    outage: Outage = field(default_factory=Outage)
-    """Of a database that is shared; of an embedded one nobody looks after it."""
+    outage: Outage = field(default_factory=lambda: Outage(log, "the database cannot be reached"))
+    """As this coordinator's signs of life find it, where the database is shared."""
 
     patterns: PatternSearch = field(default_factory=PatternSearch)
 
@@ -140,9 +144,8 @@ class Services:
         downlink = self._told_by_message(job.transport, job.requester_id)
         if downlink is not None:
             status = job_status(job)
-            await downlink.send(
-                downlink_message(job.requester_id, "job_status", status, time.time(), job_id=job.job_id)
-            )
+            message = downlink_message(job.requester_id, "job_status", status, time.time(), job_id=job.job_id)
+            await downlink.send(message, "requester")
 
     async def announce_entry(self, entry: Entry) -> None:
         """`announce` for a job of which only its entry is at hand."""

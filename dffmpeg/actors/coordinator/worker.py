@@ -87,7 +87,7 @@ class WorkerActor(Actor[WorkerMessage]):
     async def _take(self, message: WorkerMessage) -> object:  # noqa: C901 - a table of messages
         match message:
             case Register():
-                return await self._register(message.request, message.transport)
+                return await self._register(message.request)
             case Verify():
                 return await self._verify(message.token)
             case Deregister(instance=instance):
@@ -114,9 +114,11 @@ class WorkerActor(Actor[WorkerMessage]):
 
     # Registration
 
-    async def _register(self, request: RegisterRequest, transport: str) -> RegisterReply:
+    async def _register(self, request: RegisterRequest) -> RegisterReply:
         before = self._worker
         self._admit(request, before)
+        used = before.transport if before is not None and before.state in ACTIVE else None
+        transport = self._services.downlinks.choose(request.supported_transports, used).name
         self._worker = self._record(request, transport, before)
         await self._store(self._worker, new=before is None)
         self._renewed_at = trio.current_time()
@@ -342,11 +344,10 @@ class WorkerActor(Actor[WorkerMessage]):
         downlink = self._services.downlinks.get(self._worker.transport if self._worker else None)
         if downlink is None:
             return
-        await downlink.send(
-            downlink_message(
-                self._worker_id, message.message_type, message.payload, time.time(), job_id=message.job_id
-            )
+        hint = downlink_message(
+            self._worker_id, message.message_type, message.payload, time.time(), job_id=message.job_id
         )
+        await downlink.send(hint, "worker")
 
     def _disconnected(self) -> None:
         downlink = self._services.downlinks.get(self._worker.transport if self._worker else None)

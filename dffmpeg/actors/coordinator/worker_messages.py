@@ -13,10 +13,7 @@ from dffmpeg.wire.workers import MessageType, RegisterReply, RegisterRequest
 
 @dataclass(frozen=True, slots=True)
 class Register(Request[RegisterReply]):
-    """`transport`: the downlink that was chosen from the worker's list."""
-
     request: RegisterRequest
-    transport: str
 
 
 @dataclass(frozen=True, slots=True)

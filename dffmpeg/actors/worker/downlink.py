@@ -21,6 +21,7 @@ from dffmpeg.actors.worker.attempts.messages import (
 )
 from dffmpeg.actors.worker.capabilities import Probe
 from dffmpeg.actors.worker.links import Links
+from dffmpeg.actors.worker.negotiation import Negotiation
 from dffmpeg.actors.worker.registration_messages import RegistrationMessage, Renew, Verify
 from dffmpeg.errors import BadInput, Refused, Unreachable
 from dffmpeg.supervisors import Backoff
@@ -69,6 +70,7 @@ class DownlinkActor(Actor[Open | Shut]):
         attempts: given what concerns jobs.
         capabilities: told to probe.
         links: told of the connection, where it is one for both directions.
+        negotiation: told how the transport in use fares.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class DownlinkActor(Actor[Open | Shut]):
         attempts: ActorRef[AttemptsMessage],
         capabilities: ActorRef[Probe],
         links: Links,
+        negotiation: Negotiation,
     ) -> None:
         self._connections = connections
         self._transports = transports
@@ -87,6 +90,7 @@ class DownlinkActor(Actor[Open | Shut]):
         self._attempts = attempts
         self._capabilities = capabilities
         self._links = links
+        self._negotiation = negotiation
         self._backoff = Backoff(minimum=0.1, maximum=5.0, jitter=0.5, reset_after=30.0)
         self._current: Open | None = None
         self._following = trio.CancelScope()
@@ -106,6 +110,7 @@ class DownlinkActor(Actor[Open | Shut]):
         self._following.cancel()
         self._following = trio.CancelScope()
         transport = factory(self._connections(), message.metadata)
+        self._negotiation.opened(message.transport)
         self.context.nursery.start_soon(self._follow, transport, self._following)
 
     async def _follow(self, transport: ClientTransport, scope: trio.CancelScope) -> None:
@@ -124,6 +129,7 @@ class DownlinkActor(Actor[Open | Shut]):
                     if isinstance(error, Refused) and error.status == 409:
                         # Another process may be this worker by now; the registration is told so.
                         await self._registration.tell(Renew())
+                self._negotiation.disconnected()
                 attempt = self._backoff.attempt(attempt, trio.current_time() - began)
                 chance = random.random()  # noqa: S311 - spreads load, guards nothing
                 await trio.sleep(self._backoff.wait(attempt, chance, asked=asked))
@@ -132,6 +138,7 @@ class DownlinkActor(Actor[Open | Shut]):
         link: Link | None = None
         try:
             async with transport.connect() as arrivals:
+                self._negotiation.connected()
                 await self._registration.tell(Renew())
                 async for arrival in arrivals:
                     match arrival:

@@ -21,6 +21,7 @@ from dffmpeg.actors.worker.capabilities import Describe
 from dffmpeg.actors.worker.downlink import Open, Shut
 from dffmpeg.actors.worker.local_time import in_zone
 from dffmpeg.actors.worker.mounts.messages import MountStates, PresentPaths
+from dffmpeg.actors.worker.negotiation import Negotiation
 from dffmpeg.actors.worker.registration_messages import BeginDraining, RegistrationMessage, Renew, Verify
 from dffmpeg.actors.worker.uplink import Uplink
 from dffmpeg.configuration.worker import WorkerConfig
@@ -66,10 +67,16 @@ class RegistrationActor(Actor[RegistrationMessage]):
     """
 
     def __init__(
-        self, config: WorkerConfig, uplink: Uplink, neighbours: Neighbours, oneself: Oneself
+        self,
+        config: WorkerConfig,
+        uplink: Uplink,
+        neighbours: Neighbours,
+        oneself: Oneself,
+        negotiation: Negotiation,
     ) -> None:
         self._config = config
         self._oneself = oneself
+        self._negotiation = negotiation
         self._uplink = uplink
         self._mounts = neighbours.mounts
         self._capabilities = neighbours.capabilities
@@ -125,6 +132,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
             sent = trio.current_time()
             reply = await self._uplink.register(request)
         except (Unreachable, Refused) as error:
+            self._negotiation.unanswered()
             displaced = isinstance(error, Refused) and error.status == 409
             return False
         except (BadInput, ActorError, trio.TooSlowError) as error:
@@ -136,6 +144,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
                 if displaced:
                     await self._give_way()
         self._note_abilities(request, reply)
+        self._negotiation.answered(verified=reply.status != "registering")
         self._lease = reply.lease
         self._set_lease(sent + reply.lease)
         if reply.status != self._status:
@@ -157,7 +166,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
             capabilities=offered.capabilities,
             binaries=sorted(offered.programs),
             paths=sorted(present),
-            supported_transports=self._config.transports,
+            supported_transports=self._negotiation.order(),
             registration_interval=self._config.registration_interval,
             version=__version__,
             status="draining" if self._draining else "online",

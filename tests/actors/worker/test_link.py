@@ -205,7 +205,7 @@ async def test_nothing_is_lost_on_the_way(site: Site, what: str) -> None:
                 while len(owner.outputs.get(1, b"")) < share * 1_000_000:
                     await owner.step()
             if what == "the connection breaks":
-                site.downlink.close()
+                site.downlink.disconnect()
             else:
                 site.handle.crash_child(f"coordinator/jobs/{owner.job_id}")
         record = await owner.finished()

@@ -47,13 +47,9 @@ class WorkerOperations(Base):
                 hours.parse(request.hours)
             except hours.BadHours as error:
                 raise BadInput(f"hours: {error}") from None
-        downlink = self._services.downlinks.choose(request.supported_transports)
-        if downlink is None:
-            raise BadInput(
-                f"supported_transports: none of {request.supported_transports} is enabled here;"
-                f" enabled: {self._services.downlinks.names}"
-            )
-        return await self._ask_worker(request.worker_id, Register(request, downlink.name))
+        # Which one it will be its actor decides, who knows what it uses.
+        self._services.downlinks.choose(request.supported_transports)
+        return await self._ask_worker(request.worker_id, Register(request))
 
     async def verify(self, who: Identity, worker_id: str, token: str) -> StatusReply:
         """Complete the handshake: the downlink reaches the worker, or it would not know the token."""

@@ -21,7 +21,7 @@ _CHECKS: dict[str, Callable[[], object]] = {
 
 
 @pytest.fixture(autouse=True)
-def _servers(request: pytest.FixtureRequest) -> None:
+def servers_are_there(request: pytest.FixtureRequest) -> None:
     """What the mark `servers` names must be there."""
     for mark in request.node.iter_markers("servers"):
         for name in mark.args:
