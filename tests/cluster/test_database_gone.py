@@ -11,7 +11,7 @@ import trio
 
 from dffmpeg.errors import Refused
 from tests import databases
-from tests.cluster.balanced import LEASE, NAMES, Town, open_town, until
+from tests.cluster.town import LEASE, NAMES, Town, open_town, until
 from tests.cluster.kit import GUARD
 from tests.cluster.test_rolling import COMMAND, expected
 from tests.cluster.valve import open_valve
