@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -10,7 +11,7 @@ import msgspec
 import trio
 
 from dffmpeg.actors.coordinator.job.inputs import Reached
-from dffmpeg.actors.coordinator.operations import Ear, Operations
+from dffmpeg.actors.coordinator.operations import Ear, Elsewhere, Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import errors
@@ -20,6 +21,8 @@ from dffmpeg.wire.control import RECORD_BYTES
 from dffmpeg.wire.frames import CONTROL, HEADER_BYTES, MAX_PAYLOAD, Frame, Kind
 from dffmpeg.wire.jobs import Position
 
+logger = logging.getLogger("dffmpeg.web.following")
+
 MAX_MESSAGE = 1 << 20
 """Largest WebSocket message that is sent, bytes, frames' headers included: what client libraries take by
 default."""
@@ -28,6 +31,9 @@ MAX_INPUT = MAX_PAYLOAD + 64 * 1024
 """Largest message of frames that an owner may send, bytes."""
 
 MAX_OFFSET = (1 << 63) - 1
+
+PAUSE = 0.5
+"""Seconds before a job is asked again that could not be reached."""
 
 RENEWAL = 1.0
 """Seconds between two signs of life that are given for an owner that is stopped."""
@@ -89,7 +95,15 @@ class Following:
     async def _send_news(self) -> None:
         progress = self._progress
         while not progress.complete:
-            news = await self._operations.follow(self._who, self.job_id, progress.cursor, self._ear)
+            try:
+                news = await self._operations.follow(self._who, self.job_id, progress.cursor, self._ear)
+            except errors.TEMPORARY as error:
+                if isinstance(error, Elsewhere):
+                    raise
+                # The connection is as good as any, and what was sent over it stays sent.
+                logger.debug("job %s has no news just now: %r", self.job_id, error)
+                await trio.sleep(PAUSE)
+                continue
             for parts in messages(news):
                 await self._end.send_parts(parts)
             if not progress.sent(news) and news:
@@ -102,7 +116,13 @@ class Following:
 
     async def acknowledge(self, position: Position) -> None:
         """Take a position that the follower sent."""
-        await self._operations.acknowledge(self._who, self.job_id, check(position))
+        try:
+            await self._operations.acknowledge(self._who, self.job_id, check(position))
+        except errors.TEMPORARY as error:
+            if isinstance(error, Elsewhere):
+                raise
+            # The next one says the same, and more.
+            logger.debug("job %s took no acknowledgement: %r", self.job_id, error)
 
     async def take(self, message: bytes) -> None:
         """Take a message of frames that the follower sent: pieces of inputs.
