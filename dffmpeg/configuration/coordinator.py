@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import field
 
-from dffmpeg.configuration.common import Count, Keep, LogLevel, Port, Seconds, Section, Size, Window
+from dffmpeg.configuration.common import Count, Keep, LogLevel, Port, Process, Seconds, Section, Size, Window
 from dffmpeg.configuration.scheduling import Scheduling
 
 
@@ -128,6 +128,7 @@ class Debug(Section, frozen=True):
 
 
 class CoordinatorConfig(Section, frozen=True):
+    process: ClassVar[Process | None] = "coordinator"
     host: str = "127.0.0.1"
     port: Port = 8000
     log_level: LogLevel = "INFO"
@@ -150,3 +151,8 @@ class CoordinatorConfig(Section, frozen=True):
     hooks: Hooks = Hooks()
     security: Security = Security()
     debug: Debug = Debug()
+
+    @property
+    def holds_key(self) -> bool:
+        keys = any(repository.encryption_keys for repository in self.database.repositories.values())
+        return keys or self.hooks.secret is not None
