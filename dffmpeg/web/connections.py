@@ -32,9 +32,6 @@ ABORT_KEY = "dffmpeg.abort"
 SEND_KEY = "dffmpeg.send"
 """In a scope's `state`: a function that sends a WebSocket's message of bytes, in parts."""
 
-STOPPED_KEY = "dffmpeg.stopped"
-"""In a scope's `state`: a function that is told whether the client is stopped, and so does nothing."""
-
 CLOSE_TIMEOUT = 5.0
 """How long the peer may take to answer a WebSocket's close frame, seconds."""
 
@@ -153,8 +150,6 @@ class Socket:
         self._send = send
         self._abort: Callable[[], None] = (scope.get("state") or {}).get(ABORT_KEY, _nothing)
         self._send_parts: SendParts | None = (scope.get("state") or {}).get(SEND_KEY)
-        self.client_stopped: Callable[[bool], None] = (scope.get("state") or {}).get(STOPPED_KEY, _ignored)
-        """To be told when the client stops (Ctrl-Z) and goes on: meanwhile it need not read."""
         self._over = False
         self._announced = False
 
@@ -235,7 +230,3 @@ def _content_length(scope: Scope) -> int | None:
 
 def _nothing() -> None:
     return None
-
-
-def _ignored(value: bool) -> None:
-    del value

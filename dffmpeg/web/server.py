@@ -25,7 +25,7 @@ from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.transports.messages import mask_in_c
 from dffmpeg.web.app import WebApp
-from dffmpeg.web.connections import ABORT_KEY, SEND_KEY, STOPPED_KEY
+from dffmpeg.web.connections import ABORT_KEY, SEND_KEY
 from dffmpeg.web.stream import BoundedStream
 from dffmpeg.wire.frames import MAX_PAYLOAD
 
@@ -158,11 +158,7 @@ class WebServer(Actor[None]):
                 self._drained.set()
 
     def _protocol(self, connection: _Connection) -> TCPServer:
-        state: dict[str, Any] = {
-            ABORT_KEY: connection.abort,
-            SEND_KEY: connection.stream.send_message,
-            STOPPED_KEY: connection.stream.client_stopped,
-        }
+        state: dict[str, Any] = {ABORT_KEY: connection.abort, SEND_KEY: connection.stream.send_message}
         return _Protocol(
             self._asgi,
             self._hypercorn,
