@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: test fidelity demo lint format types check lock clean
+.PHONY: test fidelity chaos demo lint format types check lock clean
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,10 @@ test: $(STAMP)
 # Real command lines through clusters of this machine, where their corpus is: ../shared/fidelity or FIDELITY_DIR.
 fidelity: $(STAMP)
 	@$(BIN)/python -m tests.fidelity $(ARGS)
+
+# A whole cluster of this machine while its parts are killed and cut off, and a verdict; --help says what there is.
+chaos: $(STAMP)
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 # KEEP=1 leaves the cluster running. Where there is no ffmpeg, one from a wheel is installed beside the package.
 demo: $(STAMP)

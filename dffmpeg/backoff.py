@@ -30,6 +30,17 @@ class Backoff:
         full = min(self.maximum, self.minimum * 2.0 ** min(attempt - 1, 64))
         return full * (1 - self.jitter * chance)
 
+    def wait(self, attempt: int, chance: float, *, asked: float | None) -> float:
+        """The same, where the other side may have said when to come again.
+
+        Args:
+            asked: seconds that it asked for, which are waited at least. 0: at once, which is
+                done the first time only; None: it said nothing.
+        """
+        if asked == 0 and attempt == 1:
+            return 0.0
+        return max(asked or 0.0, self.delay(attempt, chance))
+
     def attempt(self, previous: int, uptime: float) -> int:
         """The number of the next restart in a row, after a life of `uptime` seconds."""
         return 1 if uptime >= self.reset_after else previous + 1

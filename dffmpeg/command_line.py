@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,6 +13,8 @@ from typing import Any, NoReturn
 from dffmpeg import standard_streams
 from dffmpeg.errors import BadInput, ConfigurationError, DffmpegError
 from dffmpeg.model import durations
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 USAGE = 2
 """Exit status: what was asked for makes no sense."""
@@ -46,6 +49,32 @@ def duration(text: str) -> float:
         return durations.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def identifier(text: str) -> str:
+    """An option's name of something: of a user, a label, a class, …
+
+    Raises:
+        argparse.ArgumentTypeError: it cannot be one.
+    """
+    if not _NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"expected letters, digits, '_', '-' and '.': {text!r}")
+    return text
+
+
+def priority(text: str) -> int | str:
+    """An option's priority: a number from -100 to 100, or the name of a class of them.
+
+    Raises:
+        argparse.ArgumentTypeError: it is neither.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        return identifier(text)
+    if not -100 <= number <= 100:
+        raise argparse.ArgumentTypeError(f"expected a number from -100 to 100, or a class's name: {text!r}")
+    return number
 
 
 def count(text: str) -> int:
@@ -124,8 +153,13 @@ def _leaves(group: ExceptionGroup[DffmpegError]) -> Iterator[DffmpegError]:
             yield error
 
 
-def _fail(program: str, error: DffmpegError, status_of: Callable[[DffmpegError], int]) -> int:
+def say_error(program: str, text: str) -> None:
+    """Print one line to standard error, if anybody can read it."""
     with suppress(OSError):
         # There is nowhere else to say it; the exit status remains.
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        print(f"{program}: {' '.join(text.split())}", file=sys.stderr, flush=True)
+
+
+def _fail(program: str, error: DffmpegError, status_of: Callable[[DffmpegError], int]) -> int:
+    say_error(program, str(error))
     return status_of(error)

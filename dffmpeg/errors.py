@@ -27,7 +27,16 @@ class MalformedInput(BadInput):
 
 
 class Unreachable(DffmpegError):
-    """The coordinator could not be reached, or the connection broke before the answer."""
+    """The coordinator could not be reached, or the connection broke before the answer.
+
+    Attributes:
+        retry_after: seconds to wait before another try, where the other side named them; 0 where it asked
+            to be connected to again, at once.
+    """
+
+    def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class NotConnected(Unreachable):

@@ -52,5 +52,8 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine(FORMAT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # What these tell of a broken connection, with tracebacks, is told in a line of ours.
+    for name in ("aiormq", "aio_pika"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in ("httpx", "httpcore", "hypercorn", "trio-websocket"):
         logging.getLogger(name).setLevel(max(logging.getLevelName(level), logging.WARNING))

@@ -14,6 +14,7 @@ from dffmpeg.model.requirements import KINDS
 from dffmpeg.progress_figures import figures
 from dffmpeg.wire import bytestring
 from dffmpeg.wire.jobs import AttemptRecord, JobRecord
+from dffmpeg.wire.scheduling import QueueState
 from dffmpeg.wire.workers import WorkerRecord
 
 _WIDTH = 100
@@ -175,6 +176,14 @@ def worker_fields(record: WorkerRecord) -> str:
             ("capabilities", ", ".join(record.capabilities) or "-"),
         ]
     )
+
+
+def queue_line(state: QueueState) -> str:
+    """Whether jobs are given to workers, and if not since when and why."""
+    if not state.paused:
+        return "open"
+    since = tables.moment(state.changed_at)
+    return f"paused by {state.changed_by} since {since}" + (f": {state.reason}" if state.reason else "")
 
 
 def worker_text(record: WorkerRecord, *, names: bool) -> str:

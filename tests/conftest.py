@@ -6,6 +6,10 @@ import shutil
 import signal
 import tempfile
 
+from tests.servers.marks import servers_are_there
+
+__all__ = ["servers_are_there"]
+
 # What starts the tests may have signals ignored (nohup, a script's background job), and
 # programs inherit that; the tests send these to programs that they start.
 for _number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+from dffmpeg.admin.examination import doubts, refuse_what_cannot_start
 from dffmpeg.admin.output import answer
 from dffmpeg.command_line import say
 from dffmpeg.configuration import load, locate
@@ -15,6 +14,7 @@ from dffmpeg.configuration.common import Section
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.configuration.writing import render, write_file
+from dffmpeg.errors import ConfigurationError
 
 KINDS: Mapping[str, type[Section]] = {
     "coordinator": CoordinatorConfig,
@@ -38,18 +38,10 @@ def check(options: argparse.Namespace) -> None:
     """Say whether a configuration can be used, and what of it is missing on this machine."""
     file = locate(options.process, options.file)
     config = load(KINDS[options.process], options.process, file)
-    missing = list(_missing(config))
-    lines = [f"{file}: ok", *(f"warning: {line}" for line in missing)]
-    answer(options, {"file": str(file), "ok": True, "warnings": missing}, "\n".join(lines))
-
-
-def _missing(config: Section) -> Iterator[str]:
-    """What a configuration names and this machine does not have; that may be right on another one."""
-    if isinstance(config, WorkerConfig | ClientConfig):
-        for name, directory in config.paths.items():
-            if not os.path.isdir(directory):
-                yield f"paths.{name}: there is no directory {directory} here"
-    if isinstance(config, WorkerConfig):
-        for name, program in config.binaries.items():
-            if shutil.which(program) is None:
-                yield f"binaries.{name}: there is no program {program} here"
+    try:
+        refuse_what_cannot_start(config)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error}") from None
+    found = list(doubts(config))
+    lines = [f"{file}: ok", *(f"warning: {line}" for line in found)]
+    answer(options, {"file": str(file), "ok": True, "warnings": found}, "\n".join(lines))

@@ -10,9 +10,10 @@ from dffmpeg import summaries, tables
 from dffmpeg.admin.coordinator import EVER, Coordinator
 from dffmpeg.admin.output import answer, confirm
 from dffmpeg.admin.reaching import Cluster, name_of
+from dffmpeg.admin.several import answer_each, one_by_one
 from dffmpeg.admin.statuses import NOT_FOUND, NotThere, status_of
 from dffmpeg.errors import BadInput, Refused
-from dffmpeg.model.jobs import TERMINAL
+from dffmpeg.model.jobs import TERMINAL, JobState
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.jobs import JobRecord
 from dffmpeg.wire.scheduling import Explanation
@@ -56,48 +57,76 @@ async def cancel(options: argparse.Namespace, cluster: Coordinator) -> None:
     """Cancel jobs."""
     ids = _jobs(options.jobs)
     confirm(options, f"Cancel {_counted(ids)}?")
-    said, lines = [], []
-    for job_id in ids:
-        detail = (await cluster.cancel(job_id)).detail
-        said.append({"job_id": job_id, "detail": detail})
-        lines.append(f"{job_id}: {detail or 'canceling'}")
-    answer(options, said, "\n".join(lines))
+    answer_each(
+        options,
+        await one_by_one(ids, cluster.cancel),
+        value=lambda job_id, reply: {"job_id": job_id, "detail": reply.detail},
+        text=lambda done: "\n".join(f"{job_id}: {reply.detail or 'canceling'}" for job_id, reply in done),
+    )
 
 
 async def retry(options: argparse.Namespace, cluster: Coordinator) -> None:
     """Queue jobs once more."""
-    records = [await cluster.retry(job_id) for job_id in _jobs(options.jobs)]
-    answer(options, records, "\n".join(f"{record.retry_of}: again as {record.job_id}" for record in records))
+    answer_each(
+        options,
+        await one_by_one(_jobs(options.jobs), cluster.retry),
+        value=lambda _, record: record,
+        text=lambda done: "\n".join(f"{job_id}: again as {record.job_id}" for job_id, record in done),
+    )
 
 
 async def prioritize(options: argparse.Namespace, cluster: Coordinator) -> None:
-    """Change a pending job's priority."""
-    try:
-        priority: int | str = int(options.priority)
-    except ValueError:
-        priority = options.priority
-    record = await cluster.set_priority(_job(options.job), priority)
-    answer(options, record, f"{record.job_id}: priority {record.priority}")
+    """Change the priority of pending jobs."""
+    ids = _jobs(options.jobs)
+    outcomes = await one_by_one(ids, lambda job_id: cluster.set_priority(job_id, options.priority))
+    if len(ids) == 1 and outcomes[0].value is not None:
+        record = outcomes[0].value
+        answer(options, record, _priority(record))
+        return
+    answer_each(
+        options,
+        outcomes,
+        value=lambda _, record: record,
+        text=lambda done: "\n".join(_priority(record) for _, record in done),
+    )
+
+
+def _priority(record: JobRecord) -> str:
+    return f"{record.job_id}: priority {record.priority}"
 
 
 async def why(options: argparse.Namespace, cluster: Coordinator) -> None:
     """What a job waits for, and what each worker has against it."""
     found = await cluster.why(_job(options.job))
-    lines = [("job", found.job_id), ("status", found.status), ("would go to", found.choice)]
+    lines = [
+        ("job", found.job_id),
+        ("status", found.status),
+        ("may start", _whether(found)),
+        ("next worker", found.choice),
+        ("would go to", None if found.otherwise is None else f"{found.otherwise}, as soon as it may start"),
+    ]
     waits = "\n".join(f"- {clause}" for clause in found.waits_for)
     blocks = [tables.fields(lines), f"It waits for:\n{waits}" if waits else "", _verdicts(found)]
     answer(options, found, "\n\n".join(block for block in blocks if block))
 
 
+def _whether(found: Explanation) -> str | None:
+    if found.status != JobState.PENDING:
+        return None
+    if not found.may_start:
+        return "no"
+    return "yes" if found.choice is not None else "yes, but no worker has room for it"
+
+
 def _verdicts(found: Explanation) -> str:
     return tables.table(
-        ("WORKER", "STATUS", "COULD", "TAKES IT", "SCORE", "BECAUSE"),
+        ("WORKER", "STATUS", "COULD", "HAS ROOM", "SCORE", "BECAUSE"),
         [
             (
                 one.worker_id,
                 one.status,
                 "yes" if one.suitable else "no",
-                "yes" if one.takes else "no",
+                "yes" if one.has_room else "no",
                 None if one.score is None else f"{one.score:g}",
                 "; ".join(one.reasons) or None,
             )
@@ -114,14 +143,22 @@ async def purge(options: argparse.Namespace, cluster: Cluster) -> None:
         answer(options, [], "no such jobs")
         return
     confirm(options, f"Forget {_counted(ids)}, with all output?")
-    for job_id in ids:
+
+    async def forget(job_id: str) -> str:
         try:
             await cluster.purge(job_id)
         except (NotThere, Refused) as error:
             # What was not named but found may have been swept up by the janitor meanwhile.
             if options.ended_before is None or status_of(error) != NOT_FOUND:
                 raise
-    answer(options, [{"job_id": job_id} for job_id in ids], f"purged {_counted(ids)}")
+        return job_id
+
+    answer_each(
+        options,
+        await one_by_one(ids, forget),
+        value=lambda job_id, _: {"job_id": job_id},
+        text=lambda done: f"purged {_counted([job_id for job_id, _ in done])}",
+    )
 
 
 async def _to_be_purged(options: argparse.Namespace, cluster: Cluster) -> list[str]:

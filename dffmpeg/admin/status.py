@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 
-from dffmpeg import tables
-from dffmpeg.admin import jobs, queue, workers
+from dffmpeg import summaries, tables
+from dffmpeg.admin import jobs, workers
 from dffmpeg.admin.output import answer
 from dffmpeg.admin.reaching import Cluster
-from dffmpeg.wire.administration import Overview
+from dffmpeg.wire.administration import CoordinatorRecord, Overview
 
 
 async def show(options: argparse.Namespace, cluster: Cluster) -> None:
@@ -35,12 +36,34 @@ def _blocks(overview: Overview, place: str) -> Iterator[str]:
             ),
             ("workers", f"{len(online)} of {len(overview.workers)} here, {used} of {slots} slots used"),
             ("jobs", counts or "none"),
-            ("queue", queue.in_words(overview.queue)),
+            ("queue", summaries.queue_line(overview.queue)),
+            *(("alert", alert) for alert in overview.alerts),
         ]
     )
+    if overview.coordinators:
+        yield _coordinators(overview.coordinators)
     if overview.workers:
         yield workers.table(overview.workers)
     if overview.live:
         yield "With workers:\n" + jobs.table(overview.live, empty="")
     if overview.failed:
         yield "Failed lately:\n" + jobs.table(overview.failed, empty="")
+
+
+def _coordinators(records: Sequence[CoordinatorRecord]) -> str:
+    now = time.time()
+    return tables.table(
+        ("COORDINATOR", "STATUS", "ADDRESS", "WORKERS", "UP", "VERSION"),
+        [
+            (
+                record.coordinator_id,
+                f"{record.status}, leads" if record.leads else record.status,
+                record.address,
+                record.workers,
+                tables.age(record.started_at, now),
+                record.version,
+            )
+            for record in records
+        ],
+        empty="no coordinators",
+    )

@@ -19,9 +19,23 @@ class NotDone(DffmpegError):
     """What there is does not allow it, or whoever was asked said no; nothing was changed."""
 
 
+class SomeFailed(DffmpegError):
+    """Of several jobs some failed.
+
+    Attributes:
+        first: the first failure, which says how the command ends.
+    """
+
+    def __init__(self, text: str, first: DffmpegError) -> None:
+        super().__init__(text)
+        self.first = first
+
+
 def status_of(error: DffmpegError) -> int:
     """The exit status that an error leads to."""
     match error:
+        case SomeFailed():
+            return status_of(error.first)
         case NotThere():
             return NOT_FOUND
         case NotDone() | InUse():

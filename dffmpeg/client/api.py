@@ -34,7 +34,6 @@ from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import (
     ConfigurationError,
     DffmpegError,
-    NotConnected,
     Refused,
     Unreachable,
     single_error,
@@ -43,6 +42,7 @@ from dffmpeg.model import paths
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.wire import signature
 from dffmpeg.wire.jobs import AttemptRecord, JobRecord, LogLine, StatusReply, SubmitRequest
+from dffmpeg.wire.scheduling import QueueState
 from dffmpeg.wire.workers import WorkerRecord
 
 Argument = bytes | str
@@ -143,7 +143,7 @@ class Client:
         """Put a job into the queue.
 
         A coordinator that cannot be connected to is tried again for the configuration's `connect_timeout`;
-        with an idempotency key, also one whose answer was lost.
+        also one whose answer was lost, since a job that is submitted again is the same one.
 
         Args:
             binary: the program's name, such as `ffmpeg`.
@@ -156,8 +156,8 @@ class Client:
             The job's record; it is durable.
 
         Raises:
-            Unreachable: no connection within the time; or it broke before the answer, and then
-                the job may be in the queue or not.
+            Unreachable: no answer within the time; where the connection broke before it, the job may be
+                in the queue.
         """
         request = self.request(
             binary,
@@ -166,26 +166,22 @@ class Client:
             monitor=monitor,
             job=job,
         )
-        if job.idempotency_key is not None:
-            # What is sent again is the same job also to one who follows it, which only one may.
-            request = msgspec.structs.replace(request, job_id=str(ULID()))
+        # By its id the job is the same one however often, and to whichever coordinator, it is sent.
+        request = msgspec.structs.replace(request, job_id=str(ULID()))
         deadline = trio.current_time() + self.config.connect_timeout
         failures = 0
         while True:
             try:
                 return await self._http.call("POST", "/jobs/submit", JobRecord, json=request)
-            # A job must not run twice: without a key, only what was certainly not acted upon is sent again.
             except Unreachable as error:
-                if job.idempotency_key is None and not isinstance(error, NotConnected):
-                    raise
                 reason: DffmpegError = error
-                wait = 0.0
+                asked = error.retry_after
             except Refused as error:
-                if error.status not in (429, 503):
+                if error.status not in (429, 502, 503, 504):
                     raise
-                reason, wait = error, error.retry_after or 0.0
+                reason, asked = error, error.retry_after
             failures += 1
-            wait = max(wait, _SUBMIT.delay(failures, random.random()))  # noqa: S311
+            wait = _SUBMIT.wait(failures, random.random(), asked=asked)  # noqa: S311
             if trio.current_time() + wait > deadline:
                 raise reason
             self._note(f"trying again: {reason}")
@@ -230,6 +226,10 @@ class Client:
             The answer, whose `detail` says so if the job had finished before.
         """
         return await self._http.call("POST", f"/jobs/{identifier('job', job_id)}/cancel", StatusReply)
+
+    async def queue(self) -> QueueState:
+        """Whether jobs are given to workers at all."""
+        return await self._http.call("GET", "/queue", QueueState)
 
     async def workers(self, window: float | None = None) -> list[WorkerRecord]:
         """The workers seen within `window` seconds; None is the coordinator's default."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from dffmpeg import summaries, tables
 from dffmpeg.client import submit_flags
 from dffmpeg.client.command import Invocation
-from dffmpeg.client.endings import Ending
+from dffmpeg.client.endings import Ending, of_error, say
 from dffmpeg.client.outcome import hindered
 from dffmpeg.client.watching import View, watch
+from dffmpeg.errors import BadInput, Refused, Unreachable
 from dffmpeg.wire import codec
 from dffmpeg.wire.jobs import JobRecord
 
@@ -19,6 +21,9 @@ NAME_WIDTH = 24
 async def submit(call: Invocation) -> Ending:
     """Put a program into the queue."""
     options = call.options
+    notice = submit_flags.notice(options)
+    if notice is not None:
+        say(notice)
     record = await call.client.submit(
         options.binary,
         call.program_arguments,
@@ -52,10 +57,31 @@ async def show(call: Invocation) -> Ending:
 
 
 async def cancel(call: Invocation) -> Ending:
-    """Cancel a job."""
-    reply = await call.client.cancel(call.options.job)
-    call.print(reply, lambda: reply.detail or "canceling")
-    return Ending()
+    """Cancel jobs. One that fails does not hold up the others; the first such is how it ends."""
+    ids: list[str] = list(dict.fromkeys(call.options.jobs))
+    if len(ids) == 1:
+        reply = await call.client.cancel(ids[0])
+        call.print(reply, lambda: reply.detail or "canceling")
+        return Ending()
+    said = [await _canceled(call, job_id) for job_id in ids]
+    done = [one for one in said if "error" not in one]
+    if done or call.options.json:
+        call.print(
+            said, lambda: "\n".join(f"{one['job_id']}: {one['detail'] or 'canceling'}" for one in done)
+        )
+    failed = [one for one in said if "error" in one]
+    for one in failed:
+        say(f"{one['job_id']}: {one['error']}")
+    if not failed:
+        return Ending()
+    return Ending(failed[0]["exit_code"], line=f"{len(failed)} of {len(said)} jobs: not done")
+
+
+async def _canceled(call: Invocation, job_id: str) -> dict[str, Any]:
+    try:
+        return {"job_id": job_id, "detail": (await call.client.cancel(job_id)).detail}
+    except (BadInput, Refused, Unreachable) as error:
+        return {"job_id": job_id, "error": str(error), "exit_code": of_error(error).code}
 
 
 async def logs(call: Invocation) -> Ending:

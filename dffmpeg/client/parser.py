@@ -11,7 +11,7 @@ from dffmpeg import __version__
 from dffmpeg.client import agents, endings, foreground, jobs, stand_ins, submit_flags, workers
 from dffmpeg.client.command import Command, LocalCommand
 from dffmpeg.client.endings import Ending
-from dffmpeg.command_line import count, duration
+from dffmpeg.command_line import count, duration, identifier
 from dffmpeg.model.jobs import JobState
 
 STATES = tuple(state.value for state in JobState)
@@ -84,12 +84,16 @@ def _parser() -> ArgumentParser:
         "--state", action="append", choices=STATES, help="only in this state; may be repeated"
     )
     listed.add_argument(
-        "--label", action="append", metavar="LABEL", help="only with this label; with each, if repeated"
+        "--label",
+        action="append",
+        type=identifier,
+        metavar="LABEL",
+        help="only with this label; if repeated, with each",
     )
     listed.add_argument("--name", metavar="NAME", help="only of this name; a * stands for anything")
     listed.add_argument("--limit", type=count, metavar="N", help="at most N jobs")
     _command(job, "show", jobs.show, "everything about a job").add_argument("job", metavar="JOB")
-    _command(job, "cancel", jobs.cancel, "cancel a job").add_argument("job", metavar="JOB")
+    _command(job, "cancel", jobs.cancel, "cancel jobs").add_argument("jobs", nargs="+", metavar="JOB")
     logs = _command(job, "logs", jobs.logs, "what a job wrote")
     logs.add_argument("--follow", action="store_true", help="as it comes, until the job ends")
     _views(logs)

@@ -186,7 +186,8 @@ class Session:
     async def _keep_following(self) -> None:
         failures = gaps = 0
         while True:
-            before, pause = self._receiver.taken, 0.0
+            before = self._receiver.taken
+            pause: float | None = None
             try:
                 await self._connected()
                 return
@@ -200,16 +201,17 @@ class Session:
                     raise OutputLost(f"output of job {self._job_id} is not kept any more: {error}") from error
                 reason = error
             except Unreachable as error:
-                reason = error
-                if failures + 1 >= MAX_BROKEN:
+                reason, pause = error, error.retry_after
+                # One who says when to come again is a coordinator, on a connection that works.
+                if failures + 1 >= MAX_BROKEN and pause is None:
                     self._to_polling(error)
             except Refused as error:
                 if not error.temporary:
                     raise
-                reason, pause = error, error.retry_after or 0.0
+                reason, pause = error, error.retry_after
             failures = failures + 1 if self._receiver.taken == before else 1
             self._note(f"following job {self._job_id} was interrupted, trying again: {reason}")
-            await trio.sleep(max(pause, RECONNECT.delay(failures, random.random())))  # noqa: S311
+            await trio.sleep(RECONNECT.wait(failures, random.random(), asked=pause))  # noqa: S311
 
     async def _connected(self) -> None:
         with single_error():

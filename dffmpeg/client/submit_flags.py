@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import TypeVar
 
 from dffmpeg.client.options import JobOptions
-from dffmpeg.command_line import duration
+from dffmpeg.command_line import duration, identifier, priority
 from dffmpeg.errors import BadInput
 from dffmpeg.model import hooks, requirements
+from dffmpeg.wire.jobs import SHORTEST_LEASE
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 MAX_ATTEMPTS = 100
 
 T = TypeVar("T")
@@ -23,10 +23,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add them to a parser."""
     who = parser.add_argument_group("what it is")
     who.add_argument("--name", type=_text, metavar="NAME", help="a name to find it by")
-    who.add_argument("--label", action="append", type=_name, metavar="LABEL", help="may be repeated")
+    who.add_argument("--label", action="append", type=identifier, metavar="LABEL", help="may be repeated")
     who.add_argument("--idempotency-key", type=_key, metavar="KEY", help="submitting again is the same job")
     when = parser.add_argument_group("when it runs")
-    when.add_argument("--priority", type=_priority, metavar="N", help="from -100 to 100, or a class's name")
+    when.add_argument("--priority", type=priority, metavar="N", help="from -100 to 100, or a class's name")
     when.add_argument(
         "--after", action="append", type=_jobs, metavar="JOB[,JOB]", help="not before these have completed"
     )
@@ -50,7 +50,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     ):
         limits.add_argument(f"--{name}-timeout", type=duration, metavar="T", help=text)
     limits.add_argument(
-        "--lease", type=duration, metavar="T", help="run it again if its worker says nothing for T"
+        "--lease", type=_lease, metavar="T", help="run it again if its worker says nothing for T, 1s or more"
     )
     ends = parser.add_argument_group("what happens when it fails, or ends")
     ends.add_argument(
@@ -104,6 +104,14 @@ def read(options: argparse.Namespace) -> JobOptions:
     )
 
 
+def notice(options: argparse.Namespace) -> str | None:
+    """What the caller may not have meant, and is done all the same."""
+    if options.start_at is None or options.start_at > time.time() - 1.0:
+        return None
+    moment = datetime.fromtimestamp(options.start_at).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    return f"--start-at: {moment} has passed, so the job does not wait for it"
+
+
 def _tuple(values: list[str] | None) -> tuple[str, ...] | None:
     return None if values is None else tuple(values)
 
@@ -124,24 +132,8 @@ def _key(text: str) -> str:
     return text
 
 
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"expected letters, digits, '_', '-' and '.': {text!r}")
-    return text
-
-
-def _priority(text: str) -> int | str:
-    try:
-        number = int(text)
-    except ValueError:
-        return _name(text)
-    if not -100 <= number <= 100:
-        raise argparse.ArgumentTypeError(f"expected a number from -100 to 100, or a class's name: {text!r}")
-    return number
-
-
 def _jobs(text: str) -> list[str]:
-    return [_name(job_id) for job_id in text.split(",")]
+    return [identifier(job_id) for job_id in text.split(",")]
 
 
 def _requirement(text: str) -> str:
@@ -165,6 +157,15 @@ def _moment(text: str) -> float:
         ) from None
 
 
+def _lease(text: str) -> float:
+    seconds = duration(text)
+    if seconds < SHORTEST_LEASE:
+        raise argparse.ArgumentTypeError(
+            f"expected at least {SHORTEST_LEASE:g}s, or a healthy worker would lose the job: {text!r}"
+        )
+    return seconds
+
+
 def _size(text: str) -> float:
     try:
         value = float(text)
@@ -183,8 +184,8 @@ def _attempts(text: str) -> int:
 
 def _codes(text: str) -> list[int]:
     codes = text.split(",")
-    if not all(code.isascii() and code.isdigit() and int(code) <= 255 for code in codes):
-        raise argparse.ArgumentTypeError(f"expected exit codes from 0 to 255: {text!r}")
+    if not all(code.isascii() and code.isdigit() and 1 <= int(code) <= 255 for code in codes):
+        raise argparse.ArgumentTypeError(f"expected exit codes from 1 to 255; 0 is no failure: {text!r}")
     return [int(code) for code in codes]
 
 
@@ -199,6 +200,7 @@ def _pattern(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    if not hooks.usable(text):
-        raise argparse.ArgumentTypeError(f"expected a URL such as https://media.example/done: {text!r}")
+    reason = hooks.unusable(text)
+    if reason is not None:
+        raise argparse.ArgumentTypeError(f"{reason}: {text!r}")
     return text

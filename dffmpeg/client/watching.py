@@ -13,7 +13,7 @@ import trio
 from dffmpeg.client import endings
 from dffmpeg.client.api import Client, Sink
 from dffmpeg.client.endings import Ending
-from dffmpeg.client.events import Gap, Status, stream_name
+from dffmpeg.client.events import STDERR, STDOUT, Gap, Status, stream_name
 from dffmpeg.client.foreground import not_ignored, of_outcome
 from dffmpeg.client.progress_line import ProgressLine
 from dffmpeg.client.sinks import StdoutClosed, standard_error, standard_output
@@ -61,6 +61,7 @@ class _Watched:
         self._end = b""
         drawn = view is View.PROGRESS and os.isatty(2)
         self._line = ProgressLine(self._stderr if drawn else None)
+        self._missing = 0
 
     async def deliver(self) -> Ending:
         stderr: Sink = self._stderr if self._view is View.OUTPUT else self._keep
@@ -77,7 +78,17 @@ class _Watched:
         await self._line.end()
         if wanted and (outcome.exit_code or outcome.signal is not None):
             await self._stderr(self._end)
-        return of_outcome(outcome)
+        return await self._whole(of_outcome(outcome))
+
+    async def _whole(self, ending: Ending) -> Ending:
+        """The ending, which is no success if something is missing of what went to stdout."""
+        if not self._missing:
+            return ending
+        line = f"{self._missing} bytes of the stdout of job {self._job_id} are not kept: it is not whole here"
+        if ending.line is None and ending.signal is None:
+            return Ending(ending.code or endings.LOST, line=line)
+        await self._stderr(f"dffmpeg: {line}\n".encode("ascii"))
+        return ending
 
     async def _keep(self, data: bytes) -> None:
         self._end = (self._end + data)[-KEPT:]
@@ -85,6 +96,9 @@ class _Watched:
     async def _mark(self, event: Status | Gap) -> None:
         if isinstance(event, Status):
             await self._line.show(event.record)
-        elif self._view is View.OUTPUT:
+        elif event.stream == STDOUT:
+            # Said at the end, with what follows from it.
+            self._missing += event.missing
+        elif self._view is View.OUTPUT and event.stream == STDERR:
             line = f"dffmpeg: {event.missing} bytes of {stream_name(event.stream)} were not kept\n"
             await self._stderr(line.encode("ascii"))

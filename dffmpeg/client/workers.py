@@ -36,17 +36,20 @@ async def status(call: Invocation) -> Ending:
         call.print(record, lambda: summaries.job_fields(record))
         return Ending()
     workers = await call.client.workers()
+    queue = await call.client.queue()
     jobs = [record for record in await call.client.jobs(_ACTIVE) if not record.finished]
     value = {
         "coordinator_url": call.client.config.coordinator_url,
         "workers": codec.to_builtins(workers),
         "jobs": codec.to_builtins(jobs),
+        "queue": codec.to_builtins(queue),
     }
     online = [worker for worker in workers if worker.status == "online"]
     used, slots = sum(worker.used_slots for worker in online), sum(worker.slots for worker in online)
     summary = [
         ("coordinator", call.client.config.coordinator_url),
         ("workers", f"{len(online)} of {len(workers)} online, {used} of {slots} slots used"),
+        ("queue", summaries.queue_line(queue)),
         ("your jobs", f"{len(jobs)} unfinished"),
     ]
     call.print(value, lambda: tables.fields(summary) + (f"\n\n{job_table(jobs)}" if jobs else ""))

@@ -14,7 +14,8 @@ from dffmpeg.configuration.scheduling import Scheduling
 class Repository(Section, frozen=True):
     """One of `auth`, `jobs`, `workers`, `messages`, `streams`."""
 
-    engine: str = "sqlite"
+    engine: str | None = None
+    """The database's, where none is named."""
     encryption_keys: list[str] = []
     """Only `auth`: Fernet keys, the first encrypts, all decrypt."""
     encryption_keys_file: str | None = None
@@ -24,15 +25,25 @@ class Repository(Section, frozen=True):
 
 
 class Database(Section, frozen=True):
+    engine: str = "sqlite"
     engine_defaults: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {"sqlite": {"path": "dffmpeg.db"}}
     )
     repositories: dict[str, Repository] = {}
 
+    def __repr__(self) -> str:
+        # The engines' settings may hold passwords.
+        return f"Database(engine={self.engine!r}, repositories={self.repositories!r})"
+
 
 class Transports(Section, frozen=True):
     enabled_transports: list[str] = field(default_factory=lambda: ["websocket", "http_polling"])
     transport_settings: dict[str, dict[str, Any]] = {}
+    grace: Seconds = 15.0
+    """A transport that fails for so long is not given to those any more who use it."""
+
+    def __repr__(self) -> str:
+        return f"Transports(enabled_transports={self.enabled_transports!r})"
 
 
 class Janitor(Section, frozen=True):
@@ -75,7 +86,7 @@ class Streams(Section, frozen=True):
 
 
 class Limits(Section, frozen=True):
-    body: Size = 2 * 1024 * 1024
+    body: Annotated[int, msgspec.Meta(ge=64 << 10, le=1 << 32)] = 2 * 1024 * 1024
     """Of a request; an output request may have `output_body`."""
     output_body: Annotated[int, msgspec.Meta(ge=4 << 20, le=1 << 32)] = 8 * 1024 * 1024
     arguments: Count = 20_000
@@ -122,6 +133,20 @@ class Security(Section, frozen=True):
     trusted_proxies: list[str] = []
 
 
+class Cluster(Section, frozen=True):
+    """Several coordinators on one database server."""
+
+    advertise: str | None = None
+    """`http://host:port` at which the other coordinators reach this one."""
+    secret: str | None = None
+    """The same at all of them: what they pass on to each other is sealed with it."""
+    lease: Annotated[float, msgspec.Meta(ge=1, le=300)] = 5.0
+    """So long after its last sign of life the others take over what a coordinator did."""
+
+    def __repr__(self) -> str:
+        return f"Cluster(advertise={self.advertise!r})"
+
+
 class Debug(Section, frozen=True):
     routes: bool = False
     """Adds routes that crash actors by hand. Never on a real cluster."""
@@ -132,6 +157,10 @@ class CoordinatorConfig(Section, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 8000
     log_level: LogLevel = "INFO"
+    proxy_protocol: bool = False
+    """Whether each connection begins with a PROXY protocol header, which only trusted proxies may send."""
+    shutdown_delay_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
+    """Between saying at /health that this one goes, and going."""
     default_job_heartbeat_interval: Seconds = 5.0
     default_pending_timeout: Seconds | None = None
     """None: a job waits until a worker can take it."""
@@ -150,9 +179,13 @@ class CoordinatorConfig(Section, frozen=True):
     scheduling: Scheduling = Scheduling()
     hooks: Hooks = Hooks()
     security: Security = Security()
+    cluster: Cluster = Cluster()
     debug: Debug = Debug()
 
     @property
     def holds_key(self) -> bool:
-        keys = any(repository.encryption_keys for repository in self.database.repositories.values())
-        return keys or self.hooks.secret is not None
+        database = self.database
+        keys = any(repository.encryption_keys for repository in database.repositories.values())
+        tables = [*database.engine_defaults.values(), *self.transports.transport_settings.values()]
+        passwords = any("password" in options for options in tables)
+        return keys or passwords or self.hooks.secret is not None

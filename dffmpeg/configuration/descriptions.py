@@ -10,6 +10,7 @@ from __future__ import annotations
 from dffmpeg.configuration.client import ClientConfig, Fallback, JobDefaults
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import (
+    Cluster,
     CoordinatorConfig,
     Database,
     Debug,
@@ -42,6 +43,10 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "host": "Address to listen on; 0.0.0.0 or :: for every network.",
         "port": "Port to listen on.",
         "log_level": _CONNECTION["log_level"],
+        "proxy_protocol": "Whether every connection begins with a PROXY protocol header (version 1 or 2), as "
+        "`security.trusted_proxies` send. Any other connection is refused.",
+        "shutdown_delay_seconds": "Seconds between /health saying that this coordinator goes and its going, "
+        "so that load balancers notice.",
         "default_job_heartbeat_interval": "Seconds between a job's heartbeats where the client names none.",
         "default_pending_timeout": "Seconds after which a job that no worker took is given up. "
         "Without it a job waits until a worker can take it.",
@@ -61,9 +66,11 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "scheduling": "In which order jobs start, and how many of them.",
         "hooks": "Signed calls of the URLs that jobs name, at each change of their state.",
         "security": "Who is trusted, and how far.",
+        "cluster": "Several coordinators on one database server. On SQLite none of this has a meaning.",
         "debug": "Never on a real cluster.",
     },
     Database: {
+        "engine": "sqlite, postgresql or mysql (MariaDB too); a repository may name another one.",
         "engine_defaults": "Relative paths count from this file's folder.",
         "repositories": "Keys of identities can be stored encrypted; the file holds one Fernet key a line, "
         "the first encrypts, all decrypt.",
@@ -71,6 +78,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
     Transports: {
         "enabled_transports": "Ways that are offered; worker and client choose by their own order.",
         "transport_settings": "A transport's own settings, a table each.",
+        "grace": "Seconds for which a transport may fail before those who use it are told to use another.",
     },
     Janitor: {
         "interval": "Seconds between two sweeps.",
@@ -153,7 +161,14 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
     },
     Security: {
         "clock_drift": "Seconds that a request's time may be off.",
-        "trusted_proxies": "Networks of reverse proxies whose X-Forwarded-For is believed.",
+        "trusted_proxies": "Networks of reverse proxies whose X-Forwarded-For or PROXY protocol is believed.",
+    },
+    Cluster: {
+        "advertise": "Where the other coordinators reach this one: requests about a worker go to the one "
+        "that looks after it.",
+        "secret": "The same at all of them, at least 32 characters: what they pass on to each other is "
+        "sealed with it. Keep this file at mode 0600.",
+        "lease": "Seconds of silence after which the others take over what a coordinator did.",
     },
     Debug: {"routes": "Adds routes that crash parts of the coordinator by hand."},
     WorkerConfig: {
@@ -176,6 +191,8 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "run_as": "worker: programs run as the worker's user. caller: as the user and groups, by number, "
         "that their caller has; the worker must be root, and clients are believed.",
         "transports": "Downlinks, in order of preference.",
+        "transport_settings": "A downlink's own settings, a table each.",
+        "downlink_grace": "Seconds for which the downlink in use may fail before others go before it.",
         "registration_interval": "Seconds between two renewals of this worker's lease.",
         "drain_timeout": "Seconds that running jobs may take to end after the first SIGTERM.",
         "cache": "Folder for what is found out about programs, which later starts need not find out again. "
@@ -239,12 +256,15 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
 EXAMPLES: dict[tuple[type[Section], str], str] = {
     (CoordinatorConfig, "default_pending_timeout"): "default_pending_timeout = 600.0",
     (Database, "repositories"): '[database.repositories.auth]\nencryption_keys_file = "auth.keys"',
-    (Transports, "transport_settings"): "[transports.transport_settings.websocket]",
+    (Transports, "transport_settings"): "[transports.transport_settings.mqtt]\n"
+    'host = "broker.example"\nusername = "coordinator"\npassword_file = "mqtt.password"',
     (Timeouts, "run"): "run = 86400.0",
     (Timeouts, "stall"): "stall = 900.0",
     (Hooks, "allowed"): 'allowed = ["https://media.example/hooks/"]',
     (Hooks, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
+    (Cluster, "advertise"): 'advertise = "http://10.0.0.1:8000"',
+    (Cluster, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Scheduling, "reserved"): "high = 2",
     (Scheduling, "reserved_resources"): "[scheduling.reserved_resources.high]\nnvenc = 1",
     (Scheduling, "requesters"): "[scheduling.requesters.alice]\nrunning = 10",
@@ -256,6 +276,8 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (WorkerConfig, "cache"): 'cache = "/var/cache/dffmpeg"',
     (WorkerConfig, "substitutions"): 'h264_qsv = "h264_nvenc"\n'
     'hevc_qsv = { use = "hevc_nvenc", options = { global_quality = "cq", look_ahead = "" } }',
+    (WorkerConfig, "transport_settings"): "[transport_settings.mqtt]\n"
+    'host = "broker.example"\nusername = "worker1"\npassword_file = "mqtt.password"',
     (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
     (WorkerConfig, "mounts"): '[mounts.NAS]\npath = "/srv/media"\nread = "movies/.present"\nrecover = true',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',

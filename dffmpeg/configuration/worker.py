@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import field
@@ -62,6 +62,9 @@ class WorkerConfig(Connection, frozen=True):
     """Whose user and groups programs run under; `caller` needs a worker that is root, and trusts clients."""
     transports: list[str] = field(default_factory=lambda: ["websocket", "http_polling"])
     """Downlinks, in order of preference."""
+    transport_settings: dict[str, dict[str, Any]] = {}
+    downlink_grace: Seconds = 15.0
+    """A downlink that fails for so long, while the coordinator answers, goes behind the others."""
     registration_interval: Seconds = 10.0
     drain_timeout: Seconds = 86_400.0
     """How long running jobs may take to end after the first SIGTERM."""

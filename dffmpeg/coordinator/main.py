@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from dffmpeg.configuration import load
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.latency import favor_latency
-from dffmpeg.store import StoreSettings, upkeeps
+from dffmpeg.store import StoreSettings, StoreUnavailable, upkeeps
 from dffmpeg.supervisors import TreeHandle, TreeNode, open_tree
 from dffmpeg.supervisors.coordinator import coordinator_services, coordinator_tree
 from dffmpeg.transports.plugins import server_downlinks
@@ -29,6 +29,9 @@ from dffmpeg.web.app import create_app
 from dffmpeg.web.server import WebServer
 
 log = logging.getLogger("dffmpeg.coordinator")
+
+GIVE_AWAY = 10.0
+"""Seconds in which the other coordinators take over what this one looks after."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,7 +101,12 @@ async def _serve(services: Services, settings: StoreSettings) -> None:
 
     def web() -> WebServer:
         app = create_app(
-            Operations(services), services.opened.current.identities, services.config, tree=tree, crash=crash
+            Operations(services),
+            services.opened.current.identities,
+            services.config,
+            tree=tree,
+            crash=crash,
+            neighbours=services.membership,
         )
         return WebServer(app, services.config)
 
@@ -112,3 +120,32 @@ async def _serve(services: Services, settings: StoreSettings) -> None:
             async for number in signals:
                 log.info("%s: stopping", signal.Signals(number).name)
                 break
+            await _take_leave(services, signals)
+
+
+async def _take_leave(services: Services, signals: AsyncIterator[int]) -> None:
+    """Have load balancers notice that this coordinator goes, and give away what it looks after.
+
+    Everything is served meanwhile.
+
+    Args:
+        signals: a further one ends the waiting.
+    """
+    services.leaving.set()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_until_next, signals, nursery.cancel_scope)
+        await trio.sleep(services.config.shutdown_delay_seconds)
+        with trio.move_on_after(GIVE_AWAY) as giving:
+            try:
+                await services.membership.drain()
+            except StoreUnavailable as error:
+                log.warning("nothing was given away, the others will find out: %s", error)
+        if giving.cancelled_caught:
+            log.warning("not everything was given away within %g s: the others will find out", GIVE_AWAY)
+        nursery.cancel_scope.cancel()
+
+
+async def _until_next(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    async for number in signals:
+        log.info("%s once more: stopping at once", signal.Signals(number).name)
+        scope.cancel()

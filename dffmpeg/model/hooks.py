@@ -89,14 +89,17 @@ def problem(url: str, allowed: Sequence[str]) -> str | None:
     return f"{url!r} is not below what this coordinator may call: {', '.join(allowed)}"
 
 
-def usable(url: str) -> bool:
-    """Whether it is a URL that can be called, and means the same to whoever reads it."""
-    return _parts(url) is not None
+def unusable(url: str) -> str | None:
+    """What was expected where a URL cannot be called, or does not mean the same to whoever reads it."""
+    if "#" in url:
+        # It would never be sent, so that the receiver gets another URL than the one that was written.
+        return "expected a URL without a fragment (#…)"
+    return None if _parts(url) is not None else "expected a URL such as https://media.example/hooks/"
 
 
 def _parts(url: str) -> SplitResult | None:
     # A backslash, a space or a control character is read differently by different programs.
-    if not url.isascii() or not url.isprintable() or set(url) & {"\\", " "}:
+    if not url.isascii() or not url.isprintable() or set(url) & {"\\", " ", "#"}:
         return None
     try:
         parts = urlsplit(url)

@@ -150,6 +150,8 @@ class Attempt:
 
     Attributes:
         stderr_end: the last bytes that it wrote there.
+        outputs: how long each of its outputs had become when it ended, bytes by descriptor: what is kept
+            may be less. None as long as it lasts.
         substitutions: encoders and such that the worker's own stood in for.
     """
 
@@ -164,6 +166,7 @@ class Attempt:
     signal: int | None = None
     reason: str | None = None
     stderr_end: bytes | None = None
+    outputs: Mapping[int, int] | None = None
     substitutions: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -44,6 +44,9 @@ class Worker:
         mounts: by name, in what state each is.
         hold_until: when it may come back by itself, if ever.
         strikes: how many attempts in a row it lost or failed to start through its own making.
+        instance: names its process, anew each time that it is started; None of an older one.
+        home: the coordinator that looks after it, where there are several.
+        sole_on: names a lock that its process has: no other process can have it on any machine.
         registration_token: what it has to send back in order to be online; None once it did.
     """
 
@@ -76,6 +79,9 @@ class Worker:
     hold_reason: str | None = None
     hold_until: float | None = None
     strikes: int = 0
+    instance: str | None = None
+    home: str | None = None
+    sole_on: str | None = None
 
     @property
     def status(self) -> str:

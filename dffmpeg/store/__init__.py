@@ -21,6 +21,7 @@ from dffmpeg.store.crypto import KeyRing
 from dffmpeg.store.database import Database
 from dffmpeg.store.errors import (
     Duplicate,
+    Fenced,
     InUse,
     SchemaMismatch,
     StoreError,
@@ -33,6 +34,8 @@ from dffmpeg.store.janitor import JanitorRepository
 from dffmpeg.store.jobs import JobRepository
 from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository
 from dffmpeg.store.jobs.transitions import apply_transition
+from dffmpeg.store.members import MemberRepository
+from dffmpeg.store.members.sqlalchemy import SqlAlchemyMemberRepository
 from dffmpeg.store.messages import MessageRepository
 from dffmpeg.store.migrations import STEPS
 from dffmpeg.store.settings import SettingsRepository
@@ -58,7 +61,7 @@ class StoreSettings:
         encryption_keys: for the identities' keys; the first seals, all open.
     """
 
-    engine_defaults: Mapping[str, Mapping[str, Any]]
+    engine_defaults: Mapping[str, Mapping[str, Any]] = field(repr=False)
     engines: Mapping[str, str] = field(default_factory=dict)
     encryption_keys: Sequence[str] = field(default=(), repr=False)
 
@@ -73,6 +76,7 @@ class Store:
     messages: MessageRepository
     streams: StreamRepository
     settings: SettingsRepository
+    members: MemberRepository
 
     @property
     def hooks(self) -> HookRepository:
@@ -97,7 +101,7 @@ class Store:
             and isinstance(streams, SqlAlchemyStreamRepository)
             and jobs.database is streams.database
         ):
-            return await jobs.database.write(partial(_together, transition, pieces))
+            return await jobs.database.put(partial(_together, transition, pieces))
         for piece in pieces:
             await streams.append(piece)
         return await jobs.apply(transition)
@@ -136,6 +140,7 @@ async def open_store(settings: StoreSettings, *, upgrade: bool = True) -> AsyncI
             if name == "jobs":
                 # What is about the jobs as a whole stands where they do.
                 made["settings"] = SqlAlchemySettingsRepository(databases[key])
+                made["members"] = SqlAlchemyMemberRepository(databases[key])
         yield Store(identities=made.pop("auth"), **made)
 
 
@@ -168,11 +173,13 @@ __all__ = [
     "REPOSITORIES",
     "SCHEMA_VERSION",
     "Duplicate",
+    "Fenced",
     "HookRepository",
     "IdentityRepository",
     "InUse",
     "JanitorRepository",
     "JobRepository",
+    "MemberRepository",
     "MessageRepository",
     "SchemaMismatch",
     "SettingsRepository",

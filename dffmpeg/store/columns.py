@@ -1,4 +1,7 @@
-"""Columns that hold more than a scalar."""
+"""Types of columns that mean the same on every engine, and columns that hold more than a scalar.
+
+Migrations name the first ones too, so these never change: what needs another type makes a new one.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,31 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator
+
+# In the order of code points, wherever the server stands; MySQL's tables have that for all of their columns.
+ID = sa.String(128).with_variant(sa.String(128, collation="C"), "postgresql")
+
+
+class _WithoutNul(TypeDecorator[str]):
+    """PostgreSQL's text: it can hold any character but one."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        del dialect
+        # What a program or a person said, which must not keep its job from ending.
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
+
+
+# Without a length MySQL's would end at 64 KiB.
+TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql").with_variant(_WithoutNul(), "postgresql")
+BYTES = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql")
+
+# What SQLite calls otherwise does not count by itself.
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 class Json(TypeDecorator[Any]):
@@ -28,6 +55,9 @@ class Json(TypeDecorator[Any]):
         decode = msgspec.json.Decoder(kind).decode
         self._decode = lru_cache(remembered)(decode) if remembered else decode
 
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        return TEXT.dialect_impl(dialect)
+
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
         del dialect
         return None if value is None else msgspec.json.encode(value).decode("utf-8")
@@ -42,6 +72,9 @@ class Inodes(TypeDecorator[Any]):
 
     impl = sa.LargeBinary
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        return BYTES.dialect_impl(dialect)
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> bytes | None:
         del dialect

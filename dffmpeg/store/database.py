@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, Self, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import Any, ClassVar, Self, TypeVar
 
 import sqlalchemy as sa
 import trio
 
-from dffmpeg.store.errors import StoreError, StoreUnavailable, translated
+from dffmpeg.store.errors import Duplicate, StoreError, StoreUnavailable, translated
 from dffmpeg.store.journal import Journal
-from dffmpeg.store.migrations import migrate, require_current, version
+from dffmpeg.store.migrations import migrate, require_usable, usable, version
+from dffmpeg.store.patience import Patience, Trial
 from dffmpeg.store.writer import Writer
 
 T = TypeVar("T")
@@ -20,22 +21,49 @@ READERS = 4
 """Threads that read at once."""
 
 
+Ear = Callable[[float], Awaitable[None]]
+"""Returns when there may be something to read, at the latest after so many seconds."""
+
+LOOKS = 0.1
+"""Seconds between two looks, where nobody is told that there is something."""
+
+
+async def look_often(seconds: float) -> None:
+    """The ear of those whom nobody tells."""
+    await trio.sleep(min(LOOKS, max(0.0, seconds)))
+
+
 class Database:
     """Base of the engines.
 
     Args:
         name: what a person knows it by, such as its file; stands in errors.
         reading: an engine whose connections see committed rows, each statement on its own.
-        writing: an engine whose transactions are durable and exclude other writers.
+        writing: an engine whose transactions are durable, and exclude other writers of this process at least.
+        readers: threads that read at once.
+        patience: which failures are worth another try.
     """
 
-    def __init__(self, name: str, reading: sa.Engine, writing: sa.Engine) -> None:
+    shared: ClassVar[bool] = False
+    """Whether several processes, on several machines, may have it open and write."""
+
+    def __init__(
+        self,
+        name: str,
+        reading: sa.Engine,
+        writing: sa.Engine,
+        *,
+        readers: int = READERS,
+        patience: Patience | None = None,
+    ) -> None:
         self._name = name
         self._reading = reading
         self._writing = writing
-        self._readers = trio.CapacityLimiter(READERS)
+        self._places = readers
+        self._readers = trio.CapacityLimiter(readers)
+        self._patience = patience or Patience()
         self._open = False
-        self.writer = Writer(writing.begin)
+        self.writer = Writer(writing.begin, patience=self._patience)
 
     @property
     def journal(self) -> Journal:
@@ -43,7 +71,7 @@ class Database:
         return self.writer.journal
 
     async def read(self, query: Callable[[sa.Connection], T]) -> T:
-        """Run a query in a reader's thread.
+        """Run a query in a reader's thread, and again where its connection was lost meanwhile.
 
         Raises:
             StoreUnavailable: the database is not open, or failed.
@@ -51,11 +79,20 @@ class Database:
         return await trio.to_thread.run_sync(self._read, query, limiter=self._readers)
 
     def _read(self, query: Callable[[sa.Connection], T]) -> T:
-        # Asked here: it may have been closed while this query waited for its turn.
-        if not self._open:
-            raise StoreUnavailable("the database is not open")
-        with translated(), self._reading.connect() as connection:
-            return query(connection)
+        trial = Trial()
+        while True:
+            # Asked here: it may have been closed while this query waited for its turn.
+            if not self._open:
+                raise StoreUnavailable("the database is not open")
+            try:
+                with translated(), self._reading.connect() as connection:
+                    result = query(connection)
+            except StoreUnavailable as error:
+                if not self._patience.again(error, trial):
+                    raise
+            else:
+                self._patience.well()
+                return result
 
     async def execute(
         self, statement: sa.Insert | sa.Update | sa.Delete, parameters: Mapping[str, Any] | None = None
@@ -71,6 +108,36 @@ class Database:
     async def write(self, operation: Callable[[sa.Connection], T]) -> T:
         """Run an operation in the writer; see `Writer.write`."""
         return await self.writer.write(operation)
+
+    async def put(self, operation: Callable[[sa.Connection], T]) -> T:
+        """`write` for what looks whether a row is there and adds it if not. Another process may do so at
+        the same time; then it is run again, and finds the row.
+
+        Raises:
+            Duplicate: that was not it.
+        """
+        try:
+            return await self.writer.write(operation)
+        except Duplicate:
+            if not self.shared:
+                raise
+        return await self.writer.write(operation)
+
+    def ring(self, connection: sa.Connection, by: str) -> None:
+        """Say in a transaction of the writer that there will be something to read for other coordinators.
+
+        For engines that can tell them; else they look every now and then.
+
+        Args:
+            by: who says so.
+        """
+        del connection, by
+
+    @asynccontextmanager
+    async def listening(self, own: str) -> AsyncIterator[Ear]:
+        """Hear, inside the block, of what `ring` says that is by others than `own`."""
+        del own
+        yield look_often
 
     async def vacuum(self, pages: int) -> int:
         """Give unused pages back to the file system, at most so many; returns how many.
@@ -91,10 +158,12 @@ class Database:
             upgrade: whether to migrate one that is there already; a new one always is.
 
         Raises:
-            SchemaMismatch: the database is newer than this program, or older and not to be upgraded.
+            SchemaMismatch: the database is newer than this program, or older and not to be upgraded, or
+                older and in use by others whom the upgrade would harm.
             StoreUnavailable: it cannot be opened.
         """
         failure: Exception | None = None
+        self._patience.open()
         try:
             await trio.to_thread.run_sync(self._prepare, upgrade)
             async with trio.open_nursery() as nursery:
@@ -112,6 +181,7 @@ class Database:
                 raise
         finally:
             self._open = False
+            self._patience.close()
             await self._last_reader()
             self._reading.dispose()
             self._writing.dispose()
@@ -122,7 +192,7 @@ class Database:
         """Wait until no query is under way: an engine that is disposed of while one is never
         closes that query's connection."""
         with trio.CancelScope(shield=True):
-            places = [object() for _ in range(READERS)]
+            places = [object() for _ in range(self._places)]
             for place in places:
                 await self._readers.acquire_on_behalf_of(place)
             for place in places:
@@ -130,10 +200,25 @@ class Database:
 
     def _prepare(self, upgrade: bool) -> None:
         try:
-            with translated(), self._writing.begin() as connection:
-                if upgrade or version(connection) == 0:
-                    migrate(connection)
-                else:
-                    require_current(connection)
+            with translated():
+                if not self._is_usable(upgrade):
+                    with self._migrating() as connection:
+                        migrate(connection, lambda: self._is_alone(connection))
         except StoreError as error:
             raise type(error)(f"{self._name}: {error}") from error
+
+    def _is_usable(self, upgrade: bool) -> bool:
+        with self._writing.begin() as connection:
+            if upgrade or version(connection) == 0:
+                return usable(connection)
+            require_usable(connection)
+            return True
+
+    def _migrating(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction for changing the tables, while which nobody else does."""
+        return self._writing.begin()
+
+    def _is_alone(self, connection: sa.Connection) -> bool:
+        """Whether no other process uses the database, of an engine that several may share."""
+        del connection
+        return True

@@ -35,9 +35,23 @@ class WorkerChanged:
     worker_id: str
 
 
-Change = Job | Transition | JobChanged | Worker | WorkerChanged | Pause
+@dataclass(frozen=True, slots=True)
+class MemberChanged:
+    """A coordinator has joined, is draining, or is gone."""
+
+    coordinator_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStored:
+    """There is a message for somebody who polls."""
+
+    recipient_id: str
+
+
+Change = Job | Transition | JobChanged | Worker | WorkerChanged | Pause | MemberChanged | MessageStored
 """A new job, a transition that was made, a worker's registration (its hold and strikes aside), where to
-look, or the queue's switch."""
+look, the queue's switch, or what matters to other coordinators only."""
 
 
 def note(connection: sa.Connection, change: Change) -> None:
@@ -72,6 +86,11 @@ class Journal:
             self._changes, self._missed = [], True
         else:
             self._changes += changes
+
+    def miss(self) -> None:
+        """Something was changed of which nobody knows what it was."""
+        if self._changes is not None:
+            self._changes, self._missed = [], True
 
     def read(self) -> list[Change] | None:
         """What came since the last time; None if some of it is lost, and after that until `open`."""

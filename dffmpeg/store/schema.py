@@ -13,21 +13,22 @@ from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.progress import Progress
 from dffmpeg.model.rules import Rules
-from dffmpeg.store.columns import Inodes, Json
+from dffmpeg.store.columns import BYTES, ID, NUMBER, TEXT, Inodes, Json
 
 metadata = sa.MetaData()
-
-ID = sa.String(128)
 
 NAMES = Json(tuple[str, ...])
 COUNTS = Json(dict[str, int])
 TEXTS = Json(dict[str, str])
+LENGTHS = Json(dict[int, int])
 
 schema_version = sa.Table(
     "schema_version",
     metadata,
     sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("applied_at", sa.Double, nullable=False),
+    # Whether programs that do not know this version can use the tables all the same.
+    sa.Column("expands", sa.SmallInteger, nullable=False),
 )
 
 identities = sa.Table(
@@ -35,8 +36,8 @@ identities = sa.Table(
     metadata,
     sa.Column("client_id", ID, primary_key=True),
     sa.Column("role", sa.String(16), nullable=False),
-    sa.Column("key", sa.Text, nullable=False),
-    sa.Column("allowed_networks", sa.Text, nullable=False),
+    sa.Column("key", TEXT, nullable=False),
+    sa.Column("allowed_networks", TEXT, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
 )
 
@@ -46,21 +47,21 @@ jobs = sa.Table(
     sa.Column("job_id", ID, primary_key=True),
     sa.Column("requester_id", ID, nullable=False),
     sa.Column("binary_name", ID, nullable=False),
-    sa.Column("arguments", sa.LargeBinary, nullable=False),
-    sa.Column("paths", sa.Text, nullable=False),
-    sa.Column("working_directory", sa.LargeBinary),
-    sa.Column("client_paths", sa.LargeBinary, nullable=False),
+    sa.Column("arguments", BYTES, nullable=False),
+    sa.Column("paths", TEXT, nullable=False),
+    sa.Column("working_directory", BYTES),
+    sa.Column("client_paths", BYTES, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("worker_id", ID),
     sa.Column("exit_code", sa.BigInteger),
     sa.Column("signal", sa.Integer),
-    sa.Column("reason", sa.Text),
+    sa.Column("reason", TEXT),
     sa.Column("monitor", sa.Boolean, nullable=False),
     sa.Column("heartbeat_interval", sa.Double, nullable=False),
     sa.Column("transport", sa.String(64)),
-    sa.Column("transport_metadata", sa.Text, nullable=False),
-    sa.Column("supported_transports", sa.Text, nullable=False),
+    sa.Column("transport_metadata", TEXT, nullable=False),
+    sa.Column("supported_transports", TEXT, nullable=False),
     sa.Column("pending_timeout", sa.Double),
     sa.Column("max_attempts", sa.Integer, nullable=False),
     sa.Column("not_before", sa.Double),
@@ -69,8 +70,8 @@ jobs = sa.Table(
     sa.Column("worker_last_seen", sa.Double),
     sa.Column("client_last_seen", sa.Double),
     sa.Column("excluded_worker", ID),
-    sa.Column("launch", sa.LargeBinary),
-    sa.Column("name", sa.Text),
+    sa.Column("launch", BYTES),
+    sa.Column("name", TEXT),
     sa.Column("labels", NAMES, nullable=False),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("needs", Json(Needs), nullable=False),
@@ -85,7 +86,7 @@ jobs = sa.Table(
     sa.Column("size", sa.Double),
     sa.Column("resources", COUNTS, nullable=False),
     sa.Column("substitutions", TEXTS, nullable=False),
-    sa.Column("hindrance", sa.Text),
+    sa.Column("hindrance", TEXT),
     sa.Column("progress", Json(Progress)),
     sa.Column("begun", Inodes(), nullable=False),
     sa.Column("retry_of", ID),
@@ -122,9 +123,10 @@ attempts = sa.Table(
     sa.Column("outcome", sa.String(16)),
     sa.Column("exit_code", sa.BigInteger),
     sa.Column("signal", sa.Integer),
-    sa.Column("reason", sa.Text),
-    sa.Column("stderr_end", sa.LargeBinary),
+    sa.Column("reason", TEXT),
+    sa.Column("stderr_end", BYTES),
     sa.Column("substitutions", TEXTS, nullable=False),
+    sa.Column("outputs", LENGTHS),
 )
 
 workers = sa.Table(
@@ -132,15 +134,15 @@ workers = sa.Table(
     metadata,
     sa.Column("worker_id", ID, primary_key=True),
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("capabilities", sa.Text, nullable=False),
-    sa.Column("binaries", sa.Text, nullable=False),
-    sa.Column("paths", sa.Text, nullable=False),
-    sa.Column("supported_transports", sa.Text, nullable=False),
+    sa.Column("capabilities", TEXT, nullable=False),
+    sa.Column("binaries", TEXT, nullable=False),
+    sa.Column("paths", TEXT, nullable=False),
+    sa.Column("supported_transports", TEXT, nullable=False),
     sa.Column("registration_interval", sa.Double, nullable=False),
     sa.Column("slots", sa.Integer, nullable=False),
-    sa.Column("version", sa.Text),
+    sa.Column("version", TEXT),
     sa.Column("transport", sa.String(64)),
-    sa.Column("transport_metadata", sa.Text, nullable=False),
+    sa.Column("transport_metadata", TEXT, nullable=False),
     sa.Column("registration_token", sa.String(128)),
     sa.Column("draining", sa.Boolean, nullable=False),
     sa.Column("last_seen", sa.Double, nullable=False),
@@ -153,33 +155,45 @@ workers = sa.Table(
     sa.Column("abilities_digest", sa.String(64)),
     sa.Column("benchmark", sa.Double),
     sa.Column("substitutions", TEXTS, nullable=False),
-    sa.Column("hours", sa.Text),
+    sa.Column("hours", TEXT),
     sa.Column("mounts", TEXTS, nullable=False),
     sa.Column("hold", sa.String(16)),
-    sa.Column("hold_reason", sa.Text),
+    sa.Column("hold_reason", TEXT),
     sa.Column("hold_until", sa.Double),
     sa.Column("strikes", sa.Integer, nullable=False),
+    # Which process it is, and the coordinator that looks after it.
+    sa.Column("instance", ID),
+    sa.Column("home", ID),
+    # What shows on the worker's machine that there is no other process of it.
+    sa.Column("sole_on", sa.String(64)),
 )
 
 messages = sa.Table(
     "messages",
     metadata,
-    # The cursor. One writer inserts, so numbers become visible in their own order and a
-    # reader that has seen one has seen all before it.
-    sa.Column(
-        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
-    ),
+    # The cursor. A recipient's numbers become visible in their own order, so that a reader that has seen
+    # one has seen all before it: one writer inserts, or several take turns.
+    sa.Column("seq", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("message_id", ID, nullable=False),
     sa.Column("sender_id", ID),
     sa.Column("recipient_id", ID, nullable=False),
     sa.Column("job_id", ID),
     sa.Column("timestamp", sa.Double, nullable=False),
     sa.Column("message_type", sa.String(64), nullable=False),
-    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("payload", TEXT, nullable=False),
     sa.Index("messages_by_recipient", "recipient_id", "seq"),
     sa.Index("messages_by_id", "message_id", unique=True),
     sa.Index("messages_by_time", "timestamp"),
     sqlite_autoincrement=True,
+)
+
+# Where several coordinators write: whoever inserts a message counts its recipient's turns up first, and so
+# holds the row, and the others, until the commit. A number that is drawn in between is later than all before.
+message_turns = sa.Table(
+    "message_turns",
+    metadata,
+    sa.Column("recipient_id", ID, primary_key=True),
+    sa.Column("turn", NUMBER, nullable=False),
 )
 
 stream_chunks = sa.Table(
@@ -190,14 +204,14 @@ stream_chunks = sa.Table(
     sa.Column("stream", sa.SmallInteger, primary_key=True, autoincrement=False),
     # The offset behind the chunk's last byte: finding what holds a position is one look into the index.
     sa.Column("end_offset", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("data", sa.LargeBinary(1 << 24), nullable=False),
+    sa.Column("data", BYTES, nullable=False),
 )
 
 settings = sa.Table(
     "settings",
     metadata,
     sa.Column("name", ID, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("value", TEXT, nullable=False),
     sa.Column("changed_at", sa.Double, nullable=False),
 )
 
@@ -208,7 +222,7 @@ janitor_runs = sa.Table(
     sa.Column("action", sa.String(32), nullable=False),
     sa.Column("started_at", sa.Double, nullable=False),
     sa.Column("ended_at", sa.Double),
-    sa.Column("result", sa.Text),
+    sa.Column("result", TEXT),
     sa.Index("janitor_runs_by_time", "started_at"),
 )
 
@@ -216,20 +230,46 @@ hook_calls = sa.Table(
     "hook_calls",
     metadata,
     # The order in which a job's calls are made.
-    sa.Column(
-        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
-    ),
+    sa.Column("seq", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("call_id", ID, nullable=False),
     sa.Column("job_id", ID, nullable=False),
-    sa.Column("url", sa.Text, nullable=False),
-    sa.Column("body", sa.LargeBinary(1 << 24), nullable=False),
+    sa.Column("url", TEXT, nullable=False),
+    sa.Column("body", BYTES, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
     # When it is tried next; nothing once it was delivered or given up.
     sa.Column("due_at", sa.Double),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("delivered_at", sa.Double),
-    sa.Column("last_error", sa.Text),
+    sa.Column("last_error", TEXT),
     sa.Index("hook_calls_by_due", "due_at"),
     sa.Index("hook_calls_by_job", "job_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+coordinators = sa.Table(
+    "coordinators",
+    metadata,
+    # Of a process, not of a machine: each start is a new one.
+    sa.Column("coordinator_id", ID, primary_key=True),
+    # Where the others reach it.
+    sa.Column("address", TEXT),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("version", TEXT),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("renewed_at", sa.Double, nullable=False),
+    # Counts the signs of life: others see it grow by their own clocks, so that nobody's has to be right.
+    sa.Column("renewals", sa.BigInteger, nullable=False),
+)
+
+changes = sa.Table(
+    "changes",
+    metadata,
+    # Two transactions may become visible in another order than their numbers'.
+    sa.Column("seq", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("coordinator_id", ID, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("subject", ID, nullable=False),
+    sa.Index("changes_by_time", "at"),
     sqlite_autoincrement=True,
 )

@@ -9,15 +9,19 @@ from typing import Any
 from dffmpeg.actors.coordinator.backlog import Backlog
 from dffmpeg.actors.coordinator.directory import Directory
 from dffmpeg.actors.coordinator.downlinks import DownlinkActor
+from dffmpeg.actors.coordinator.feed import Feed
 from dffmpeg.actors.coordinator.hindrances import Hindrances, Review
 from dffmpeg.actors.coordinator.hooks import Call, Hooks
 from dffmpeg.actors.coordinator.janitor import Janitor, Sweep
 from dffmpeg.actors.coordinator.job.actor import JobActor
 from dffmpeg.actors.coordinator.job.messages import JobMessage
+from dffmpeg.actors.coordinator.members import Members, Refresh
+from dffmpeg.actors.coordinator.membership import Membership
 from dffmpeg.actors.coordinator.scheduler import Scheduler, Wake
 from dffmpeg.actors.coordinator.services import OpenStore, Services, StoreActor
 from dffmpeg.actors.coordinator.successors import Look, Successors
-from dffmpeg.actors.coordinator.worker import WorkerActor, WorkerMessage
+from dffmpeg.actors.coordinator.worker import WorkerActor
+from dffmpeg.actors.coordinator.worker_messages import WorkerMessage
 from dffmpeg.actors.runtime import Actor, ActorRef
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.store import StoreSettings
@@ -48,18 +52,23 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
     """
 
     def downlinks() -> Supervisor:
-        return Supervisor([_downlink(services.downlinks[name]) for name in services.downlinks.names])
+        return Supervisor([_downlink(downlink) for downlink in services.downlinks.living])
 
     def live(limit: int) -> Callable[[], DynamicSupervisor]:
         return lambda: DynamicSupervisor(intensity=FLOOD, period=5.0, max_children=limit)
 
+    def opening() -> StoreActor:
+        return StoreActor(store, services.opened, services.membership)
+
     limits = services.config.limits
     return Supervisor(
         [
-            ChildSpec("store", lambda: StoreActor(store, services.opened), backoff=HEALING),
+            ChildSpec("store", opening, backoff=HEALING),
+            ChildSpec("members", lambda: Members(services), ref=services.members, backoff=HEALING),
             ChildSpec("downlinks", downlinks),
             ChildSpec("workers", live(limits.workers), ref=services.workers.supervisor),
             ChildSpec("jobs", live(limits.live_jobs), ref=services.jobs.supervisor),
+            ChildSpec("feed", lambda: Feed(services), backoff=HEALING),
             ChildSpec("scheduler", lambda: Scheduler(services), ref=services.scheduler, backoff=HEALING),
             ChildSpec("successors", lambda: Successors(services), ref=services.successors, backoff=HEALING),
             ChildSpec("hooks", lambda: Hooks(services), ref=services.hooks, backoff=HEALING),
@@ -75,7 +84,7 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
 
 def coordinator_services(
     config: CoordinatorConfig,
-    downlinks: Callable[[OpenStore], list[Downlink]],
+    downlinks: Callable[[OpenStore], Downlinks],
     clock: Callable[[], float] = time.time,
 ) -> Services:
     """The services, whose references the tree binds to living actors.
@@ -99,7 +108,7 @@ def coordinator_services(
     services = Services(
         config=config,
         opened=opened,
-        downlinks=Downlinks(downlinks(opened)),
+        downlinks=downlinks(opened),
         jobs=Directory[JobMessage](SupervisorRef.unbound("jobs"), job),
         workers=Directory[WorkerMessage](SupervisorRef.unbound("workers"), worker),
         scheduler=ActorRef[Wake].unbound("scheduler", Scheduler.mailbox_size),
@@ -107,6 +116,8 @@ def coordinator_services(
         hooks=ActorRef[Call].unbound("hooks", Hooks.mailbox_size),
         hindrances=ActorRef[Review].unbound("hindrances", Hindrances.mailbox_size),
         janitor=ActorRef[Sweep].unbound("janitor"),
+        members=ActorRef[Refresh].unbound("members", Members.mailbox_size),
+        membership=Membership(config.cluster.advertise, lambda job_id: made[0].jobs.find(job_id) is not None),
         backlog=Backlog(config.scheduling.policy, clock),
     )
     made.append(services)

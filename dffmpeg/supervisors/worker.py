@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ulid import ULID
+
 from dffmpeg.actors.runtime import ActorRef
 from dffmpeg.actors.worker.ability_cache import AbilityCache, default_folder
 from dffmpeg.actors.worker.attempts.actor import AttemptsActor, JobTree
@@ -25,15 +27,16 @@ from dffmpeg.actors.worker.attempts.messages import (
 from dffmpeg.actors.worker.attempts.preparation import Preparation, Prepared
 from dffmpeg.actors.worker.attempts.streams import StreamsActor, StreamsMessage, Watch
 from dffmpeg.actors.worker.capabilities import CapabilitiesActor, Describe, Probe
-from dffmpeg.actors.worker.downlink import DownlinkActor, Open
+from dffmpeg.actors.worker.downlink import DownlinkActor, Open, Shut
 from dffmpeg.actors.worker.links import Links
 from dffmpeg.actors.worker.mounts.actor import MountsActor
 from dffmpeg.actors.worker.mounts.looks import Looks
 from dffmpeg.actors.worker.mounts.losses import why_lost
 from dffmpeg.actors.worker.mounts.messages import LostPaths, MountsMessage
+from dffmpeg.actors.worker.negotiation import Negotiation
 from dffmpeg.actors.worker.occupancy import Occupancy
 from dffmpeg.actors.worker.processes.actor import Processes, ProcessesActor
-from dffmpeg.actors.worker.registration import Neighbours, RegistrationActor
+from dffmpeg.actors.worker.registration import Neighbours, Oneself, RegistrationActor
 from dffmpeg.actors.worker.registration_messages import RegistrationMessage
 from dffmpeg.actors.worker.uplink import HttpUplink, Uplink, UplinkActor
 from dffmpeg.configuration.mounts import mounts_of
@@ -73,11 +76,14 @@ class WorkerTree:
     attempts: ActorRef[AttemptsMessage | BeginRegistration | Drain]
 
 
-def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]) -> WorkerTree:
+def worker_tree(
+    config: WorkerConfig, transports: Mapping[str, TransportFactory], *, sole_on: str | None = None
+) -> WorkerTree:
     """The whole worker.
 
     Args:
         transports: the client half of each downlink in `config.transports`.
+        sole_on: names a lock that this process has for itself, as `dffmpeg.worker.sole` makes it.
 
     Raises:
         ValueError: the key is not one, or the mounts do not fit together.
@@ -93,7 +99,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
     processes = Processes(views=config.views == "auto")
     mounts: ActorRef[MountsMessage] = ActorRef.unbound("worker/mounts")
     capabilities: ActorRef[Describe | Probe] = ActorRef.unbound("worker/capabilities")
-    downlink: ActorRef[Open] = ActorRef.unbound("worker/downlink")
+    downlink: ActorRef[Open | Shut] = ActorRef.unbound("worker/downlink")
     registration: ActorRef[RegistrationMessage] = ActorRef.unbound("worker/registration")
     attempts: ActorRef[AttemptsMessage | BeginRegistration | Drain] = ActorRef.unbound(
         "worker/attempts", 1024
@@ -103,6 +109,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
 
     make_tree = partial(job_tree, config, uplink, links, processes, mounts)
     occupancy = Occupancy()
+    negotiation = Negotiation(config.transports, config.downlink_grace)
     make_downlink = partial(
         DownlinkActor,
         lambda: uplink.http,
@@ -111,6 +118,7 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         attempts=attempts,
         capabilities=capabilities,
         links=links,
+        negotiation=negotiation,
     )
     make_attempts = partial(
         AttemptsActor,
@@ -140,7 +148,8 @@ def worker_tree(config: WorkerConfig, transports: Mapping[str, TransportFactory]
         configured=config.capabilities,
         measures=config.benchmark,
     )
-    make_registration = partial(RegistrationActor, config, uplink, neighbours)
+    oneself = Oneself(str(ULID()), sole_on)
+    make_registration = partial(RegistrationActor, config, uplink, neighbours, oneself, negotiation)
 
     # Two rows more than the design's table: `processes` owns the thread and the guardian that see to it
     # that no process outlives the worker, `attempts` decides what runs in the trees under `jobs`.

@@ -1,7 +1,8 @@
 """What the client half of a downlink is, and how the installed ones are found.
 
 A transport is registered by an entry point of the group `dffmpeg.transports.client`,
-named as on the wire, that loads a `TransportFactory`.
+named as on the wire, that loads a function from the transport's settings (its table of
+`transport_settings`, which it checks) to a `TransportFactory`.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
-from dffmpeg.errors import BadInput, ConfigurationError
+from dffmpeg.errors import BadInput
+from dffmpeg.transports.entries import load_entry
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.link import CallRoute, Fenced
@@ -73,6 +74,18 @@ TransportFactory = Callable[[SignedHttp, Mapping[str, Any]], ClientTransport]
 """Makes a transport from signed connections and the metadata that the coordinator named."""
 
 
+def text_of(metadata: Mapping[str, Any], key: str) -> str:
+    """A text in a transport's metadata.
+
+    Raises:
+        BadInput: there is none.
+    """
+    found = metadata.get(key)
+    if not isinstance(found, str) or not found:
+        raise BadInput(f"transport_metadata.{key}: expected a text")
+    return found
+
+
 def path_of(metadata: Mapping[str, Any]) -> str:
     """The `path` in a transport's metadata.
 
@@ -85,16 +98,13 @@ def path_of(metadata: Mapping[str, Any]) -> str:
     return path
 
 
-def load(names: Iterable[str]) -> dict[str, TransportFactory]:
+def load(names: Iterable[str], settings: Mapping[str, Mapping[str, Any]]) -> dict[str, TransportFactory]:
     """The installed client halves of these names.
 
+    Args:
+        settings: of transports, by their names.
+
     Raises:
-        ConfigurationError: one is not installed.
+        ConfigurationError: one is not installed, or its settings do not fit.
     """
-    installed = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
-    wanted = list(names)
-    for name in wanted:
-        if name not in installed:
-            known = ", ".join(sorted(installed)) or "none"
-            raise ConfigurationError(f"transports: {name!r} is not installed here; there are: {known}")
-    return {name: installed[name].load() for name in wanted}
+    return {name: load_entry(ENTRY_POINTS, name, "transports")(settings.get(name, {})) for name in names}

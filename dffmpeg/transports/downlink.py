@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
-from dffmpeg.errors import ConfigurationError
+import trio
+
+from dffmpeg.errors import BadInput
+from dffmpeg.store.messages import MessageRepository
 from dffmpeg.wire.workers import DownlinkMessage
+
+Audience = Literal["worker", "requester"]
+"""As what a message's recipient listens: as a worker, or as the requester of one job."""
 
 
 class Downlink(Protocol):
@@ -21,8 +28,8 @@ class Downlink(Protocol):
         """As callers list it in `supported_transports`."""
 
     @property
-    def healthy(self) -> bool:
-        """Whether it may be chosen now."""
+    def failing_since(self) -> float | None:
+        """Since when it cannot be used, as `trio.current_time` has it; None while it can."""
 
     def worker_metadata(self, worker_id: str) -> dict[str, Any]:
         """What a worker has to know in order to listen."""
@@ -33,18 +40,64 @@ class Downlink(Protocol):
     def connected(self, recipient_id: str) -> bool | None:
         """Whether the recipient has a connection open; None where the downlink knows of none."""
 
-    async def send(self, message: DownlinkMessage) -> None:
-        """Hand a message over for its recipient."""
+    def dismiss(self, recipient_id: str) -> None:
+        """End the recipient's connection, where there is one: it is to connect again."""
 
-    def close(self) -> None:
-        """Close what is open; the downlink may be used again afterwards."""
+    async def send(self, message: DownlinkMessage, audience: Audience) -> None:
+        """Hand a message over for its recipient; a requester is told of the job that the message names."""
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Live until cancelled: keep open what it needs, and close that at the end. May be run again.
+
+        A server that cannot be reached is no failure of this: the downlink says so with `failing_since`
+        and goes on trying. What it raises is a defect, after which its supervisor runs it anew.
+
+        Args:
+            ready: to be called, once, when it has found out whether it can be used; the coordinator's
+                start waits for that.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a downlink may use of the coordinator that it is made for.
+
+    Attributes:
+        messages: the repository of messages, as long as the database is open.
+        transport: another transport by its name, whose own settings are used. It is made once, however
+            many ask for it, and lives in the coordinator's tree whether it is enabled or not.
+    """
+
+    messages: Callable[[], MessageRepository]
+    transport: Callable[[str], Downlink]
+
+
+class DownlinkFactory(Protocol):
+    """What the entry points of the group `dffmpeg.transports.server` load."""
+
+    def create(self, settings: Mapping[str, Any], surroundings: Surroundings) -> Downlink:
+        """Make the downlink from its table of `transports.transport_settings`.
+
+        Raises:
+            ConfigurationError: the settings do not fit.
+        """
 
 
 class Downlinks:
-    """The downlinks that are enabled, by name."""
+    """The downlinks that are enabled, by name.
 
-    def __init__(self, enabled: Sequence[Downlink]) -> None:
+    Args:
+        beneath: those that only carry what others send.
+        grace: seconds for which one that fails keeps those who use it.
+    """
+
+    def __init__(
+        self, enabled: Sequence[Downlink], beneath: Sequence[Downlink] = (), *, grace: float = 15.0
+    ) -> None:
         self._by_name: Mapping[str, Downlink] = {downlink.name: downlink for downlink in enabled}
+        self._grace = grace
+        self.living: tuple[Downlink, ...] = (*enabled, *beneath)
+        """All that are to be run."""
 
     def __getitem__(self, name: str) -> Downlink:
         return self._by_name[name]
@@ -53,13 +106,29 @@ class Downlinks:
         """The downlink of that name, if it is enabled."""
         return self._by_name.get(name) if name is not None else None
 
-    def choose(self, preferences: Sequence[str]) -> Downlink | None:
-        """The first of the caller's list that is enabled and healthy; an empty list leaves it to us."""
-        for name in preferences or list(self._by_name):
-            downlink = self._by_name.get(name)
-            if downlink is not None and downlink.healthy:
+    def choose(self, preferences: Sequence[str], current: str | None = None) -> Downlink:
+        """The first of the caller's list that is enabled and can be used; an empty list leaves it to us.
+
+        Where none can be used it is the first that is enabled: a worker that is refused would lose its
+        jobs, and one without messages finds out at its registrations.
+
+        Args:
+            current: what the caller uses. For as long as the grace that passes for usable: a broker that
+                is restarted is back before everybody has moved.
+
+        Raises:
+            BadInput: none of them is enabled.
+        """
+        found = [self._by_name[name] for name in preferences or self._by_name if name in self._by_name]
+        for downlink in found:
+            since = downlink.failing_since
+            if since is None or (downlink.name == current and trio.current_time() < since + self._grace):
                 return downlink
-        return None
+        if not found:
+            raise BadInput(
+                f"supported_transports: none of {list(preferences)} is enabled here; enabled: {self.names}"
+            )
+        return found[0]
 
     @property
     def names(self) -> list[str]:
@@ -67,17 +136,7 @@ class Downlinks:
 
     def health(self) -> dict[str, str]:
         """By name, `online` or `unhealthy`."""
-        return {name: "online" if link.healthy else "unhealthy" for name, link in self._by_name.items()}
-
-
-def expect_no_settings(name: str, settings: Mapping[str, Any]) -> None:
-    """For a transport that has none.
-
-    Raises:
-        ConfigurationError: there are some.
-    """
-    if settings:
-        unknown = sorted(settings)[0]
-        raise ConfigurationError(
-            f"transports.transport_settings.{name}.{unknown}: unknown key; it has no settings"
-        )
+        return {
+            name: "online" if link.failing_since is None else "unhealthy"
+            for name, link in self._by_name.items()
+        }

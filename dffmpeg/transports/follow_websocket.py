@@ -5,7 +5,7 @@ Every error of the library becomes one of the project's.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -22,6 +22,9 @@ CLOSE_TIMEOUT = 1.0
 """Seconds for the closing handshake: by then both sides have all that they wanted."""
 MAX_MESSAGE = 16 * 1024 * 1024
 RECEIVE_BYTES = 256 * 1024
+
+RESTART = 1012
+"""Close code by which a coordinator asks to be connected to again: it stops, or another one has the job."""
 
 _REFUSALS = {4401: 401, 4403: 403, 4404: 404}
 
@@ -72,7 +75,8 @@ class JobConnection:
             said = (error.reason.reason if error.reason is not None else None) or f"closed with {int(code)}"
             if code in _REFUSALS:
                 raise Refused(_REFUSALS[code], said) from error
-            raise Unreachable(f"{self._url}: {said}") from error
+            again = 0.0 if code == RESTART else None
+            raise Unreachable(f"{self._url}: {said}", retry_after=again) from error
 
     async def check_alive(self, timeout: float) -> bool:
         """Whether the other side answers a ping within so many seconds; no answer comes over a closed one."""
@@ -83,6 +87,12 @@ class JobConnection:
                 # `receive` says so, after what had come before.
                 await trio.sleep_forever()
         return not scope.cancelled_caught
+
+
+def retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
+    """The seconds of a Retry-After header; None where it names none."""
+    text = next((value for name, value in headers if name.lower() == b"retry-after"), b"")
+    return float(text) if text.isdigit() else None
 
 
 def open_follow(address: SignedAddress, job_id: str) -> AbstractAsyncContextManager[JobConnection]:
@@ -140,7 +150,8 @@ async def _connect(address: SignedAddress, url: str) -> trio.SocketStream | trio
 
 
 def _refusal(group: BaseExceptionGroup[ConnectionRejected], url: str) -> DffmpegError:
-    status = next(error.status_code for error in group.exceptions if isinstance(error, ConnectionRejected))
+    error = next(error for error in group.exceptions if isinstance(error, ConnectionRejected))
+    status = error.status_code
     if status in (429, 502, 503, 504):
-        return NotConnected(f"{url}: HTTP {status}")
+        return NotConnected(f"{url}: HTTP {status}", retry_after=retry_after(error.headers or ()))
     return WebSocketUnavailable(f"{url}: HTTP {status} to the WebSocket handshake")

@@ -1,16 +1,22 @@
-"""The polling downlink, coordinator's half: messages are stored, and a poll takes those behind its cursor."""
+"""The polling downlink, coordinator's half: messages are kept, and a poll takes those behind its cursor."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import trio
 
+from dffmpeg.configuration.common import Section
+from dffmpeg.errors import ConfigurationError
 from dffmpeg.model.messages import Message
 from dffmpeg.store.messages import MessageRepository
 from dffmpeg.transports.bell import Bell
-from dffmpeg.transports.downlink import expect_no_settings
+from dffmpeg.transports.broker import Route
+from dffmpeg.transports.broker_server import BrokerDownlink
+from dffmpeg.transports.downlink import Audience, Surroundings
+from dffmpeg.transports.relayed_messages import RelayedMessages
+from dffmpeg.transports.settings import parsed
 from dffmpeg.wire import times
 from dffmpeg.wire.workers import DownlinkMessage, MessageType
 
@@ -18,27 +24,58 @@ BATCH = 500
 """Messages that one answer holds at most."""
 
 
-class HttpPollingDownlink:
-    """Needs only the database.
+class PollingServerSettings(Section, frozen=True):
+    """`transports.transport_settings.http_polling`."""
 
-    Args:
-        messages: the repository, as long as the database is open.
-    """
+    backend_transport: str | None = None
+    """A broker's transport, which carries the messages between coordinators; None: the database has them."""
+
+
+class Source(Protocol):
+    """Where messages wait for a poll."""
+
+    @property
+    def failing_since(self) -> float | None:
+        """As `Downlink` has it."""
+
+    async def send(self, message: DownlinkMessage, audience: Audience) -> None:
+        """Put a message there."""
+
+    async def poll(self, route: Route, *, last: str | None, wait: float) -> list[DownlinkMessage]:
+        """As `HttpPollingDownlink.poll` has it."""
+
+    def ring(self, recipient_id: str) -> None:
+        """Another coordinator has put something there."""
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """As `Downlink` has it."""
+
+
+class HttpPollingDownlink:
+    """Needs only the database, or a broker in its place."""
 
     name = "http_polling"
-    healthy = True
 
-    def __init__(self, messages: Callable[[], MessageRepository]) -> None:
-        self._messages = messages
-        self._bell = Bell()
+    def __init__(self, source: Source) -> None:
+        self.source = source
 
     @classmethod
-    def create(
-        cls, messages: Callable[[], MessageRepository], settings: Mapping[str, Any]
-    ) -> HttpPollingDownlink:
-        """As the entry point makes it; it has no settings."""
-        expect_no_settings(cls.name, settings)
-        return cls(messages)
+    def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> HttpPollingDownlink:
+        """As the entry point makes it."""
+        backend = parsed(PollingServerSettings, cls.name, settings).backend_transport
+        if backend is None:
+            return cls(StoredMessages(surroundings.messages))
+        carrier = surroundings.transport(backend)
+        if not isinstance(carrier, BrokerDownlink):
+            raise ConfigurationError(
+                f"transport_settings.http_polling.backend_transport: {backend} is no broker's; there are:"
+                " mqtt, rabbitmq"
+            )
+        return cls(RelayedMessages(carrier))
+
+    @property
+    def failing_since(self) -> float | None:
+        return self.source.failing_since
 
     def worker_metadata(self, worker_id: str) -> dict[str, Any]:
         return {"path": "/poll/worker"}
@@ -49,12 +86,18 @@ class HttpPollingDownlink:
     def connected(self, recipient_id: str) -> bool | None:
         return None
 
-    async def send(self, message: DownlinkMessage) -> None:
-        await self._messages().add(_to_model(message))
-        self._bell.ring(message.recipient_id)
+    def dismiss(self, recipient_id: str) -> None:
+        """Its next poll goes where it has to."""
 
-    def close(self) -> None:
-        """Nothing is open between two polls."""
+    def ring(self, recipient_id: str) -> None:
+        """Another coordinator has stored a message for somebody who may poll here."""
+        self.source.ring(recipient_id)
+
+    async def send(self, message: DownlinkMessage, audience: Audience) -> None:
+        await self.source.send(message, audience)
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        await self.source.run(ready)
 
     async def poll(
         self, recipient_id: str, *, job_id: str | None, last: str | None, wait: float
@@ -66,18 +109,47 @@ class HttpPollingDownlink:
             last: the last message's id that the poller has; None for all that are kept.
             wait: seconds to wait for one.
         """
+        return await self.source.poll(Route(recipient_id, job_id), last=last, wait=wait)
+
+
+class StoredMessages:
+    """`Source` in the database.
+
+    Args:
+        messages: the repository, as long as the database is open.
+    """
+
+    failing_since = None
+
+    def __init__(self, messages: Callable[[], MessageRepository]) -> None:
+        self._messages = messages
+        self._bell = Bell()
+
+    def ring(self, recipient_id: str) -> None:
+        self._bell.ring(recipient_id)
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Nothing is open between two polls."""
+        ready()
+        await trio.sleep_forever()
+
+    async def send(self, message: DownlinkMessage, audience: Audience) -> None:
+        await self._messages().add(_to_model(message))
+        self._bell.ring(message.recipient_id)
+
+    async def poll(self, route: Route, *, last: str | None, wait: float) -> list[DownlinkMessage]:
         deadline = trio.current_time() + wait
         while True:
-            rung = self._bell.listen(recipient_id)
+            rung = self._bell.listen(route.recipient_id)
             found = await self._messages().after(
-                recipient_id, job_id=job_id, last_message_id=last, limit=BATCH
+                route.recipient_id, job_id=route.job_id, last_message_id=last, limit=BATCH
             )
             if found:
                 return [_to_wire(message) for message in found]
             with trio.move_on_at(deadline):
                 await rung.wait()
             if not rung.is_set():
-                self._bell.forget(recipient_id, rung)
+                self._bell.forget(route.recipient_id, rung)
                 return []
 
 

@@ -1,33 +1,39 @@
-"""Transports by name, from the entry points: ours, and whatever else is installed."""
+"""The coordinator's halves of transports, from the entry points: ours, and whatever else is installed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 
 from dffmpeg.configuration.coordinator import Transports
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.store.messages import MessageRepository
-from dffmpeg.transports.downlink import Downlink
+from dffmpeg.transports.downlink import Downlink, DownlinkFactory, Downlinks, Surroundings
+from dffmpeg.transports.entries import load_entry
 
 SERVER_GROUP = "dffmpeg.transports.server"
 
 
-def server_downlinks(transports: Transports, messages: Callable[[], MessageRepository]) -> list[Downlink]:
+def server_downlinks(transports: Transports, messages: Callable[[], MessageRepository]) -> Downlinks:
     """The coordinator's halves of the enabled transports, in the configured order.
-
-    An entry point is a class with `create(messages, settings)`.
 
     Raises:
         ConfigurationError: one is not installed, or its settings do not fit.
     """
-    made: list[Downlink] = []
-    for name in dict.fromkeys(transports.enabled_transports or ["http_polling"]):
-        found = list(entry_points(group=SERVER_GROUP, name=name))
-        if not found:
-            known = ", ".join(sorted(entry_points(group=SERVER_GROUP).names))
-            raise ConfigurationError(
-                f"transports.enabled_transports: there is no transport {name!r}; installed: {known}"
-            )
-        made.append(found[0].load().create(messages, transports.transport_settings.get(name, {})))
-    return made
+    made: dict[str, Downlink] = {}
+    wanted = list(dict.fromkeys(transports.enabled_transports or ["http_polling"]))
+    making: list[str] = []
+
+    def make(name: str) -> Downlink:
+        if name in making:
+            raise ConfigurationError(f"transport_settings.{name}: it is to be carried by itself")
+        if name not in made:
+            making.append(name)
+            entry: DownlinkFactory = load_entry(SERVER_GROUP, name, "transports.enabled_transports")
+            made[name] = entry.create(transports.transport_settings.get(name, {}), surroundings)
+            making.pop()
+        return made[name]
+
+    surroundings = Surroundings(messages, make)
+    enabled = [make(name) for name in wanted]
+    beneath = [downlink for name, downlink in made.items() if name not in wanted]
+    return Downlinks(enabled, beneath, grace=transports.grace)

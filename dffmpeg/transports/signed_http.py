@@ -6,12 +6,14 @@ Every error of the library becomes `Unreachable`, every answer of 400 and above
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
 import msgspec
+import trio
 
 from dffmpeg.errors import NotConnected, Refused, Unreachable
 from dffmpeg.transports.address import SignedAddress
@@ -87,21 +89,79 @@ class SignedHttp(SignedAddress):
         content = body if body is not None else (codec.encode(json) if json is not None else b"")
         headers = self.headers(method, path, content)
         headers["content-type"] = "application/json" if json is not None else "application/octet-stream"
-        try:
+        with self._ours():
             response = await self._client.request(
                 method, self.url + path, content=content, params=query, headers=headers, timeout=timeout
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise NotConnected(f"{self.url}: {_describe(error)}") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unreachable(f"{self.url}: {_describe(error)}") from error
         if response.status_code >= 300:
             raise _refusal(response)
         return response.content
 
+    @asynccontextmanager
+    async def lines(
+        self, path: str, *, accept: str, query: dict[str, str], timeout: float
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """GET an answer that is read line by line while it is being made; leaving closes it.
+
+        Args:
+            accept: the type of answer that is wanted.
+            timeout: seconds for each of connecting, sending and waiting for bytes.
+
+        Raises:
+            NotConnected, Unreachable: as `request`, also from the block while lines are waited for.
+            Refused: the answer's status is 300 or above, or it has another type (406).
+        """
+        headers = {**self.headers("GET", path), "accept": accept}
+        request = self._client.build_request(
+            "GET", self.url + path, params=query, headers=headers, timeout=timeout
+        )
+        with self._ours():
+            response = await self._client.send(request, stream=True)
+        try:
+            if response.status_code >= 300:
+                with self._ours():
+                    await response.aread()
+                raise _refusal(response)
+            if not response.headers.get("content-type", "").startswith(accept):
+                raise Refused(406, f"{path}: the answer is not {accept}")
+            async with aclosing(self._split(response)) as found:
+                yield found
+        finally:
+            with trio.move_on_after(1.0, shield=True):
+                await response.aclose()
+
+    async def _split(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+        rest = b""
+        async with aclosing(_pieces(response)) as pieces:
+            while True:
+                with self._ours():
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    return
+                *whole, rest = (rest + piece).split(b"\n")
+                for line in whole:
+                    yield line
+                if len(rest) > MAX_ANSWER:
+                    raise Unreachable(f"{self.url}: a line is longer than {MAX_ANSWER} bytes")
+
+    @contextmanager
+    def _ours(self) -> Iterator[None]:
+        """Raise our errors in place of the library's."""
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise NotConnected(f"{self.url}: {_describe(error)}") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unreachable(f"{self.url}: {_describe(error)}") from error
+
     async def call(self, method: str, path: str, kind: type[T], **options: Any) -> T:
         """`request`, with the answer decoded as `kind`; other keywords as there."""
         return codec.decode(await self.request(method, path, **options), kind, what=f"answer to {path}")
+
+
+async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    async for piece in response.aiter_bytes():
+        yield piece
 
 
 class _Body(httpx.AsyncByteStream):

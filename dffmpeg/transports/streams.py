@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from urllib.parse import urlsplit
 
 import trio
@@ -11,11 +12,16 @@ from dffmpeg.errors import Unreachable
 CONNECT_SECONDS = 10.0
 
 
-async def open_stream(url: str) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+async def open_stream(
+    url: str, *, first: bytes = b""
+) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
     """A connection to the host of a ws:// or wss:// address, which the caller owns.
 
     Made here and not by trio-websocket because that leaves its connection open where
     the other side was the one to close.
+
+    Args:
+        first: what is sent before anything else, TLS too.
 
     Raises:
         Unreachable: no connection, or no TLS that this machine trusts, within `CONNECT_SECONDS`.
@@ -25,11 +31,13 @@ async def open_stream(url: str) -> trio.SocketStream | trio.SSLStream[trio.Socke
     port = address.port or (443 if secure else 80)
     try:
         with trio.fail_after(CONNECT_SECONDS):
-            if not secure:
-                return await trio.open_tcp_stream(host, port)
-            stream = await trio.open_ssl_over_tcp_stream(host, port, https_compatible=True)
+            plain = await trio.open_tcp_stream(host, port)
+            stream = _secured(plain, host) if secure else plain
             try:
-                await stream.do_handshake()
+                if first:
+                    await plain.send_all(first)
+                if isinstance(stream, trio.SSLStream):
+                    await stream.do_handshake()
             except BaseException:
                 await trio.aclose_forcefully(stream)
                 raise
@@ -40,3 +48,10 @@ async def open_stream(url: str) -> trio.SocketStream | trio.SSLStream[trio.Socke
         raise Unreachable(f"{url}: {error.__cause__ or error}") from error
     except OSError as error:
         raise Unreachable(f"{url}: {error.strerror or error}") from error
+
+
+def _secured(plain: trio.SocketStream, host: str) -> trio.SSLStream[trio.SocketStream]:
+    context = ssl.create_default_context()
+    # Who closes without TLS's own farewell has cut something off, as trio's own function has it.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    return trio.SSLStream(plain, context, server_hostname=host, https_compatible=True)

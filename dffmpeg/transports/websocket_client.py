@@ -15,8 +15,10 @@ import trio_websocket
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from dffmpeg.errors import BadInput, Refused, Unreachable
-from dffmpeg.transports.client import Arrival, Pieces, path_of
+from dffmpeg.transports.client import Arrival, Pieces, TransportFactory, path_of
+from dffmpeg.transports.follow_websocket import RESTART, retry_after
 from dffmpeg.transports.messages import SharedStream
+from dffmpeg.transports.settings import NoSettings, parsed
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.transports.streams import open_stream
 from dffmpeg.wire import codec, link
@@ -30,6 +32,12 @@ _RECEIVE_BYTES = 256 * 1024
 _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
 _MAX_MESSAGE = 16 * 1024 * 1024
+
+
+def configure(settings: Mapping[str, Any]) -> TransportFactory:
+    """As the entry point has it; there are no settings."""
+    parsed(NoSettings, "websocket", settings)
+    return WebSocketClient
 
 
 class WebSocketClient:
@@ -97,7 +105,10 @@ class WebSocketClient:
             reason = error.reason
             if reason is not None and reason.code == 1000:
                 return
-            raise Unreachable(f"the coordinator closed the downlink ({_describe(reason)})") from error
+            again = 0.0 if reason is not None and reason.code == RESTART else None
+            raise Unreachable(
+                f"the coordinator closed the downlink ({_describe(reason)})", retry_after=again
+            ) from error
         finally:
             calls.close()
 
@@ -217,4 +228,4 @@ def _refusal(error: trio_websocket.ConnectionRejected) -> Refused:
     detail = "the WebSocket was refused"
     with contextlib.suppress(BadInput):
         detail = str(codec.decode(error.body or b"", dict[str, Any])["detail"])
-    return Refused(error.status_code, detail)
+    return Refused(error.status_code, detail, retry_after=retry_after(error.headers or ()))

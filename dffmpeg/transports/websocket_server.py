@@ -12,8 +12,8 @@ from typing import Any
 
 import trio
 
-from dffmpeg.store.messages import MessageRepository
-from dffmpeg.transports.downlink import expect_no_settings
+from dffmpeg.transports.downlink import Audience, Surroundings
+from dffmpeg.transports.settings import NoSettings, parsed
 from dffmpeg.wire import link
 from dffmpeg.wire.workers import DownlinkMessage
 
@@ -25,19 +25,17 @@ class WebSocketDownlink:
     """Open connections by recipient."""
 
     name = "websocket"
-    healthy = True
+    failing_since = None
 
     def __init__(self) -> None:
         self._open: dict[str, trio.MemorySendChannel[DownlinkMessage]] = {}
         self.dropped = 0
 
     @classmethod
-    def create(
-        cls, messages: Callable[[], MessageRepository], settings: Mapping[str, Any]
-    ) -> WebSocketDownlink:
+    def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> WebSocketDownlink:
         """As the entry point makes it; it has no settings and stores nothing."""
-        del messages
-        expect_no_settings(cls.name, settings)
+        del surroundings
+        parsed(NoSettings, cls.name, settings)
         return cls()
 
     def worker_metadata(self, worker_id: str) -> dict[str, Any]:
@@ -50,7 +48,12 @@ class WebSocketDownlink:
         """Whether the recipient has a connection open."""
         return recipient_id in self._open
 
-    async def send(self, message: DownlinkMessage) -> None:
+    def dismiss(self, recipient_id: str) -> None:
+        channel = self._open.pop(recipient_id, None)
+        if channel is not None:
+            channel.close()
+
+    async def send(self, message: DownlinkMessage, audience: Audience) -> None:
         await trio.lowlevel.checkpoint()
         channel = self._open.get(message.recipient_id)
         if channel is None:
@@ -61,7 +64,15 @@ class WebSocketDownlink:
         except (trio.WouldBlock, trio.BrokenResourceError):
             self.dropped += 1
 
-    def close(self) -> None:
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Whoever is connected is disconnected at the end, comes again, and is reconciled."""
+        try:
+            ready()
+            await trio.sleep_forever()
+        finally:
+            self.disconnect()
+
+    def disconnect(self) -> None:
         """End every connection's iteration."""
         for channel in list(self._open.values()):
             channel.close()

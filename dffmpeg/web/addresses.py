@@ -45,11 +45,11 @@ def contains(networks: Networks, address: Address) -> bool:
     return any(address in network for network in networks)
 
 
-def source(peer: str | None, forwarded: Iterable[str], trusted: Networks) -> Address | None:
+def source(peer: Address | None, forwarded: Iterable[str], trusted: Networks) -> Address | None:
     """The address that a request came from.
 
     Args:
-        peer: the other end of the connection.
+        peer: the other end of the connection; None where that is not known.
         forwarded: the values of the X-Forwarded-For headers, in order. Each
             proxy appends whom it heard from, so only what trusted ones
             appended counts: they are read from the end.
@@ -58,7 +58,7 @@ def source(peer: str | None, forwarded: Iterable[str], trusted: Networks) -> Add
     Returns:
         None where it cannot be told, which no check may let pass.
     """
-    address = parse_address(peer) if peer else None
+    address = peer
     hops = [hop for value in forwarded for hop in value.split(",")]
     while address is not None and hops and contains(trusted, address):
         address = parse_address(hops.pop())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+import trio
 from quart import Response, g, request, websocket
 from quart_trio import QuartTrio
 
-from dffmpeg.actors.coordinator.operations import Operations
+from dffmpeg.actors.coordinator.operations import Elsewhere, Operations
 from dffmpeg.configuration.coordinator import CoordinatorConfig
+from dffmpeg.transports.peers import Peers
 from dffmpeg.web import (
     access,
     admin,
@@ -18,9 +21,11 @@ from dffmpeg.web import (
     errors,
     follow,
     health,
+    homes,
     jobs,
     metrics,
     poll,
+    proxy_protocol,
     requests,
     run,
     status,
@@ -28,10 +33,17 @@ from dffmpeg.web import (
 )
 from dffmpeg.web.authentication import Authentication, Identities
 from dffmpeg.web.closing import Closing
-from dffmpeg.web.connections import BODY_KEY, SOCKET_KEY, RequestBody, Scope, Send, Socket
+from dffmpeg.web.connections import BODY_KEY, SOCKET_KEY, Misdirected, RequestBody, Scope, Send, Socket
+from dffmpeg.web.forwarding import FRESH, Forwarding, pause
+from dffmpeg.web.homes import Neighbours
+from dffmpeg.web.origins import ORIGIN_KEY, Origins, origin
+from dffmpeg.wire import codec, forwarding
+from dffmpeg.wire.signature import SignatureError
 
 if TYPE_CHECKING:
     from dffmpeg.supervisors import TreeNode
+
+logger = logging.getLogger("dffmpeg.web")
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -45,15 +57,21 @@ SECURITY_HEADERS = {
 
 
 class WebApp(QuartTrio):
-    """Quart with our own bodies, WebSockets and errors.
+    """Quart with our own bodies, WebSockets and errors, and with what is passed on to other coordinators.
+
+    Args:
+        origins: tells where requests come from.
+        forwarding: the way to the other coordinators; None where there are none.
 
     Attributes:
         closing: to be told when the server stops.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, origins: Origins, forwarding: Forwarding | None = None) -> None:
         super().__init__("dffmpeg.web", static_folder=None, template_folder="templates")
         self.closing = Closing()
+        self._origins = origins
+        self._forwarding = forwarding
         self.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
@@ -64,9 +82,16 @@ class WebApp(QuartTrio):
             await super().asgi_app(scope, receive, send)
             return
         if not _sane(scope):
-            await _refuse(scope, send)
+            await _refuse(scope, send, 400, "expected HTTP/1.1 and a path")
+            return
+        try:
+            found = self._origins.of(scope)
+        except SignatureError as error:
+            logger.warning("refused %s: %s", scope["path"], error)
+            await _refuse(scope, send, 401, str(error))
             return
         scope = _without_host(scope)
+        scope[ORIGIN_KEY] = found
         if scope["type"] == "http":
             body = RequestBody(scope, receive, send)
             scope[BODY_KEY] = body
@@ -75,6 +100,56 @@ class WebApp(QuartTrio):
             end = Socket(scope, receive, send)
             scope[SOCKET_KEY] = end
             await super().asgi_app(scope, cast("Any", end.quart_receive), send)
+
+    async def aclose(self) -> None:
+        """Close what the application has open itself."""
+        if self._forwarding is not None:
+            await self._forwarding.aclose()
+
+    async def dispatch_request(self, request_context: Any = None) -> Any:
+        """Answer a request that was let pass: here, or by the coordinator that looks after what it names."""
+        if self._forwarding is None or request.url_rule is None:
+            return await super().dispatch_request(request_context)
+        route = access.key(request.url_rule, request.method)
+        tries, began = 0, trio.current_time()
+        while True:
+            member = await self._forwarding.home(route, g.identity, request.view_args, request.scope)
+            if member is None:
+                try:
+                    return await super().dispatch_request(request_context)
+                except Elsewhere:
+                    # It moved meanwhile; nothing was changed.
+                    _require_unpassed(request.scope)
+                    if trio.current_time() - began > FRESH:
+                        raise
+            else:
+                answer = await self._forwarding.request(
+                    member, request.scope, requests.request_body().content
+                )
+                if answer is not None:
+                    return answer
+            tries += 1
+            await pause(tries)
+
+    async def dispatch_websocket(self, websocket_context: Any = None) -> Any:
+        """The same for a WebSocket, of which nothing has been answered yet."""
+        if self._forwarding is None or websocket.url_rule is None:
+            return await super().dispatch_websocket(websocket_context)
+        route, end = access.key(websocket.url_rule, "GET"), requests.socket()
+        tries = 0
+        while True:
+            member = await self._forwarding.home(route, g.identity, websocket.view_args, websocket.scope)
+            if member is None:
+                try:
+                    return await super().dispatch_websocket(websocket_context)
+                except Elsewhere:
+                    _require_unpassed(websocket.scope)
+            else:
+                carried = await self._forwarding.websocket(member, websocket.scope, end, self.closing)
+                if carried:
+                    return None if carried is True else carried
+            tries += 1
+            await pause(tries)
 
     # Quart's versions disagree about what comes before the error.
 
@@ -93,11 +168,17 @@ def _sane(scope: Scope) -> bool:
     return scope["http_version"] in ("1.0", "1.1") and str(scope["path"]).startswith("/")
 
 
-async def _refuse(scope: Scope, send: Send) -> None:
+def _require_unpassed(scope: Scope) -> None:
+    """Raises Misdirected for a request that another coordinator passed on: it knows better by now."""
+    if origin(scope).passage is not None:
+        raise Misdirected
+
+
+async def _refuse(scope: Scope, send: Send, status: int, reason: str) -> None:
     kind = "websocket.http" if scope["type"] == "websocket" else "http"
-    detail = b'{"detail":"expected HTTP/1.1 and a path"}'
+    detail = codec.encode({"detail": reason})
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(detail)).encode())]
-    await send({"type": f"{kind}.response.start", "status": 400, "headers": headers})
+    await send({"type": f"{kind}.response.start", "status": status, "headers": headers})
     await send({"type": f"{kind}.response.body", "body": detail, "more_body": False})
 
 
@@ -114,6 +195,7 @@ def create_app(
     *,
     tree: Callable[[], TreeNode] | None = None,
     crash: Callable[[str], None] | None = None,
+    neighbours: Neighbours | None = None,
 ) -> WebApp:
     """Make the coordinator's application.
 
@@ -123,11 +205,16 @@ def create_app(
         tree: the supervision tree, for administrators.
         crash: crashes the child at a path, as `TreeHandle.crash_child` does;
             used only with `[debug] routes`.
+        neighbours: the other coordinators, where there may be some.
 
     Raises:
         ConfigurationError: a network in the configuration is none.
     """
-    app = WebApp()
+    secret = config.cluster.secret
+    key = None if secret is None else forwarding.key_of(secret)
+    peers = Peers(proxy_protocol.LOCAL if config.proxy_protocol else b"")
+    way = None if neighbours is None else Forwarding(neighbours, peers, key)
+    app = WebApp(Origins(config, key), way)
     authentication = Authentication(identities, config)
     app.register_blueprint(jobs.blueprint(operations, app.closing))
     app.register_blueprint(follow.blueprint(operations, app.closing))
@@ -139,10 +226,11 @@ def create_app(
     app.register_blueprint(metrics.blueprint(operations))
     app.register_blueprint(admin.blueprint(operations, tree))
     if config.web_dashboard_enabled:
-        app.register_blueprint(status.blueprint(operations, config, authentication.source))
+        app.register_blueprint(status.blueprint(operations, config))
     if config.debug.routes and crash is not None:
         app.register_blueprint(debug.blueprint(crash))
     access.check_complete(app.url_map)
+    homes.check_complete(app.url_map)
     _guard(app, authentication)
     return app
 

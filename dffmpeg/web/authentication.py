@@ -15,8 +15,9 @@ from typing import Protocol
 from dffmpeg.actors.coordinator.operations import Forbidden
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.model.identities import Identity
-from dffmpeg.web import access, addresses
+from dffmpeg.web import access
 from dffmpeg.web.connections import RequestBody, Scope
+from dffmpeg.web.origins import origin
 from dffmpeg.wire import signature
 from dffmpeg.wire.signature import Claim, SignatureError
 
@@ -49,9 +50,6 @@ class Authentication:
         self._identities = identities
         self._limits = config.limits
         self._drift = config.security.clock_drift
-        self._proxies = addresses.parse_networks(
-            config.security.trusted_proxies, "[security] trusted_proxies"
-        )
         self._clock = clock
         self._dummy_key = signature.generate_key()
 
@@ -77,18 +75,11 @@ class Authentication:
         try:
             identity = await self._verify(scope, route, claim, body)
         except SignatureError as error:
-            logger.info("refused %s as %r from %s: %s", route, claim.client_id, _peer(scope), error)
+            logger.info("refused %s as %r from %s: %s", route, claim.client_id, origin(scope).address, error)
             raise
         if identity.role not in roles:
             raise Forbidden(f"not with the role {identity.role.value}")
         return identity
-
-    def source(self, scope: Scope) -> addresses.Address | None:
-        """The address that a request came from; None if it cannot be told."""
-        forwarded = [
-            value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"
-        ]
-        return addresses.source(_peer(scope), forwarded, self._proxies)
 
     async def _verify(self, scope: Scope, route: str, claim: Claim, body: RequestBody | None) -> Identity:
         # Before the look-up, so that the answer does not tell which identities exist.
@@ -111,15 +102,10 @@ class Authentication:
         )
         if identity is None:
             raise SignatureError(_NO_MATCH)
-        address = self.source(scope)
+        address = origin(scope).address
         if address is None or not identity.permits(str(address)):
             raise SignatureError("not from this address")
         return identity
-
-
-def _peer(scope: Scope) -> str | None:
-    client = scope.get("client")
-    return client[0] if client else None
 
 
 def _read_claim(scope: Scope) -> Claim:

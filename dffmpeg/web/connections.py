@@ -16,6 +16,7 @@ import trio
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
 from dffmpeg.errors import BadInput
+from dffmpeg.web.stream import BoundedStream
 
 # As the ASGI specification has them.
 Scope = Mapping[str, Any]
@@ -31,6 +32,12 @@ ABORT_KEY = "dffmpeg.abort"
 
 SEND_KEY = "dffmpeg.send"
 """In a scope's `state`: a function that sends a WebSocket's message of bytes, in parts."""
+
+PEER_KEY = "dffmpeg.peer"
+"""In a scope's `state`, where a proxy says whom it speaks for: that, or None where it does not know."""
+
+TUNNEL_KEY = "dffmpeg.tunnel"
+"""In a scope's `state`: the connection itself, for what is passed on as it is."""
 
 CLOSE_TIMEOUT = 5.0
 """How long the peer may take to answer a WebSocket's close frame, seconds."""
@@ -54,6 +61,10 @@ class WrongKind(BadInput):
 
 class MessageTooLarge(BadInput):
     """The message is larger than may be sent there."""
+
+
+class Misdirected(Exception):
+    """A coordinator passed on what is not ours to answer."""
 
 
 class Disconnected(Exception):
@@ -150,8 +161,20 @@ class Socket:
         self._send = send
         self._abort: Callable[[], None] = (scope.get("state") or {}).get(ABORT_KEY, _nothing)
         self._send_parts: SendParts | None = (scope.get("state") or {}).get(SEND_KEY)
+        self._tunnel: BoundedStream | None = (scope.get("state") or {}).get(TUNNEL_KEY)
         self._over = False
         self._announced = False
+
+    def tunnel(self) -> BoundedStream:
+        """The connection beneath. Nobody has answered the handshake on it, nor will anybody else now."""
+        if self._tunnel is None:
+            raise RuntimeError("the server does not give its connections away")
+        return self._tunnel
+
+    async def left(self) -> None:
+        """Wait until the client's connection has ended; whatever else comes is dropped."""
+        while (await self._receive())["type"] != "websocket.disconnect":
+            pass
 
     async def accept(self) -> None:
         """Complete the handshake."""
@@ -208,8 +231,7 @@ class Socket:
         cut = reason.encode()[:123].decode(errors="ignore")
         with trio.move_on_after(CLOSE_TIMEOUT):
             await self._send({"type": "websocket.close", "code": code, "reason": cut})
-            while (await self._receive())["type"] != "websocket.disconnect":
-                pass
+            await self.left()
             return
         self._abort()
 

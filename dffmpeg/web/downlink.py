@@ -41,10 +41,11 @@ def blueprint(operations: Operations, closing: Closing) -> Blueprint:
     routes = Blueprint("downlink", __name__)
 
     @routes.websocket("/worker/<worker_id>/downlink")
-    async def downlink(worker_id: str) -> None:
+    @routes.websocket("/worker/<worker_id>/downlink/<instance>")
+    async def downlink(worker_id: str, instance: str | None = None) -> None:
         end = requests.socket()
         # What attaching refuses is refused by an HTTP answer to the handshake.
-        async with operations.downlink(caller(), worker_id) as messages:
+        async with operations.downlink(caller(), worker_id, instance) as messages:
             await end.accept()
             session = _Session(operations, caller(), end, messages)
             await converse(end, closing, requests.describe(), session.run)
@@ -86,7 +87,9 @@ class _Session:
     async def _deliver(self) -> Outcome:
         async for message in self._messages:
             await self._say(message)
-        return 1000, "a newer connection took over"
+        if await self._operations.looks_after(self._who.client_id):
+            return 1000, "a newer connection took over"
+        return errors.CLOSE_RESTART, "another coordinator looks after this worker; connect again"
 
     async def _say(self, message: DownlinkMessage | Reply | Fenced) -> None:
         await self._end.send(codec.encode(message).decode())

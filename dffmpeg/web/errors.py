@@ -11,11 +11,18 @@ from quart import Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from dffmpeg.actors import ActorError
-from dffmpeg.actors.coordinator.operations import Conflict, Forbidden, NotFound, TooMany, Unavailable
+from dffmpeg.actors.coordinator.operations import (
+    Conflict,
+    Elsewhere,
+    Forbidden,
+    NotFound,
+    TooMany,
+    Unavailable,
+)
 from dffmpeg.errors import BadInput, MalformedInput
 from dffmpeg.store.errors import StoreUnavailable
 from dffmpeg.web.answers import json_answer
-from dffmpeg.web.connections import MessageTooLarge, WrongKind
+from dffmpeg.web.connections import MessageTooLarge, Misdirected, WrongKind
 from dffmpeg.wire.signature import SignatureError
 
 logger = logging.getLogger("dffmpeg.web")
@@ -44,6 +51,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (Conflict, 409),
     (MalformedInput, 400),
     (BadInput, 422),
+    (Misdirected, 421),
     (TooMany, 429),
     (Unavailable, 503),
     (ActorError, 503),
@@ -58,7 +66,9 @@ TEMPORARY = (Unavailable, ActorError, StoreUnavailable, trio.TooSlowError)
 _CLOSE_CODE_OF_ERROR: dict[type[BaseException], int] = {
     WrongKind: CLOSE_UNSUPPORTED,
     MessageTooLarge: CLOSE_TOO_LARGE,
+    Elsewhere: CLOSE_RESTART,
 }
+"""An error of a class derived from one of these has its code too."""
 
 _CLOSE_CODE = {
     400: CLOSE_POLICY,
@@ -152,4 +162,5 @@ def close(error: BaseException, *, request: str) -> tuple[int, str]:
     if status is None:
         logger.error("%s failed", request, exc_info=error)
         return CLOSE_INTERNAL_ERROR, "internal error"
-    return _CLOSE_CODE_OF_ERROR.get(type(error), _CLOSE_CODE[status]), _detail(error, status)
+    codes = (code for kind, code in _CLOSE_CODE_OF_ERROR.items() if isinstance(error, kind))
+    return next(codes, None) or _CLOSE_CODE[status], _detail(error, status)

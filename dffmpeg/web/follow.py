@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+import trio
 from quart import Blueprint, Response
 
-from dffmpeg.actors.coordinator.operations import Operations
+from dffmpeg.actors.coordinator.operations import Elsewhere, Operations
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import requests
 from dffmpeg.web.answers import frames_answer
@@ -14,6 +15,7 @@ from dffmpeg.web.closing import Closing
 from dffmpeg.web.connections import Disconnected, Socket, WrongKind
 from dffmpeg.web.conversation import Outcome, converse, first, receive
 from dffmpeg.web.following import MAX_INPUT, Following, check
+from dffmpeg.web.forwarding import FRESH
 from dffmpeg.web.requests import caller
 from dffmpeg.wire import codec, frames
 from dffmpeg.wire.frames import Frame
@@ -37,8 +39,14 @@ def blueprint(operations: Operations, closing: Closing) -> Blueprint:
         position = check(requests.body(Position, empty=Position()))
         await operations.acknowledge(caller(), job_id, position)
         news: list[Frame] = []
+        began = trio.current_time()
         with closing.interruptible():
-            news = await operations.follow(caller(), job_id, position)
+            try:
+                news = await operations.follow(caller(), job_id, position)
+            except Elsewhere:
+                if trio.current_time() - began < FRESH:
+                    raise
+                # That there is no news brings a new request, which can be passed on.
         return frames_answer(news)
 
     @routes.post("/jobs/<job_id>/input")

@@ -40,11 +40,12 @@ def blueprint(operations: Operations, closing: Closing) -> Blueprint:
     routes = Blueprint("poll", __name__, url_prefix="/poll")
 
     @routes.get("/worker")
-    async def poll_worker() -> Response:
+    @routes.get("/worker/<instance>")
+    async def poll_worker(instance: str | None = None) -> Response:
         who = caller()
 
         async def poll(last: str | None, wait: float) -> list[DownlinkMessage]:
-            return await operations.poll_worker(who, last=last, wait=wait)
+            return await operations.poll_worker(who, last=last, wait=wait, instance=instance)
 
         return await _reply(poll, closing)
 

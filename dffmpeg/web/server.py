@@ -24,8 +24,9 @@ from dffmpeg.actors import Actor
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.transports.messages import mask_in_c
+from dffmpeg.web import addresses, proxy_protocol
 from dffmpeg.web.app import WebApp
-from dffmpeg.web.connections import ABORT_KEY, SEND_KEY
+from dffmpeg.web.connections import ABORT_KEY, PEER_KEY, SEND_KEY, TUNNEL_KEY
 from dffmpeg.web.stream import BoundedStream
 from dffmpeg.wire.frames import MAX_PAYLOAD
 
@@ -78,6 +79,9 @@ class WebServer(Actor[None]):
         self._bound = bound
         self._write_timeout = write_timeout
         self._grace = grace
+        self._proxies = addresses.parse_networks(
+            config.security.trusted_proxies, "[security] trusted_proxies"
+        )
         self._limit = config.limits.live_jobs + config.limits.workers + SPARE_CONNECTIONS
         self._open: set[_Connection] = set()
         self._drained = trio.Event()
@@ -110,6 +114,7 @@ class WebServer(Actor[None]):
             finally:
                 # Also when this is cancelled: a write that is shielded would hold the nursery.
                 self._abort_all()
+        await self._app.aclose()
 
     async def _listen(self) -> list[trio.SocketListener]:
         host, port = self._config.host, self._config.port
@@ -145,11 +150,21 @@ class WebServer(Actor[None]):
         if len(self._open) >= self._limit:
             logger.warning("%d connections are open: one more is refused", len(self._open))
             return
-        connection = _Connection(BoundedStream(stream, self._write_timeout))
+        try:
+            connection = _Connection(BoundedStream(stream, self._write_timeout))
+        except OSError:
+            # It was gone before we came to it.
+            await trio.aclose_forcefully(stream)
+            return
         self._open.add(connection)
         try:
             with connection.scope:
+                if self._config.proxy_protocol:
+                    await self._introduce(connection)
                 await self._protocol(connection).run()
+        except proxy_protocol.MalformedHeader as error:
+            logger.info("refused a connection from %s: %s", connection.peer, error)
+            connection.abort()
         except Exception:  # the boundary of a connection, which nothing restarts
             logger.exception("a connection failed")
         finally:
@@ -157,8 +172,23 @@ class WebServer(Actor[None]):
             if not self._open:
                 self._drained.set()
 
+    async def _introduce(self, connection: _Connection) -> None:
+        """Hear from a proxy whom it speaks for; raises MalformedHeader where there is none to be believed."""
+        if connection.peer is None or not addresses.contains(self._proxies, connection.peer):
+            raise proxy_protocol.MalformedHeader(
+                "proxy_protocol is set, and trusted_proxies does not name it"
+            )
+        header, rest = await proxy_protocol.receive(connection.stream.receive_some)
+        connection.stream.give_back(rest)
+        connection.introduced = {PEER_KEY: connection.peer if header.local else header.source}
+
     def _protocol(self, connection: _Connection) -> TCPServer:
-        state: dict[str, Any] = {ABORT_KEY: connection.abort, SEND_KEY: connection.stream.send_message}
+        state: dict[str, Any] = {
+            ABORT_KEY: connection.abort,
+            SEND_KEY: connection.stream.send_message,
+            TUNNEL_KEY: connection.stream,
+            **connection.introduced,
+        }
         return _Protocol(
             self._asgi,
             self._hypercorn,
@@ -193,6 +223,8 @@ class _Connection:
     def __init__(self, stream: BoundedStream) -> None:
         self.stream = stream
         self.scope = trio.CancelScope()
+        self.introduced: dict[str, Any] = {}
+        self.peer = stream.peer
 
     def abort(self) -> None:
         self.scope.cancel()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.resources import files
 
 from quart import Blueprint, Response, redirect, render_template, request
@@ -14,8 +13,8 @@ from dffmpeg.actors.coordinator.operations import Forbidden, Operations
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.web import addresses, requests
 from dffmpeg.web.answers import json_answer
-from dffmpeg.web.connections import Scope
 from dffmpeg.web.jobs import MAX_WINDOW
+from dffmpeg.web.origins import origin
 
 ASSETS = {"dashboard.css": "text/css; charset=utf-8", "dashboard.js": "text/javascript; charset=utf-8"}
 
@@ -23,9 +22,7 @@ DEFAULT_WINDOW = 3600.0
 """How far back jobs are shown, seconds."""
 
 
-def blueprint(
-    operations: Operations, config: CoordinatorConfig, source: Callable[[Scope], addresses.Address | None]
-) -> Blueprint:
+def blueprint(operations: Operations, config: CoordinatorConfig) -> Blueprint:
     """The routes / and /status; every URL in them is relative, for proxies that add a prefix."""
     routes = Blueprint("status", __name__)
     allowed = addresses.parse_networks(config.allowed_dashboard_ips, "allowed_dashboard_ips")
@@ -33,12 +30,11 @@ def blueprint(
     assets = {name: (static / name).read_bytes() for name in ASSETS}
 
     async def check_address() -> None:
-        address = source(request.scope)
-        peer = request.scope.get("client")
-        if "X-Forwarded-For" in request.headers and peer and address == addresses.parse_address(peer[0]):
+        found = origin(request.scope)
+        if found.doubtful:
             # A proxy on this very host would open the dashboard to whoever comes through it.
             raise Forbidden("the dashboard is not open through a proxy that trusted_proxies does not name")
-        if address is None or not addresses.contains(allowed, address):
+        if found.address is None or not addresses.contains(allowed, found.address):
             raise Forbidden("the dashboard is not open to this address")
 
     routes.before_request(check_address)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
 from dffmpeg.transports import messages
+from dffmpeg.web.addresses import parse_address
 
 CHUNK = 256 * 1024
 """Bytes that have to be taken within the time limit."""
@@ -25,6 +26,12 @@ class BoundedStream:
     Args:
         stream: owned from here on.
         write_timeout: seconds in which a client has to take the next `CHUNK` bytes.
+
+    Attributes:
+        peer: the address at its other end.
+
+    Raises:
+        OSError: it is closed already.
     """
 
     def __init__(self, stream: trio.SocketStream, write_timeout: float) -> None:
@@ -34,7 +41,10 @@ class BoundedStream:
         # the client's close while the application's task is sending its own.
         self._sending = trio.Lock()
         self.socket = stream.socket
+        self.peer = parse_address(str(stream.socket.getpeername()[0]))
         self._much = False
+        self._returned = b""
+        self._diverted: Callable[[bytes], Awaitable[None]] | None = None
 
     async def send_all(self, data: bytes) -> None:
         """Send everything; raises `trio.BrokenResourceError` if the client does not take it."""
@@ -65,10 +75,27 @@ class BoundedStream:
                 raise trio.BrokenResourceError("the client does not read")
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        wanted = RECEIVE if self._much else max_bytes
-        data = await self._stream.receive_some(wanted)
-        self._much = max_bytes is not None and len(data) >= max_bytes
-        return data
+        if self._returned:
+            data, self._returned = self._returned, b""
+            return data
+        while True:
+            wanted = RECEIVE if self._much else max_bytes
+            data = await self._stream.receive_some(wanted)
+            self._much = max_bytes is not None and len(data) >= max_bytes
+            if self._diverted is None or not data:
+                return data
+            await self._diverted(data)
+
+    def give_back(self, data: bytes) -> None:
+        """Have what was read too much be read next."""
+        self._returned = data + self._returned
+
+    def divert(self, taker: Callable[[bytes], Awaitable[None]]) -> None:
+        """From now on whatever comes goes there, and the server hears of the end only.
+
+        The server's own task goes on reading, and waits for `taker` each time.
+        """
+        self._diverted = taker
 
     async def send_eof(self) -> None:
         async with self._sending:

@@ -27,8 +27,8 @@ def blueprint(operations: Operations) -> Blueprint:
 
     @routes.post("/worker/deregister")
     async def deregister() -> Response:
-        worker_id = requests.body(DeregisterRequest).worker_id
-        return json_answer(await operations.deregister(caller(), worker_id))
+        request = requests.body(DeregisterRequest)
+        return json_answer(await operations.deregister(caller(), request.worker_id, request.instance))
 
     @routes.get("/workers")
     async def workers() -> Response:

@@ -43,6 +43,26 @@ class PauseRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: Text | None = None
 
 
+class CoordinatorRecord(msgspec.Struct, kw_only=True):
+    """A coordinator among those that share the database.
+
+    Attributes:
+        coordinator_id: of its process: another one at each start.
+        address: where the others reach it.
+        status: `active` or `draining`.
+        leads: whether it gives jobs to workers.
+        workers: how many it looks after.
+    """
+
+    coordinator_id: str
+    address: str | None = None
+    status: str
+    leads: bool
+    workers: int
+    version: str | None = None
+    started_at: str
+
+
 class Overview(msgspec.Struct, kw_only=True):
     """GET /admin/overview.
 
@@ -53,6 +73,8 @@ class Overview(msgspec.Struct, kw_only=True):
         live: the jobs that a worker has, newest first, at most 200.
         failed: those that failed lately, newest first, at most 20.
         queue: whether jobs are given to workers.
+        coordinators: those that share the database, the oldest first; empty where only one can use it.
+        alerts: what the coordinator cannot do as its configuration says, a sentence each.
     """
 
     status: str | None = None
@@ -64,3 +86,5 @@ class Overview(msgspec.Struct, kw_only=True):
     live: list[JobRecord]
     failed: list[JobRecord]
     queue: QueueState
+    coordinators: list[CoordinatorRecord] = []
+    alerts: list[str] = []

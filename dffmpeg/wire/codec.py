@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from dffmpeg.errors import BadInput, MalformedInput
+from dffmpeg.wire.complaints import in_words
 
 T = TypeVar("T")
 
@@ -39,7 +40,8 @@ def decode(body: bytes | str, kind: type[T], *, what: str = "body") -> T:
 def _name_field(text: str, what: str) -> str:
     """`Expected `int` - at `$.a`` with the field in front, which is what a reader looks for."""
     message, _, place = text.partition(" - at `")
-    return f"{place.removesuffix('`').replace('$.', '', 1) if place else what}: {message}"
+    field = place.removesuffix("`").removeprefix("$").removeprefix(".")
+    return f"{field or what}: {in_words(message)}"
 
 
 def encode(value: Any) -> bytes:

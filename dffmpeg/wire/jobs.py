@@ -15,9 +15,15 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Z
 """A name that people choose: a binary's, a path variable's, an identity's."""
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
+SHORTEST_LEASE = 1.0
+"""Seconds: a worker shows life three times as often, and may be late by something."""
+
 Attempt = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 ExitCode = Annotated[int, msgspec.Meta(ge=-(1 << 31), lt=1 << 32)]
 """Older workers report a signal as its negative number; other systems have 32 bits."""
+
+FailureCode = Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]
+"""An exit code that is a failure."""
 
 Signal = Annotated[int, msgspec.Meta(ge=1, le=255)]
 Reason = Annotated[str, msgspec.Meta(max_length=2000)]
@@ -122,10 +128,10 @@ class SubmitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     start_at: Annotated[float, msgspec.Meta(ge=0, le=1e11)] | None = None
     size: Annotated[float, msgspec.Meta(ge=0, le=1e18)] | None = None
     assignment_timeout: Seconds | None = None
-    lease: Seconds | None = None
+    lease: Annotated[float, msgspec.Meta(ge=SHORTEST_LEASE, le=31_536_000)] | None = None
     run_timeout: Seconds | None = None
     stall_timeout: Seconds | None = None
-    retry_exit_codes: Annotated[list[ExitCode], msgspec.Meta(max_length=256)] = []
+    retry_exit_codes: Annotated[list[FailureCode], msgspec.Meta(max_length=256)] = []
     retry_stderr: Annotated[list[Text], msgspec.Meta(max_length=16)] = []
     impossible: Literal["wait", "fail", "run"] = "wait"
     retention: Seconds | None = None
@@ -211,6 +217,7 @@ class AttemptRecord(msgspec.Struct, kw_only=True):
 
     Attributes:
         stderr_end: the last bytes that it wrote there, 4 KiB at most.
+        outputs: how long each of its outputs was when it ended, bytes by descriptor; less may be kept.
     """
 
     attempt: int
@@ -223,6 +230,7 @@ class AttemptRecord(msgspec.Struct, kw_only=True):
     signal: int | None = None
     reason: str | None = None
     stderr_end: ByteString | None = None
+    outputs: dict[int, int] | None = None
     substitutions: dict[str, str] = {}
 
 

@@ -9,10 +9,12 @@ from ulid import ULID
 
 from dffmpeg.model.janitor import JanitorRun
 from dffmpeg.model.jobs import CLIENT_GONE, Attempt, Job, JobState
+from dffmpeg.model.membership import Member
 from dffmpeg.model.rules import Rules, filled
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.workers import Worker
 from dffmpeg.wire import codec, times
+from dffmpeg.wire.administration import CoordinatorRecord
 from dffmpeg.wire.bytestring import list_to_wire, to_wire
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.janitor import JanitorRecord
@@ -80,6 +82,7 @@ def attempt_record(attempt: Attempt) -> AttemptRecord:
         signal=attempt.signal,
         reason=attempt.reason,
         stderr_end=None if attempt.stderr_end is None else to_wire(attempt.stderr_end),
+        outputs=None if attempt.outputs is None else dict(attempt.outputs),
         substitutions=dict(attempt.substitutions),
     )
 
@@ -170,6 +173,19 @@ def queue_state(pause: Pause) -> QueueState:
     """The queue's switch as answers show it."""
     return QueueState(
         paused=pause.paused, reason=pause.reason, changed_by=pause.by, changed_at=_time(pause.at)
+    )
+
+
+def coordinator_record(member: Member, workers: int, *, leads: bool) -> CoordinatorRecord:
+    """A coordinator as answers show it."""
+    return CoordinatorRecord(
+        coordinator_id=member.coordinator_id,
+        address=member.address,
+        status=str(member.state),
+        leads=leads,
+        workers=workers,
+        version=member.version,
+        started_at=times.to_wire(member.started_at),
     )
 
 

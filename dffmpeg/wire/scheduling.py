@@ -25,7 +25,8 @@ class WorkerVerdict(msgspec.Struct, kw_only=True):
 
     Attributes:
         suitable: it could run the job at all, whatever it is doing now.
-        takes: it could take it now.
+        has_room: nothing of the worker's own is against its getting the job now.
+        takes: it could take it now: it has room, and nothing keeps the job itself from starting.
         reasons: short clauses: what is against it, or where nothing is, what speaks for it.
         score: what it is compared by; the highest gets the job.
     """
@@ -34,6 +35,7 @@ class WorkerVerdict(msgspec.Struct, kw_only=True):
     status: str
     suitable: bool
     takes: bool
+    has_room: bool = False
     reasons: list[str]
     score: float | None = None
 
@@ -43,13 +45,17 @@ class Explanation(msgspec.Struct, kw_only=True):
 
     Attributes:
         status: the job's state.
-        waits_for: what keeps it from being given to any worker, each a short clause; empty if nothing does.
-        workers: by id; the one that would get it now comes first.
-        choice: the worker that would get it, if it were its turn now.
+        may_start: nothing keeps the job itself from starting: a worker with room gets it when it is its turn.
+        waits_for: what keeps it from being given to any worker, each a short clause; empty if it may start.
+        workers: by id; the one that would get it first comes first.
+        choice: the worker that gets it, if it is its turn now; none while it may not start.
+        otherwise: the worker that would get it as things stand, once what it waits for is over.
     """
 
     job_id: str
     status: str
+    may_start: bool = False
     waits_for: list[str]
     workers: list[WorkerVerdict] = []
     choice: str | None = None
+    otherwise: str | None = None

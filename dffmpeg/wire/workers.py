@@ -51,6 +51,8 @@ class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     None from an older worker, which is then not reconciled. What `labels` and all below it mean stands
     with `dffmpeg.model.workers.Worker`. `abilities_digest` names the abilities; they are sent with it only
     if the last reply did not name the same, and a worker that has none to tell sends neither.
+    `instance` names the process that registers: while it is there, others of its identity are refused (409).
+    `sole_on` names a lock that it has for itself: see `dffmpeg.model.instances.takes_over`.
     """
 
     worker_id: Name
@@ -72,6 +74,8 @@ class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     substitutions: dict[str, str] = {}
     hours: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
     mounts: dict[str, str] = {}
+    instance: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9]{1,64}\Z")] | None = None
+    sole_on: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
 
 
 class RegisterReply(msgspec.Struct, kw_only=True):
@@ -102,10 +106,11 @@ class VerifyRequest(msgspec.Struct, kw_only=True):
     registration_token: str
 
 
-class DeregisterRequest(msgspec.Struct, kw_only=True):
-    """POST /worker/deregister."""
+class DeregisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """POST /worker/deregister. `instance` as it registered."""
 
     worker_id: Name
+    instance: str | None = None
 
 
 class WorkerRecord(msgspec.Struct, kw_only=True):

@@ -12,6 +12,7 @@ import trio
 
 from dffmpeg import __version__, command_line, logs
 from dffmpeg.actors.runtime import ActorError
+from dffmpeg.actors.worker.ability_cache import default_folder
 from dffmpeg.actors.worker.attempts.messages import Drain
 from dffmpeg.actors.worker.registration_messages import BeginDraining
 from dffmpeg.configuration.loading import load
@@ -22,6 +23,7 @@ from dffmpeg.model.paths import PathError
 from dffmpeg.supervisors import open_tree
 from dffmpeg.supervisors.worker import WorkerTree, worker_tree
 from dffmpeg.transports import client
+from dffmpeg.worker.sole import sole
 
 logger = logging.getLogger("dffmpeg.worker")
 
@@ -48,16 +50,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     config = load(WorkerConfig, "worker", options.config)
-    tree = _tree(config)
     logs.configure(config.log_level)
-    favor_latency()
-    trio.run(run, tree, config.drain_timeout)
+    folder = default_folder() if config.cache is None else Path(config.cache)
+    with sole(folder, config.coordinator_url, config.client_id) as sole_on:
+        tree = _tree(config, sole_on)
+        favor_latency()
+        trio.run(run, tree, config.drain_timeout)
     return 0
 
 
-def _tree(config: WorkerConfig) -> WorkerTree:
+def _tree(config: WorkerConfig, sole_on: str | None) -> WorkerTree:
     try:
-        return worker_tree(config, client.load(config.transports))
+        transports = client.load(config.transports, config.transport_settings)
+        return worker_tree(config, transports, sole_on=sole_on)
     except PathError as error:
         raise ConfigurationError(str(error)) from error
     except ValueError as error:

@@ -132,9 +132,11 @@ def older(folder: Path) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
         for step in STEPS[:-1]:
-            step(connection)
+            step.upgrade(connection)
         values = [f"({number}, 0)" for number in range(1, len(STEPS))]
-        connection.exec_driver_sql(f"INSERT INTO schema_version VALUES {', '.join(values)}")
+        connection.exec_driver_sql(
+            f"INSERT INTO schema_version (version, applied_at) VALUES {', '.join(values)}"
+        )
     engine.dispose()
     os.chmod(folder / "dffmpeg.db", 0o600)
 

@@ -19,6 +19,7 @@ from quart_trio import QuartTrio
 from dffmpeg.wire import codec, frames, signature
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import AttemptRecord, Position, StatusReply, SubmitRequest
+from dffmpeg.wire.scheduling import QueueState
 from dffmpeg.wire.workers import WorkerRecord
 from tests.client.jobs import Job, RunPosition, Sent
 from tests.client.records import TIME, record
@@ -57,6 +58,7 @@ class Coordinator:
         self.mangle: Callable[[list[Frame]], list[Frame]] = lambda found: found
         self.attempts: list[AttemptRecord] = []
         self.workers: list[WorkerRecord] = []
+        self.queue = QueueState(paused=False)
         self.url = ""
         self.app = QuartTrio("coordinator")
         self.app.config["MAX_CONTENT_LENGTH"] = 64 << 20
@@ -146,6 +148,10 @@ class Coordinator:
         @app.get("/workers")
         async def workers() -> Response:
             return _json(self.workers)
+
+        @app.get("/queue")
+        async def queue() -> Response:
+            return _json(self.queue)
 
         @app.get("/workers/<worker_id>")
         async def worker(worker_id: str) -> Response:

@@ -173,13 +173,11 @@ async def test_paths_become_variables(coordinator: Coordinator) -> None:
     assert (sent.pending_timeout, sent.max_attempts, sent.monitor) == (7.0, 2, False)
 
 
-async def test_submit_is_repeated_only_where_nothing_happened(
-    coordinator: Coordinator, client: Client
-) -> None:
-    coordinator.refuse_submit = [503, 429]
+async def test_submit_is_repeated_where_that_may_help(coordinator: Coordinator, client: Client) -> None:
+    coordinator.refuse_submit = [503, 429, 502, 504]
     await client.submit("ffmpeg", [])
     assert len(coordinator.submitted) == 1
-    coordinator.refuse_submit = [502]
+    coordinator.refuse_submit = [500]
     with pytest.raises(Refused):
         await client.submit("ffmpeg", [])
 

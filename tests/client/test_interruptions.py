@@ -7,6 +7,7 @@ import os
 import pytest
 import trio
 
+from dffmpeg.backoff import Backoff
 from dffmpeg.client.api import Client
 from dffmpeg.client.progress import OutputDiffers
 from dffmpeg.wire.frames import Kind
@@ -31,6 +32,36 @@ async def test_broken_connections_lose_and_repeat_nothing(coordinator: Coordinat
     await client.run("ffmpeg", [], stdout=sinks.stdout, stderr=sinks.stderr)
     assert sinks.out == data
     assert coordinator.close_after == []
+
+
+async def test_one_that_is_asked_to_come_again_does_so_at_once(
+    coordinator: Coordinator, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where each connection brings something nobody waits, however often that is."""
+    waited: list[float] = []
+
+    class Recorded(Backoff):
+        def wait(self, attempt: int, chance: float, *, asked: float | None) -> float:
+            waited.append(super().wait(attempt, chance, asked=asked))
+            return waited[-1]
+
+    data = os.urandom(600_000)
+    coordinator.close_after = [100_000, 200_000, 300_000, 300_000, 300_000]
+
+    async def behave(job: Job) -> None:
+        job.start()
+        job.write(data)
+        job.finish(exit_code=0)
+
+    coordinator.behave = behave
+    sinks = Sinks()
+    monkeypatch.setattr("dffmpeg.client.session.RECONNECT", Recorded(0.1, 2.0, jitter=0.5))
+    await client.run("ffmpeg", [], stdout=sinks.stdout, stderr=sinks.stderr)
+    assert sinks.out == data
+    assert waited[:3] == [0.0, 0.0, 0.0]
+    # These two brought nothing new.
+    assert len(waited) == 5
+    assert 0.1 <= waited[3] <= 0.2 <= waited[4] <= 0.4
 
 
 async def test_a_new_attempt_continues_where_the_old_one_ended(

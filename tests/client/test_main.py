@@ -172,13 +172,27 @@ async def test_logs(coordinator: Coordinator, programs: Programs) -> None:
     assert result == (0, b"\xffout", b"err")
 
 
-async def test_attach_to_a_finished_job(coordinator: Coordinator, programs: Programs) -> None:
+@pytest.mark.parametrize(("status", "ended", "code"), [("failed", 9, 9), ("completed", 0, 124)])
+@pytest.mark.parametrize("command", ["attach", "attach --quiet"])
+async def test_attach_to_a_finished_job(
+    coordinator: Coordinator, programs: Programs, command: str, status: str, ended: int, code: int
+) -> None:
     job = coordinator.job()
     job.write(b"0123456789")
     job.kept_from[Kind.STDOUT] = 4
-    job.finish("failed", exit_code=9)
-    code, out, err = await programs.run("dffmpeg-client", "job", "attach", job.record.job_id)
-    assert (code, out, err) == (9, b"456789", b"dffmpeg: 4 bytes of stdout were not kept\n")
+    job.finish(status, exit_code=ended)
+    result = await programs.run("dffmpeg-client", "job", *command.split(), job.record.job_id)
+    assert result[:2] == (code, b"456789")
+    assert_one_line(result[2], f"4 bytes of the stdout of job {job.record.job_id} are not kept")
+
+
+async def test_a_gap_in_stderr_is_told_where_it_is(coordinator: Coordinator, programs: Programs) -> None:
+    job = coordinator.job()
+    job.write(b"0123456789", Kind.STDERR)
+    job.kept_from[Kind.STDERR] = 4
+    job.finish(exit_code=0)
+    result = await programs.run("dffmpeg-client", "job", "attach", job.record.job_id)
+    assert result == (0, b"", b"dffmpeg: 4 bytes of stderr were not kept\n456789")
 
 
 async def test_interrupting_attach_only_detaches(coordinator: Coordinator, programs: Programs) -> None:

@@ -14,7 +14,6 @@ import trio
 
 from dffmpeg.client.api import Client
 from dffmpeg.client.options import JobOptions
-from dffmpeg.errors import Unreachable
 from dffmpeg.model.rules import Rules
 from dffmpeg.wire.jobs import SubmitRequest
 from tests.client.conftest import config_for
@@ -98,6 +97,19 @@ async def test_a_start(coordinator: Coordinator, programs: Programs, text: str, 
         assert found == moment
 
 
+@pytest.mark.parametrize("detached", [True, False])
+async def test_a_start_that_has_passed_is_told(
+    coordinator: Coordinator, programs: Programs, detached: bool
+) -> None:
+    coordinator.behave = complete
+    flags = ["--detach"] if detached else []
+    arguments = ["submit", *flags, "--start-at", "2020-01-31T22:00Z", "-b", "ffmpeg"]
+    code, _, err = await programs.run("dffmpeg-client", *arguments)
+    assert code == 0
+    assert_one_line(err, "has passed, so the job does not wait for it")
+    assert coordinator.submitted[0].start_at == 1_580_508_000.0
+
+
 async def test_what_the_file_says_is_said_of_stand_ins_too(
     coordinator: Coordinator, programs: Programs
 ) -> None:
@@ -138,7 +150,10 @@ async def test_what_the_file_says_is_said_of_stand_ins_too(
         (("--retention", "forever"), "--retention: expected a duration"),
         (("--run-timeout", "0"), "--run-timeout: expected a duration"),
         (("--max-attempts", "101"), "--max-attempts: expected a whole number from 1 to 100"),
-        (("--retry-on-exit", "1,256"), "--retry-on-exit: expected exit codes from 0 to 255"),
+        (("--retry-on-exit", "0"), "--retry-on-exit: expected exit codes from 1 to 255; 0 is no failure"),
+        (("--lease", "0.1"), "--lease: expected at least 1s"),
+        (("--hook", "https://media.example/#here"), "--hook: expected a URL without a fragment"),
+        (("--retry-on-exit", "1,256"), "--retry-on-exit: expected exit codes from 1 to 255"),
         (("--retry-on-stderr", "(lost"), "--retry-on-stderr: expected a regular expression"),
         (("--hook", "file:///etc/passwd"), "--hook: expected a URL"),
         (("--size", "big"), "--size: expected a number"),
@@ -160,7 +175,7 @@ async def test_what_does_not_fit_is_said_before_anything_is_sent(
     [
         ("priority = 101", "job.priority: expected an integer from -100 to 100 or a string, got 101"),
         ('labels = ["two words"]', "job.labels[0]: expected letters, digits"),
-        ("retry_exit_codes = [256]", "job.retry_exit_codes[0]: expected a number from 0 to 255"),
+        ("retry_exit_codes = [256]", "job.retry_exit_codes[0]: expected a number from 1 to 255"),
         ('retry_stderr = ["("]', "job.retry_stderr[0]: expected a regular expression"),
         ('hooks = ["file:///x"]', "job.hooks[0]: expected a URL"),
         ("run_timeout = 0", "job.run_timeout: expected a number above 0"),
@@ -249,8 +264,9 @@ async def test_a_submission_with_a_key_is_sent_again_when_its_answer_was_lost(
     assert (record.job_id, first.idempotency_key) == (first.job_id, "k")
 
 
-async def test_one_without_a_key_is_not(coordinator: Coordinator) -> None:
+async def test_one_without_a_key_is_the_same_job_by_its_id(coordinator: Coordinator) -> None:
     async with losing_the_first_answer(coordinator) as url, Client(config_for(url)) as client:
-        with pytest.raises(Unreachable):
-            await client.submit("ffmpeg", [])
-    assert len(coordinator.submitted) == 1
+        record = await client.submit("ffmpeg", [])
+    first, second = coordinator.submitted
+    assert first == second
+    assert record.job_id == first.job_id

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -243,6 +245,54 @@ def test_jobs_are_purged(admin: Admin) -> None:
     admin("job", "show", ids[0], status=3)
     assert admin("job", "purge", "--ended-before", "1h", "--yes") == "no such jobs\n"
     admin("job", "purge", NOBODY, "--yes", status=3)
+
+
+def test_one_job_that_fails_does_not_hold_up_the_others(
+    admin: Admin, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    admin("queue", "pause")
+    first, last = admin.submit("fine"), admin.submit("fine")
+
+    def several(*arguments: str) -> tuple[int, str, list[str]]:
+        status = main([*admin.files, *arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err.splitlines()
+
+    not_there = f"dffmpeg-admin: {NOBODY}: there is no job {NOBODY} (HTTP 404)"
+    lacking = [not_there, "dffmpeg-admin: 1 of 3 jobs: not done"]
+    status, out, err = several("job", "priority", first, NOBODY, last, "-7")
+    assert (status, out, err) == (3, f"{first}: priority -7\n{last}: priority -7\n", lacking)
+    status, out, err = several("job", "cancel", "--yes", "--json", NOBODY, first, last)
+    assert (status, err) == (3, lacking)
+    assert json.loads(out) == [
+        {"job_id": NOBODY, "error": f"there is no job {NOBODY} (HTTP 404)", "exit_status": 3},
+        {"job_id": first, "detail": None},
+        {"job_id": last, "detail": None},
+    ]
+    status, out, err = several("job", "retry", first, NOBODY, last)
+    assert (status, err, [line[:26] for line in out.splitlines()]) == (3, lacking, [first, last])
+    again = [line.split()[-1] for line in out.splitlines()]
+    status, out, err = several("job", "purge", "--yes", first, again[0], NOBODY, last)
+    assert (status, out, err[-1]) == (4, "purged 2 jobs\n", "dffmpeg-admin: 2 of 4 jobs: not done")
+    assert "is pending" in err[0]
+    admin("job", "cancel", "--yes", *again)
+    admin("queue", "resume")
+
+
+def test_a_client_cancels_several(admin: Admin, cluster: Cluster) -> None:
+    ids = [admin.submit("wait"), admin.submit("wait")]
+    command = [sys.executable, "-m", "dffmpeg.client", "--config", str(cluster.data / "admin.toml"), "job"]
+    done = subprocess.run(
+        [*command, "cancel", ids[0], NOBODY, ids[1]],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=GUARD,
+    )
+    assert (done.returncode, done.stdout) == (122, f"{ids[0]}: canceling\n{ids[1]}: canceling\n")
+    assert done.stderr.splitlines()[-1] == "dffmpeg: 1 of 3 jobs: not done"
+    for job_id in ids:
+        admin.until(job_id, "canceled")
 
 
 def test_the_janitor_is_sent_and_its_runs_are_known(admin: Admin) -> None:

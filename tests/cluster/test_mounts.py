@@ -16,8 +16,8 @@ from dffmpeg.client.api import Client
 from dffmpeg.client.events import STDOUT, Output
 from dffmpeg.wire.jobs import JobRecord
 from dffmpeg.wire.workers import WorkerRecord
+from tests.actors.worker.mounts.fuse import CONTENT, Stalling, mount, unmount, why_not
 from tests.cluster.kit import GUARD, Cluster, program
-from tests.worker.fuse import CONTENT, Stalling, mount, unmount, why_not
 
 pytestmark = [
     pytest.mark.cluster,

@@ -237,6 +237,42 @@ def test_what_is_wrong_with_the_connection(key: str, value: str, expected: str) 
     assert "\n" not in str(caught.value)
 
 
+WRONG_CLIENT = [
+    (
+        'environment = ["A=B"]',
+        "environment[0]: expected a variable's name, or its beginning and a *",
+    ),
+    ('environment = ["LC_*", ""]', "environment[1]: expected a variable's name"),
+    (
+        '[fallback.binaries]\nffmpeg = "bin/ffmpeg"',
+        "fallback.binaries.ffmpeg: expected a program's abs",
+    ),
+    ("[job]\nlease = 0.1", "job.lease: expected a number of at least 1.0, got 0.1"),
+    (
+        "[job]\nretry_exit_codes = [3, 0]",
+        "job.retry_exit_codes[1]: expected a number from 1 to 255, got 0",
+    ),
+    ('[job]\nrequire = ["gpu"]', "job.require[0]: 'gpu': expected KIND=NAME, where KIND is one of encoder,"),
+    ('[job]\nretry_stderr = ["(lost"]', "job.retry_stderr[0]: expected a regular expression: "),
+    ('[job]\nhooks = ["https://a/b#c"]', "job.hooks[0]: expected a URL without a fragment (#…), got"),
+    ('[job]\nlabels = ["a b"]', "job.labels[0]: expected letters, digits"),
+    ('[job]\npriority = "very high"', "job.priority: expected a "),
+    (f"[job]\nhooks = {['https://a/b'] * 9}", "job.hooks: expected a list of at most 8 values"),
+    (
+        f'[job]\nretry_stderr = ["{"x" * 201}"]',
+        "job.retry_stderr[0]: expected a string of at most 200",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), WRONG_CLIENT)
+def test_what_is_wrong_with_the_clients_file(text: str, expected: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse(ClientConfig, (CONNECTION + text).encode(), Path("/c.toml"))
+    assert str(caught.value).startswith(f"/c.toml: {expected}")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("key", ["coordinator_url", "client_id", "hmac_key"])
 def test_a_missing_key_is_named(key: str) -> None:
     text = re.sub(rf"^{key} = .*$", "", CONNECTION, flags=re.MULTILINE)
@@ -265,6 +301,21 @@ WRONG_COORDINATOR = [
     ('[database.repositories.jobs]\nencryption_keys_file = "x"', "database.repositories.jobs: encryption"),
     ("[database.engine_defaults.sqlite]\npath = 1", "database.engine_defaults.sqlite.path: expected a str"),
     ('[database.engine_defaults.sqlite]\npath = ""', "database.engine_defaults.sqlite.path: expected a file"),
+    (
+        'host = "999.1.1.1"',
+        "host: expected an address to listen on, such as 127.0.0.1 or ::, got '999",
+    ),
+    ('host = "my host"', "host: expected an address to listen on"),
+    ("allowed_binaries = []", "allowed_binaries: expected at least one name"),
+    ("[limits]\nbody = 0", "limits.body: expected an integer from 65536 to"),
+    ('[hooks]\nallowed = ["https://a/#b"]', "hooks.allowed[0]: expected a URL without a fragment (#…), got"),
+    ('[scheduling.requesters."a b"]\nrunning = 1', "scheduling.requesters.a b: expected letters, digits"),
+    ('[scheduling.labels."a/b"]\nqueued = 1', "scheduling.labels.a/b: expected letters, digits"),
+    (
+        '[scheduling.reserved_resources.high]\n"n v" = 1',
+        "scheduling.reserved_resources.high.n v: expected",
+    ),
+    ('[scheduling.resources]\nnvenc = [""]', "scheduling.resources.nvenc: expected patterns such as *_nvenc"),
 ]
 
 

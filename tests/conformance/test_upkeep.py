@@ -78,12 +78,14 @@ async def test_runs(store: Store) -> None:
     assert await store.janitor.runs(10) == [done]
 
 
-async def test_space_is_given_back(store: Store) -> None:
+async def test_space_is_given_back(store: Store, engine: str) -> None:
     await store.jobs.add(job("J", arguments=tuple(b"x" * 100_000 for _ in range(40))))
     assert await store.jobs.apply(transitions.request_cancel(await load(store, "J"), 120.0, "enough"))
     await store.janitor.vacuum(10_000)
     assert await store.jobs.delete("J")
-    assert await store.janitor.vacuum(100) == 100
-    assert await store.janitor.vacuum(10_000) > 500
+    if engine == "sqlite":
+        # Servers do it by themselves.
+        assert await store.janitor.vacuum(100) == 100
+        assert await store.janitor.vacuum(10_000) > 500
     assert await store.janitor.vacuum(10_000) == 0
     await store.janitor.optimize()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import re
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -119,3 +123,47 @@ def test_one_that_was_stopped_leaves_the_database_to_the_next(config: Path) -> N
         with serving(config) as process:
             process.terminate()
             assert process.wait(GUARD) == 0
+
+
+def test_it_says_that_it_goes_before_it_does(config: Path) -> None:
+    """Between the two everything is served; a second signal does not wait for the rest."""
+    config.write_text("shutdown_delay_seconds = 3600.0\n" + config.read_text())
+    with serving(config) as process:
+        assert process.stderr is not None
+        port = port_of(process)
+        assert health(port) == (200, "online")
+        process.send_signal(signal.SIGTERM)
+        give_up = time.monotonic() + GUARD
+        while health(port) != (503, "shutdown"):
+            assert time.monotonic() < give_up
+        assert health(port, deep=True) == (503, "shutdown")
+        assert answer(port, "/status")[0] == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(GUARD) == 0
+
+
+def answer(port: int, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=GUARD)
+    with closing(connection):
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+
+
+def health(port: int, *, deep: bool = False) -> tuple[int, str]:
+    status, body = answer(port, "/health?deep=1" if deep else "/health")
+    return status, json.loads(body)["status"]
+
+
+def port_of(process: subprocess.Popen[str]) -> int:
+    """What the system chose; a process has one listener."""
+    inodes = {
+        match[1]
+        for entry in Path(f"/proc/{process.pid}/fd").iterdir()
+        if (match := re.fullmatch(r"socket:\[(\d+)\]", str(entry.readlink())))
+    }
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and fields[9] in inodes:
+            return int(fields[1].partition(":")[2], 16)
+    raise AssertionError("it listens on nothing")

@@ -3,7 +3,7 @@
 import pytest
 
 from dffmpeg.backoff import Backoff
-from dffmpeg.model.hooks import Again, Enough, HookCall, Patience, problem, usable
+from dffmpeg.model.hooks import Again, Enough, HookCall, Patience, problem, unusable
 
 ALLOWED = ("https://media.example/hooks/", "http://10.0.0.5:8080", "https://one.example/done?key=1")
 
@@ -65,8 +65,11 @@ def test_without_a_list_nothing_is_allowed() -> None:
 
 
 def test_usable() -> None:
-    assert usable("https://media.example")
-    assert not usable("https://user:password@media.example/")
+    assert unusable("https://media.example") is None
+    assert unusable("https://user:password@media.example/") == (
+        "expected a URL such as https://media.example/hooks/"
+    )
+    assert unusable("https://media.example/done#here") == "expected a URL without a fragment (#…)"
 
 
 def call(tries: int) -> HookCall:

@@ -18,7 +18,7 @@ from dffmpeg.transports.http_polling_client import HttpPollingClient
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.transports.websocket_client import WebSocketClient
 from dffmpeg.wire.workers import DownlinkMessage
-from tests.worker.coordinator import KEY, WORKER, FakeCoordinator
+from tests.actors.worker.coordinator import KEY, WORKER, FakeCoordinator
 
 
 @asynccontextmanager
@@ -149,9 +149,9 @@ def test_transports_are_found_by_their_entry_points(tmp_path: Path, monkeypatch:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pigeons\nVersion: 1\n")
     (info / "entry_points.txt").write_text(
-        "[dffmpeg.transports.client]\npigeon = dffmpeg.transports.http_polling_client:HttpPollingClient\n"
+        "[dffmpeg.transports.client]\npigeon = dffmpeg.transports.websocket_client:configure\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert client.load(["pigeon"]) == {"pigeon": HttpPollingClient}
-    with pytest.raises(ConfigurationError, match="'dove' is not installed"):
-        client.load(["dove"])
+    assert client.load(["pigeon"], {}) == {"pigeon": WebSocketClient}
+    with pytest.raises(ConfigurationError, match=r"no transport 'dove'; installed: .*pigeon"):
+        client.load(["dove"], {})

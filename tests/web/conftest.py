@@ -17,6 +17,7 @@ from dffmpeg.model.identities import Identity, Role
 from dffmpeg.supervisors import ChildSpec, Supervisor, TreeHandle, open_tree
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.web import WebApp, WebServer, create_app
+from dffmpeg.web.homes import Neighbours
 from dffmpeg.wire import signature
 from dffmpeg.wire.jobs import JobRecord, SubmitRequest
 from tests.web.memory import MemoryIdentities, MemoryOperations
@@ -146,6 +147,7 @@ async def serving(
     write_timeout: float = 60.0,
     grace: float = 3.0,
     shutdown: float = 30.0,
+    neighbours: Neighbours | None = None,
 ) -> AsyncIterator[Site]:
     """A server in a supervision tree, stopped at the block's end."""
     settings = msgspec.convert({"host": "127.0.0.1", "port": 0, **(config or {})}, CoordinatorConfig)
@@ -159,7 +161,9 @@ async def serving(
         handles[0].crash_child(path)
         crashed.append(path)
 
-    app = create_app(operations, identities, settings, tree=lambda: handles[0].tree(), crash=crash)
+    app = create_app(
+        operations, identities, settings, tree=lambda: handles[0].tree(), crash=crash, neighbours=neighbours
+    )
     server = WebServer(app, settings, write_timeout=write_timeout, grace=grace)
     root = Supervisor([ChildSpec("web", start=lambda: server, shutdown=shutdown)])
     async with open_tree(root, name="coordinator") as tree:

@@ -227,7 +227,7 @@ class MemoryOperations(MemoryAdministration):
             raise BadInput("registration_token: not the one that was sent")
         return StatusReply()
 
-    async def deregister(self, who: Identity, worker_id: str) -> StatusReply:
+    async def deregister(self, who: Identity, worker_id: str, instance: str | None = None) -> StatusReply:
         self.known_workers.pop(worker_id, None)
         return StatusReply()
 
@@ -241,7 +241,9 @@ class MemoryOperations(MemoryAdministration):
 
     # Messages
 
-    async def poll_worker(self, who: Identity, *, last: str | None, wait: float) -> list[DownlinkMessage]:
+    async def poll_worker(
+        self, who: Identity, *, last: str | None, wait: float, instance: str | None = None
+    ) -> list[DownlinkMessage]:
         queue = self.queues.setdefault(who.client_id, [])
         return await self._behind(queue, last, wait)
 
@@ -261,8 +263,13 @@ class MemoryOperations(MemoryAdministration):
             raise self.failure
         return fresh()
 
+    async def looks_after(self, worker_id: str) -> bool:
+        return worker_id not in self.moved
+
     @asynccontextmanager
-    async def downlink(self, who: Identity, worker_id: str) -> AsyncIterator[AsyncIterator[DownlinkMessage]]:
+    async def downlink(
+        self, who: Identity, worker_id: str, instance: str | None = None
+    ) -> AsyncIterator[AsyncIterator[DownlinkMessage]]:
         if who.client_id != worker_id:
             raise Forbidden("not your downlink")
         send, receive = trio.open_memory_channel[DownlinkMessage](100)

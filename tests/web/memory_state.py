@@ -47,6 +47,8 @@ class MemoryState(Operations):
         self.attached: dict[str, trio.MemorySendChannel[DownlinkMessage]] = {}
         self.swept: list[str] = []
         self.queue = QueueState(paused=False)
+        self.moved: set[str] = set()
+        """Workers that another coordinator looks after."""
         self.departures: list[tuple[str, bool, bool]] = []
         """Followers' ends: the job, whether it was the owner, and whether it closed by itself."""
         self.failure: Exception | None = None

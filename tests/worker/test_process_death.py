@@ -22,9 +22,9 @@ import dffmpeg
 from dffmpeg.actors.worker.processes.actor import Processes
 from dffmpeg.wire import codec
 from dffmpeg.wire.jobs import Credentials, Descriptor, Launch
-from tests.worker.conftest import config_for
-from tests.worker.coordinator import FakeCoordinator, Job
-from tests.worker.fuse import Stalling, why_not
+from tests.actors.worker.conftest import config_for
+from tests.actors.worker.coordinator import FakeCoordinator, Job
+from tests.actors.worker.mounts.fuse import Stalling, why_not
 
 ROOT = Path(dffmpeg.__file__).parent.parent
 MAIN = [sys.executable, "-c", "import sys; from dffmpeg.worker.main import main; sys.exit(main())"]

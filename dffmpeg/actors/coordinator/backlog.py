@@ -22,7 +22,7 @@ from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.scheduling.policy import Policy
 from dffmpeg.model.workers import Worker
 from dffmpeg.store import Store
-from dffmpeg.store.journal import Change, JobChanged, Journal, WorkerChanged
+from dffmpeg.store.journal import Change, JobChanged, Journal, MemberChanged, MessageStored, WorkerChanged
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +143,8 @@ class Backlog:
                 self.board.paused = change.paused
             case JobChanged() | WorkerChanged():
                 self._look_up_later(change)
+            case MemberChanged() | MessageStored():
+                pass
 
     def _look_up_later(self, change: Change) -> None:
         match change:
@@ -152,6 +154,8 @@ class Backlog:
                 self._workers.add(change.worker_id)
             case Pause():
                 self.board.paused = change.paused
+            case MemberChanged() | MessageStored():
+                pass
 
     def _judge(self, entry: Entry, end: Transition) -> None:
         if end.closes is None or entry.worker_id is None:
@@ -260,7 +264,7 @@ def _subject(change: Change) -> str | None:
             return change.job_id
         case Worker() | WorkerChanged():
             return change.worker_id
-        case Pause():
+        case Pause() | MemberChanged() | MessageStored():
             return None
 
 

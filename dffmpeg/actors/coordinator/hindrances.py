@@ -105,6 +105,8 @@ class Hindrances(Actor[Review]):
             self._services.review_hindrances()
 
     async def handle(self, message: Review) -> None:
+        if not self._services.membership.leading():
+            return
         workers = await self._services.known_workers.rows(self._services)
         found: dict[Shape, str | None] = {}
         pending = await self._pending()

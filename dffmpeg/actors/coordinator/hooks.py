@@ -62,6 +62,8 @@ class Hooks(Actor[Call]):
 
     async def handle(self, message: Call) -> None:
         del message
+        if not self._services.membership.leading():
+            return
         free = self._config.concurrency - len(self._under_way)
         if free > 0:
             now = time.time()

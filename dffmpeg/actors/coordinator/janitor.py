@@ -50,7 +50,7 @@ class Janitor(Actor[Sweep | _Tick]):
     async def start(self) -> None:
         self._sweeps = Sweeps(self._services)
         self._vacuum_due = trio.current_time() + self._services.config.janitor.vacuum_interval
-        await self._run(PERIODIC, FIRST, thorough=False)
+        await self._sweep(FIRST)
         self._rearm()
 
     def _rearm(self) -> None:
@@ -62,9 +62,17 @@ class Janitor(Actor[Sweep | _Tick]):
                 steps = [*OFTEN, "vacuum"] if action == "run_all" else [action]
                 return await self._run(action, steps, thorough=True)
             case _Tick():
-                await self._run(PERIODIC, self._due(), thorough=False)
+                await self._sweep(self._due())
                 self._rearm()
         return None
+
+    async def _sweep(self, steps: Sequence[Action]) -> None:
+        """The leader sweeps for all; the others look after what is theirs."""
+        if self._services.membership.leading():
+            await self._run(PERIODIC, steps, thorough=False)
+        else:
+            self._sweeps.defer()
+            await self._sweeps.adopt()
 
     def _due(self) -> Sequence[Action]:
         if trio.current_time() < self._vacuum_due:

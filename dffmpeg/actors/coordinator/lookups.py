@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from dffmpeg import __version__
 from dffmpeg.model.jobs import LIVE, Attempt, JobState
+from dffmpeg.model.membership import leader
 from dffmpeg.model.retries import ended_with
 from dffmpeg.model.streams import Stream
 from dffmpeg.store import Store
-from dffmpeg.wire.administration import Overview
+from dffmpeg.wire.administration import CoordinatorRecord, Overview
 from dffmpeg.wire.jobs import LogLine
-from dffmpeg.wire.records import job_record, queue_state, worker_record
+from dffmpeg.wire.records import coordinator_record, job_record, queue_state, worker_record
 from dffmpeg.wire.workers import WorkerRecord
 
 LOG_BYTES = 1 << 20
@@ -56,7 +58,21 @@ async def overview(store: Store, window: float) -> Overview:
         live=[job_record(job) for job in live],
         failed=[job_record(job) for job in failed],
         queue=queue_state(await store.settings.pause()),
+        coordinators=await coordinators(store),
     )
+
+
+async def coordinators(store: Store) -> list[CoordinatorRecord]:
+    """Those that share the database, the oldest first."""
+    if not store.members.shared:
+        return []
+    members = await store.members.list()
+    homes = Counter((await store.workers.looked_after()).values())
+    first = leader(members)
+    return [
+        coordinator_record(one, homes[one.coordinator_id], leads=one.coordinator_id == first)
+        for one in members
+    ]
 
 
 async def log_lines(
@@ -90,16 +106,23 @@ async def log_lines(
 
 
 async def _lines(store: Store, attempt: Attempt, offset: int, limit: int) -> tuple[list[LogLine], bool]:
-    """Lines of one attempt from an offset on, and whether they reach its end."""
+    """Lines of one attempt from an offset on, and whether they reach its end.
+
+    Where something is not kept, or not kept any more, a line of ours says how much.
+    """
     number = attempt.attempt
     part = await store.streams.read(attempt.job_id, number, Stream.STDERR, offset, LOG_BYTES)
+    end = max(part.end, (attempt.outputs or {}).get(Stream.STDERR, 0))
+    position = part.offset if part.data else max(offset, end)
     lines: list[LogLine] = []
-    position = part.offset
-    for raw in part.data.splitlines(keepends=True)[: max(0, limit)]:
+    if position > offset:
+        text = f"dffmpeg: {position - offset} bytes of stderr are not kept"
+        lines.append(LogLine(stream="stderr", content=text, id=f"{number}-{position}"))
+    for raw in part.data.splitlines(keepends=True)[: max(0, limit - len(lines))]:
         position += len(raw)
         text = raw.rstrip(b"\r\n").decode("utf-8", "replace")
         lines.append(LogLine(stream="stderr", content=text, id=f"{number}-{position}"))
-    return lines, position >= part.end
+    return lines, position >= end
 
 
 def _begin(attempt: Attempt) -> str:

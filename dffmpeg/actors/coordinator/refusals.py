@@ -40,3 +40,10 @@ class Unavailable(OperationError):
     def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Elsewhere(Unavailable):
+    """Another coordinator looks after it, and nothing was changed here; the caller asks again, at once."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after=0.0)

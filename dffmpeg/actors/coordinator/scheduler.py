@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import trio
 
 from dffmpeg.actors.coordinator.services import Services
-from dffmpeg.actors.coordinator.worker import Judged
+from dffmpeg.actors.coordinator.worker_messages import Judged
 from dffmpeg.actors.runtime import Actor, Timer
 from dffmpeg.model import transitions
 from dffmpeg.model.jobs import JobState, Room
 from dffmpeg.model.scheduling.board import Decision
 from dffmpeg.model.scheduling.entries import Entry
+
+log = logging.getLogger(__name__)
 
 CENSUS = 60.0
 """Seconds between two looks at whether the store says the same as what the scheduler goes by."""
@@ -32,6 +35,9 @@ class Wake:
 class Scheduler(Actor[Wake]):
     """Decides on the backlog, and carries it out; each decision is a compare-and-set in the store.
 
+    Where several coordinators share the store the leader decides. The others keep up, for the limits and
+    explanations that they give, and so that they can take over.
+
     What it knows it has read from rows when it started.
     """
 
@@ -40,6 +46,7 @@ class Scheduler(Actor[Wake]):
     def __init__(self, services: Services) -> None:
         self._services = services
         self._timer: Timer | None = None
+        self._warned: set[str] = set()
 
     async def start(self) -> None:
         await self._load()
@@ -59,6 +66,9 @@ class Scheduler(Actor[Wake]):
         refused, paused = 0, False
         while not paused:
             await self._catch_up()
+            if not self._services.membership.leading():
+                backlog.board.advance(backlog.clock())
+                break
             now = backlog.clock()
             made = backlog.board.decide(now)
             await self._expire(backlog.board.overdue(), now)
@@ -69,7 +79,15 @@ class Scheduler(Actor[Wake]):
                 await backlog.distrust(store, decision)
             refused += bool(failed)
             paused = refused >= REFUSALS
+        self._warn_of_shortfalls()
         self._arm(paused)
+
+    def _warn_of_shortfalls(self) -> None:
+        """Once for each: workers come and go, and who asks is told each time (`Overview.alerts`)."""
+        for one in self._services.backlog.board.ledger.shortfalls():
+            if one.resource not in self._warned:
+                self._warned.add(one.resource)
+                log.warning("%s", one)
 
     async def _carry_out(self, made: Sequence[Decision], now: float) -> list[Decision]:
         """Make assignments of decisions; returns those that the store refused."""
@@ -90,8 +108,10 @@ class Scheduler(Actor[Wake]):
         assigned = transitions.assign(entry, decision.worker_id, now, resources=decision.charge, room=room)
         if not await self._services.store.jobs.apply(assigned):
             return False
-        # From here on the job's actor drives it; it tells the worker.
-        await self._services.jobs.ensure(entry.job_id)
+        # From here on the job's actor drives it; it tells the worker. Where that is another coordinator's,
+        # its feed has heard of it by now.
+        if self._services.membership.minds(decision.worker_id):
+            await self._services.jobs.ensure(entry.job_id)
         await self._services.announce_entry(entry)
         return True
 

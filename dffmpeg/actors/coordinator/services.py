@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from dffmpeg.actors.coordinator.hindrances import KnownWorkers, Review
+from dffmpeg.actors.coordinator.membership import Membership
 from dffmpeg.actors.coordinator.patterns import PatternSearch
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, MailboxFull
 from dffmpeg.model.jobs import Job, JobState
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     from dffmpeg.actors.coordinator.hooks import Call
     from dffmpeg.actors.coordinator.janitor import Sweep
     from dffmpeg.actors.coordinator.job.messages import JobMessage
+    from dffmpeg.actors.coordinator.members import Refresh
     from dffmpeg.actors.coordinator.scheduler import Wake
     from dffmpeg.actors.coordinator.successors import Look
-    from dffmpeg.actors.coordinator.worker import Judged, WorkerMessage
+    from dffmpeg.actors.coordinator.worker_messages import Judged, WorkerMessage
     from dffmpeg.configuration.coordinator import CoordinatorConfig
     from dffmpeg.model.scheduling.entries import Entry
     from dffmpeg.transports.downlink import Downlink, Downlinks
@@ -62,18 +64,25 @@ class OpenStore:
 
 
 class StoreActor(Actor[None]):
-    """Opens the databases, migrates them, and keeps their writers running."""
+    """Opens the databases, migrates them, and keeps their writers running; a member from then on.
 
-    def __init__(self, settings: StoreSettings, opened: OpenStore) -> None:
+    A writer that was fenced ends it, so that all begins anew with another membership.
+    """
+
+    def __init__(self, settings: StoreSettings, opened: OpenStore, membership: Membership) -> None:
         self._settings = settings
         self._opened = opened
+        self._membership = membership
 
     async def run(self) -> None:
         async with open_store(self._settings) as store:
+            await self._membership.join(store)
             self._opened.set(store)
             try:
                 self.context.ready()
                 await self.context.stopping.wait()
+                # All that stands on us is down: nobody writes any more.
+                await self._membership.leave(store)
             finally:
                 self._opened.set(None)
 
@@ -93,9 +102,14 @@ class Services:
     janitor: ActorRef[Sweep]
     backlog: Backlog
     hindrances: ActorRef[Review]
+    members: ActorRef[Refresh]
+    membership: Membership
     known_workers: KnownWorkers = field(default_factory=KnownWorkers)
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""
+
+    leaving: trio.Event = field(default_factory=trio.Event)
+    """Set when this process is about to stop. It serves all the same until it does."""
 
     patterns: PatternSearch = field(default_factory=PatternSearch)
 
@@ -122,9 +136,8 @@ class Services:
         downlink = self._told_by_message(job.transport, job.requester_id)
         if downlink is not None:
             status = job_status(job)
-            await downlink.send(
-                downlink_message(job.requester_id, "job_status", status, time.time(), job_id=job.job_id)
-            )
+            message = downlink_message(job.requester_id, "job_status", status, time.time(), job_id=job.job_id)
+            await downlink.send(message, "requester")
 
     async def announce_entry(self, entry: Entry) -> None:
         """`announce` for a job of which only its entry is at hand."""

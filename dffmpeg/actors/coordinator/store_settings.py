@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dffmpeg.configuration.coordinator import CoordinatorConfig, Repository
+from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Repository
 from dffmpeg.errors import ConfigurationError
-from dffmpeg.store import StoreSettings
+from dffmpeg.store import REPOSITORIES, StoreSettings
 
 
 def store_settings(config: CoordinatorConfig) -> StoreSettings:
@@ -21,9 +21,14 @@ def store_settings(config: CoordinatorConfig) -> StoreSettings:
     database = config.database
     return StoreSettings(
         engine_defaults=database.engine_defaults,
-        engines={name: repository.engine for name, repository in database.repositories.items()},
+        engines={name: _engine(database, name) for name in REPOSITORIES},
         encryption_keys=_encryption_keys(database.repositories.get("auth", Repository())),
     )
+
+
+def _engine(database: Database, name: str) -> str:
+    repository = database.repositories.get(name)
+    return database.engine if repository is None or repository.engine is None else repository.engine
 
 
 def _encryption_keys(auth: Repository) -> list[str]:

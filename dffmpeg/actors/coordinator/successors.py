@@ -41,6 +41,8 @@ class Successors(Actor[Look]):
 
     async def handle(self, message: Look) -> None:
         del message
+        if not self._services.membership.leading():
+            return
         # Those that fail here have successors in their turn: the next page has them.
         while page := await self._services.store.jobs.doomed(PAGE):
             async with trio.open_nursery() as nursery:

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import trio
 
+from dffmpeg.actors.coordinator.feed import KEPT, PAGE
+from dffmpeg.actors.coordinator.homes import rehome
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.model import jobs, transitions
 from dffmpeg.model.janitor import Action
@@ -26,6 +28,9 @@ PAGES = 256
 MANY = 1000
 """Batches in one thorough sweep."""
 
+FORGOTTEN = 86_400.0
+"""Seconds for which a coordinator that is gone is known."""
+
 Counts = Mapping[str, int]
 
 
@@ -37,6 +42,10 @@ class Sweeps:
         self._began = trio.current_time()
         self._looked_at = ""
 
+    def defer(self) -> None:
+        """Somebody else sweeps: from when it was this one's turn nobody has been silent for long."""
+        self._began = trio.current_time()
+
     async def take(self, step: Action, *, thorough: bool) -> Counts:
         """Take one step.
 
@@ -46,13 +55,11 @@ class Sweeps:
         batches = MANY if thorough else 1
         match step:
             case "clean_workers":
-                return {"workers_adopted": await self._adopt_workers()}
+                return {"workers_moved": await rehome(self._services), **await self.adopt_workers()}
             case "clean_jobs":
-                return {
-                    "jobs_adopted": await self._adopt_jobs(),
-                    "jobs_abandoned": await self._drop_abandoned(),
-                }
+                return {**await self.adopt_jobs(), "jobs_abandoned": await self._drop_abandoned()}
             case "messages":
+                await self._forget_changes()
                 return {"messages_removed": await self._prune_messages(batches)}
             case "successors":
                 return {"jobs_healed": await self._heal_successors()}
@@ -67,22 +74,30 @@ class Sweeps:
             case "run_all":
                 raise AssertionError("it is all of the others")
 
-    async def _adopt_workers(self) -> int:
+    async def adopt(self) -> Counts:
+        """What each coordinator does for the workers whose home it is."""
+        return {**await self.adopt_workers(), **await self.adopt_jobs()}
+
+    async def adopt_workers(self) -> Counts:
+        """Have an actor for each worker whose home this is."""
         adopted = 0
         for worker in await self._services.store.workers.list(None):
+            ours = self._services.membership.minds(worker.worker_id)
             lives = self._services.workers.find(worker.worker_id) is not None
-            if worker.state is not WorkerState.OFFLINE and not lives:
+            if ours and worker.state is not WorkerState.OFFLINE and not lives:
                 await self._services.workers.ensure(worker.worker_id)
                 adopted += 1
-        return adopted
+        return {"workers_adopted": adopted}
 
-    async def _adopt_jobs(self) -> int:
+    async def adopt_jobs(self) -> Counts:
+        """Have an actor for each live job of theirs."""
         adopted = 0
         for job in await self._services.store.jobs.live():
-            if self._services.jobs.find(job.job_id) is None:
+            ours = self._services.membership.minds(job.worker_id)
+            if ours and self._services.jobs.find(job.job_id) is None:
                 await self._services.jobs.ensure(job.job_id)
                 adopted += 1
-        return adopted
+        return {"jobs_adopted": adopted}
 
     async def _drop_abandoned(self) -> int:
         """Cancel pending jobs whose client has gone; a live job's own actor watches its client."""
@@ -105,6 +120,16 @@ class Sweeps:
     async def _prune_messages(self, batches: int) -> int:
         before = time.time() - self._services.config.janitor.message_retention
         return await _repeated(batches, lambda: self._services.store.messages.prune(before, BATCH))
+
+    async def _forget_changes(self) -> None:
+        """What coordinators told each other, and who of them has long been gone."""
+        members = self._services.store.members
+        if members.shared:
+            now = time.time()
+            await members.forget(now - FORGOTTEN)
+            for _ in range(MANY):
+                if await members.prune(now - KEPT, PAGE) < PAGE:
+                    break
 
     async def _heal_successors(self) -> int:
         """Repair what jobs wait for, and have those that will never begin looked at."""

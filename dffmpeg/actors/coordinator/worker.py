@@ -8,112 +8,41 @@ import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import trio
 
 from dffmpeg.actors.coordinator.job.messages import Lost
-from dffmpeg.actors.coordinator.refusals import Conflict, NotFound
+from dffmpeg.actors.coordinator.refusals import Conflict, Elsewhere, NotFound
 from dffmpeg.actors.coordinator.services import Services
-from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull, Request
+from dffmpeg.actors.coordinator.worker_messages import (
+    Connected,
+    Deliver,
+    Deregister,
+    Disconnected,
+    HoldDue,
+    Judged,
+    LeaseDue,
+    Moved,
+    Register,
+    SetHold,
+    Verify,
+    WorkerMessage,
+)
+from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull
+from dffmpeg.model import instances
 from dffmpeg.model.abilities import UNTRIED, Abilities, ordered
 from dffmpeg.model.jobs import Job
 from dffmpeg.model.reconciliation import Held, reconcile
 from dffmpeg.model.scheduling import quarantine
-from dffmpeg.model.workers import Hold, Worker, WorkerState
+from dffmpeg.model.workers import Worker, WorkerState
 from dffmpeg.wire.records import downlink_message, job_request
-from dffmpeg.wire.workers import AttemptRef, MessageType, RegisterReply, RegisterRequest
+from dffmpeg.wire.workers import AttemptRef, RegisterReply, RegisterRequest
 
 log = logging.getLogger(__name__)
 
 ACTIVE = frozenset({WorkerState.ONLINE, WorkerState.DRAINING})
-
-
-@dataclass(frozen=True, slots=True)
-class Register(Request[RegisterReply]):
-    """`transport`: the downlink that was chosen from the worker's list."""
-
-    request: RegisterRequest
-    transport: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verify(Request[Worker]):
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deregister(Request[None]):
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    """Send the worker a hint over its downlink."""
-
-    message_type: MessageType
-    payload: Mapping[str, Any]
-    job_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SetHold(Request[Worker]):
-    """Give the worker nothing new, or (with None) let it have jobs again and forget its strikes.
-
-    Attributes:
-        until: Unix seconds after which it comes back by itself; None is not before it is released.
-    """
-
-    hold: Hold | None
-    reason: str | None = None
-    until: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Judged(Request[None]):
-    """The end of an attempt says something of the worker. Answered when what follows from it is durable.
-
-    Attributes:
-        failure: of the worker's own making, in words; None where it did what it should.
-    """
-
-    job_id: str
-    failure: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _HoldDue:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """Its downlink's connection is open."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnected:
-    """Its downlink's connection was closed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _LeaseDue:
-    pass
-
-
-WorkerMessage = (
-    Register
-    | Verify
-    | Deregister
-    | Deliver
-    | SetHold
-    | Judged
-    | Connected
-    | Disconnected
-    | _LeaseDue
-    | _HoldDue
-)
 
 
 class WorkerActor(Actor[WorkerMessage]):
@@ -132,20 +61,25 @@ class WorkerActor(Actor[WorkerMessage]):
         # Jobs whose failure has counted, and when the last one did: one job, or one cause, is one strike.
         self._struck: set[str] = set()
         self._struck_at = -math.inf
+        self._refused: str | None = None
 
     async def start(self) -> None:
         self._worker = await self._services.store.workers.get(self._worker_id)
+        if self._worker is not None and not self._services.membership.minds(self._worker_id):
+            self.context.finish()
+            return
         self._renewed_at = trio.current_time()
-        self.context.tell_after(self._services.config.leases.worker, _LeaseDue())
+        self.context.tell_after(self._services.config.leases.worker, LeaseDue())
         self._watch_hold()
 
     async def handle(self, message: WorkerMessage) -> object:  # noqa: C901 - a table of messages
         match message:
             case Register():
-                return await self._register(message.request, message.transport)
+                return await self._register(message.request)
             case Verify():
                 return await self._verify(message.token)
-            case Deregister():
+            case Deregister(instance=instance):
+                self._require_same(instance)
                 await self._leave(quarantine.LEFT)
             case Deliver():
                 await self._deliver(message)
@@ -153,23 +87,28 @@ class WorkerActor(Actor[WorkerMessage]):
                 return await self._set_hold(message)
             case Judged():
                 await self._judge(message)
-            case _HoldDue():
+            case HoldDue():
                 await self._end_hold()
             case Connected():
                 self._closed_at = None
                 await self._ask_for_token()
             case Disconnected():
                 self._disconnected()
-            case _LeaseDue():
+            case Moved():
+                self._let_go()
+            case LeaseDue():
                 await self._check_lease()
         return None
 
     # Registration
 
-    async def _register(self, request: RegisterRequest, transport: str) -> RegisterReply:
+    async def _register(self, request: RegisterRequest) -> RegisterReply:
         before = self._worker
+        self._admit(request, before)
+        used = before.transport if before is not None and before.state in ACTIVE else None
+        transport = self._services.downlinks.choose(request.supported_transports, used).name
         self._worker = self._record(request, transport, before)
-        await self._services.store.workers.register(self._worker)
+        await self._store(self._worker, new=before is None)
         self._renewed_at = trio.current_time()
         await self._ask_for_token()
         offer: tuple[Job, ...] = ()
@@ -180,7 +119,7 @@ class WorkerActor(Actor[WorkerMessage]):
             plan = reconcile(live, {(held.job_id, held.attempt) for held in request.running})
             offer, cancel, stop = plan.offer, plan.cancel, plan.stop
             for job in plan.missing:
-                await self._missing(job)
+                await self._missing(job, known=instances.same(before, request.instance))
         if _offers_other(before, self._worker):
             self._services.review_hindrances()
             if self._worker.state is WorkerState.ONLINE:
@@ -188,7 +127,7 @@ class WorkerActor(Actor[WorkerMessage]):
         self._answered_at = time.time()
         return RegisterReply(
             transport=transport,
-            transport_metadata=self._services.downlinks[transport].worker_metadata(self._worker_id),
+            transport_metadata=dict(self._worker.transport_metadata),
             status=self._worker.state.value,
             lease=self._services.config.leases.worker,
             assigned=[job_request(job, self._services.rules) for job in offer],
@@ -197,9 +136,48 @@ class WorkerActor(Actor[WorkerMessage]):
             abilities_digest=self._worker.abilities_digest,
         )
 
+    async def _store(self, worker: Worker, *, new: bool) -> None:
+        membership = self._services.membership
+        await self._services.store.workers.register(worker)
+        if new:
+            # Another coordinator may have made its row at this very moment.
+            await membership.look_up_home(self._worker_id)
+        if not membership.minds(self._worker_id):
+            self.context.finish()
+            raise Elsewhere(f"worker {self._worker_id} has registered at another coordinator")
+
+    def _admit(self, request: RegisterRequest, before: Worker | None) -> None:
+        """Let a process be this worker, or refuse it while another one is.
+
+        Raises:
+            Conflict: another one is.
+        """
+        if instances.same(before, request.instance):
+            return
+        if not instances.takes_over(
+            before, request.instance, request.sole_on, closed=self._closed_at is not None
+        ):
+            if request.instance != self._refused:
+                self._refused = request.instance
+                log.warning(
+                    "another process wants to be worker %s: refused while this one lives", self._worker_id
+                )
+            raise Conflict(
+                f"another process is worker {self._worker_id}: stop one of them, or give each an identity"
+                " of its own; if that one is gone, it is forgotten within"
+                f" {self._services.config.leases.worker:g} s"
+            )
+        if before is not None and before.state in instances.PRESENT:
+            log.warning("worker %s: another process takes over from the one that was there", self._worker_id)
+        self._closed_at = None
+
+    def _require_same(self, instance: str | None) -> None:
+        if not instances.same(self._worker, instance):
+            raise Conflict(f"another process is worker {self._worker_id}")
+
     def _record(self, request: RegisterRequest, transport: str, before: Worker | None) -> Worker:
         now = time.time()
-        active = before is not None and before.state in ACTIVE
+        active = before is not None and before.state in ACTIVE and instances.same(before, request.instance)
         abilities, named = _abilities(request, before)
         return Worker(
             worker_id=self._worker_id,
@@ -212,7 +190,7 @@ class WorkerActor(Actor[WorkerMessage]):
             slots=request.slots,
             version=request.version,
             transport=transport,
-            transport_metadata=self._services.downlinks[transport].worker_metadata(self._worker_id),
+            transport_metadata=self._metadata(request, transport),
             registration_token=None if active else _token(before),
             draining=request.status == "draining",
             last_seen=now,
@@ -230,7 +208,17 @@ class WorkerActor(Actor[WorkerMessage]):
             hold_reason=before.hold_reason if before else None,
             hold_until=before.hold_until if before else None,
             strikes=before.strikes if before else 0,
+            home=before.home if before else self._services.membership.home,
+            instance=request.instance,
+            sole_on=request.sole_on,
         )
+
+    def _metadata(self, request: RegisterRequest, transport: str) -> dict[str, Any]:
+        metadata = self._services.downlinks[transport].worker_metadata(self._worker_id)
+        if request.instance is not None and "path" in metadata:
+            # Only this process may listen there.
+            metadata["path"] += f"/{request.instance}"
+        return metadata
 
     async def _ask_for_token(self) -> None:
         """The worker is online once it has sent back what only its downlink could tell it."""
@@ -250,8 +238,15 @@ class WorkerActor(Actor[WorkerMessage]):
         self._services.wake_scheduler()
         return self._worker
 
-    async def _missing(self, job: Job) -> None:
-        """A job that the worker should run and does not, unless it has only just accepted it."""
+    async def _missing(self, job: Job, *, known: bool) -> None:
+        """A job that the worker should run and does not, unless it has only just accepted it.
+
+        Args:
+            known: it is the process that was given the job.
+        """
+        if not known:
+            await self._lose(job, f"{self._worker_id} was started anew")
+            return
         attempts = await self._services.store.jobs.attempts(job.job_id)
         started = next((a.started_at for a in attempts if a.attempt == job.attempt), None)
         if self._answered_at is not None and started is not None and started < self._answered_at:
@@ -318,7 +313,7 @@ class WorkerActor(Actor[WorkerMessage]):
     def _watch_hold(self) -> None:
         if self._worker is not None and self._worker.hold_until is not None:
             left = self._worker.hold_until - self._services.backlog.clock()
-            self.context.tell_after(max(0.0, left), _HoldDue())
+            self.context.tell_after(max(0.0, left), HoldDue())
 
     async def _end_hold(self) -> None:
         worker = self._worker
@@ -337,18 +332,26 @@ class WorkerActor(Actor[WorkerMessage]):
         downlink = self._services.downlinks.get(self._worker.transport if self._worker else None)
         if downlink is None:
             return
-        await downlink.send(
-            downlink_message(
-                self._worker_id, message.message_type, message.payload, time.time(), job_id=message.job_id
-            )
+        hint = downlink_message(
+            self._worker_id, message.message_type, message.payload, time.time(), job_id=message.job_id
         )
+        await downlink.send(hint, "worker")
 
     def _disconnected(self) -> None:
         downlink = self._services.downlinks.get(self._worker.transport if self._worker else None)
         # An older connection's end means nothing once a newer one is open.
         if downlink is not None and downlink.connected(self._worker_id) is False:
             self._closed_at = trio.current_time()
-            self.context.tell_after(self._services.config.leases.worker_disconnect, _LeaseDue())
+            self.context.tell_after(self._services.config.leases.worker_disconnect, LeaseDue())
+
+    def _let_go(self) -> None:
+        """Another coordinator looks after the worker: no row is touched, and it connects anew."""
+        if self._services.membership.minds(self._worker_id):
+            return
+        downlink = self._services.downlinks.get(self._worker.transport if self._worker else None)
+        if downlink is not None:
+            downlink.dismiss(self._worker_id)
+        self.context.finish()
 
     # The lease
 
@@ -359,7 +362,7 @@ class WorkerActor(Actor[WorkerMessage]):
             deadline = min(deadline, self._closed_at + leases.worker_disconnect)
         left = deadline - trio.current_time()
         if left > 0:
-            self.context.tell_after(left, _LeaseDue())
+            self.context.tell_after(left, LeaseDue())
         else:
             await self._leave("no word from it")
 

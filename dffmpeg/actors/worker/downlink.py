@@ -21,6 +21,7 @@ from dffmpeg.actors.worker.attempts.messages import (
 )
 from dffmpeg.actors.worker.capabilities import Probe
 from dffmpeg.actors.worker.links import Links
+from dffmpeg.actors.worker.negotiation import Negotiation
 from dffmpeg.actors.worker.registration_messages import RegistrationMessage, Renew, Verify
 from dffmpeg.errors import BadInput, Refused, Unreachable
 from dffmpeg.supervisors import Backoff
@@ -40,6 +41,11 @@ class Open:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """Listen to nothing any more, until told to open again."""
+
+
 class _JobStatus(msgspec.Struct):
     status: str
     attempt: int | None = None
@@ -54,7 +60,7 @@ class _Probe(msgspec.Struct):
     benchmark: bool = False
 
 
-class DownlinkActor(Actor[Open]):
+class DownlinkActor(Actor[Open | Shut]):
     """Follows the coordinator's messages; connects again whenever the connection ends.
 
     Args:
@@ -64,6 +70,7 @@ class DownlinkActor(Actor[Open]):
         attempts: given what concerns jobs.
         capabilities: told to probe.
         links: told of the connection, where it is one for both directions.
+        negotiation: told how the transport in use fares.
     """
 
     def __init__(
@@ -75,6 +82,7 @@ class DownlinkActor(Actor[Open]):
         attempts: ActorRef[AttemptsMessage],
         capabilities: ActorRef[Probe],
         links: Links,
+        negotiation: Negotiation,
     ) -> None:
         self._connections = connections
         self._transports = transports
@@ -82,11 +90,16 @@ class DownlinkActor(Actor[Open]):
         self._attempts = attempts
         self._capabilities = capabilities
         self._links = links
+        self._negotiation = negotiation
         self._backoff = Backoff(minimum=0.1, maximum=5.0, jitter=0.5, reset_after=30.0)
         self._current: Open | None = None
         self._following = trio.CancelScope()
 
-    async def handle(self, message: Open) -> None:
+    async def handle(self, message: Open | Shut) -> None:
+        if isinstance(message, Shut):
+            self._current = None
+            self._following.cancel()
+            return
         if message == self._current:
             return
         factory = self._transports.get(message.transport)
@@ -97,6 +110,7 @@ class DownlinkActor(Actor[Open]):
         self._following.cancel()
         self._following = trio.CancelScope()
         transport = factory(self._connections(), message.metadata)
+        self._negotiation.opened(message.transport)
         self.context.nursery.start_soon(self._follow, transport, self._following)
 
     async def _follow(self, transport: ClientTransport, scope: trio.CancelScope) -> None:
@@ -104,18 +118,27 @@ class DownlinkActor(Actor[Open]):
         with scope:
             while True:
                 began = trio.current_time()
+                asked: float | None = None
                 try:
                     await self._listen(transport)
-                except (Unreachable, Refused, BadInput) as error:
+                except (Unreachable, Refused) as error:
+                    asked = error.retry_after
                     logger.info("the downlink ended: %s", error)
+                except BadInput as error:
+                    logger.info("the downlink ended: %s", error)
+                    if isinstance(error, Refused) and error.status == 409:
+                        # Another process may be this worker by now; the registration is told so.
+                        await self._registration.tell(Renew())
+                self._negotiation.disconnected()
                 attempt = self._backoff.attempt(attempt, trio.current_time() - began)
                 chance = random.random()  # noqa: S311 - spreads load, guards nothing
-                await trio.sleep(self._backoff.delay(attempt, chance))
+                await trio.sleep(self._backoff.wait(attempt, chance, asked=asked))
 
     async def _listen(self, transport: ClientTransport) -> None:
         link: Link | None = None
         try:
             async with transport.connect() as arrivals:
+                self._negotiation.connected()
                 await self._registration.tell(Renew())
                 async for arrival in arrivals:
                     match arrival:

@@ -18,9 +18,10 @@ from dffmpeg.actors.worker.attempts.messages import (
     StopAll,
 )
 from dffmpeg.actors.worker.capabilities import Describe
-from dffmpeg.actors.worker.downlink import Open
+from dffmpeg.actors.worker.downlink import Open, Shut
 from dffmpeg.actors.worker.local_time import in_zone
 from dffmpeg.actors.worker.mounts.messages import MountStates, PresentPaths
+from dffmpeg.actors.worker.negotiation import Negotiation
 from dffmpeg.actors.worker.registration_messages import BeginDraining, RegistrationMessage, Renew, Verify
 from dffmpeg.actors.worker.uplink import Uplink
 from dffmpeg.configuration.worker import WorkerConfig
@@ -41,19 +42,41 @@ class Neighbours:
 
     mounts: ActorRef[PresentPaths | MountStates]
     capabilities: ActorRef[Describe]
-    downlink: ActorRef[Open]
+    downlink: ActorRef[Open | Shut]
     attempts: ActorRef[AttemptsMessage | BeginRegistration]
+
+
+@dataclass(frozen=True, slots=True)
+class Oneself:
+    """Which process this is.
+
+    Attributes:
+        instance: its name, another one each time that it is started.
+        sole_on: names a lock that it has for itself, if it has one.
+    """
+
+    instance: str
+    sole_on: str | None = None
 
 
 class RegistrationActor(Actor[RegistrationMessage]):
     """Keeps this worker registered; stopping it deregisters.
 
     A registration that cannot be renewed within its lease kills every attempt:
-    the coordinator has given them to others by then.
+    the coordinator has given them to others by then. So does one that another process has.
     """
 
-    def __init__(self, config: WorkerConfig, uplink: Uplink, neighbours: Neighbours) -> None:
+    def __init__(
+        self,
+        config: WorkerConfig,
+        uplink: Uplink,
+        neighbours: Neighbours,
+        oneself: Oneself,
+        negotiation: Negotiation,
+    ) -> None:
         self._config = config
+        self._oneself = oneself
+        self._negotiation = negotiation
         self._uplink = uplink
         self._mounts = neighbours.mounts
         self._capabilities = neighbours.capabilities
@@ -87,7 +110,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
     async def stop(self) -> None:
         with trio.move_on_after(_DEREGISTER_SECONDS):
             try:
-                await self._uplink.deregister(self._config.client_id)
+                await self._uplink.deregister(self._config.client_id, self._oneself.instance)
             except (Unreachable, Refused) as error:
                 logger.info("could not deregister: %s", error)
 
@@ -103,11 +126,14 @@ class RegistrationActor(Actor[RegistrationMessage]):
     async def _register(self) -> bool:
         """Register once; whether that renewed the lease."""
         reply: RegisterReply | None = None
+        displaced = False
         try:
             request = await self._request()
             sent = trio.current_time()
             reply = await self._uplink.register(request)
-        except (Unreachable, Refused):
+        except (Unreachable, Refused) as error:
+            self._negotiation.unanswered()
+            displaced = isinstance(error, Refused) and error.status == 409
             return False
         except (BadInput, ActorError, trio.TooSlowError) as error:
             logger.warning("could not register: %s", error)
@@ -115,7 +141,10 @@ class RegistrationActor(Actor[RegistrationMessage]):
         finally:
             with trio.CancelScope(shield=True):
                 await self._attempts.tell(EndRegistration(reply))
+                if displaced:
+                    await self._give_way()
         self._note_abilities(request, reply)
+        self._negotiation.answered(verified=reply.status != "registering")
         self._lease = reply.lease
         self._set_lease(sent + reply.lease)
         if reply.status != self._status:
@@ -137,7 +166,7 @@ class RegistrationActor(Actor[RegistrationMessage]):
             capabilities=offered.capabilities,
             binaries=sorted(offered.programs),
             paths=sorted(present),
-            supported_transports=self._config.transports,
+            supported_transports=self._negotiation.order(),
             registration_interval=self._config.registration_interval,
             version=__version__,
             status="draining" if self._draining else "online",
@@ -152,7 +181,18 @@ class RegistrationActor(Actor[RegistrationMessage]):
             abilities_digest=named,
             benchmark=offered.benchmark,
             substitutions={name: one.use for name, one in self._config.stand_ins.items()},
+            instance=self._oneself.instance,
+            sole_on=self._oneself.sole_on,
         )
+
+    async def _give_way(self) -> None:
+        """Another process is this worker: what this one still runs has been given to others."""
+        if self._status is not None:
+            logger.error("another process is worker %s now: every attempt is killed", self._config.client_id)
+        self._status = None
+        self._set_lease(math.inf)
+        await self._downlink.tell(Shut())
+        await self._attempts.tell(StopAll())
 
     def _note_abilities(self, request: RegisterRequest, reply: RegisterReply) -> None:
         self._known_abilities = reply.abilities_digest

@@ -59,7 +59,7 @@ class Uplink(Protocol):
 
     async def verify(self, worker_id: str, token: str) -> None: ...
 
-    async def deregister(self, worker_id: str) -> None: ...
+    async def deregister(self, worker_id: str, instance: str) -> None: ...
 
     async def accept(
         self,
@@ -162,8 +162,8 @@ class HttpUplink:
         request = VerifyRequest(registration_token=token)
         await self._once(lambda: self._post(f"/worker/{worker_id}/verify", request))
 
-    async def deregister(self, worker_id: str) -> None:
-        request = DeregisterRequest(worker_id=worker_id)
+    async def deregister(self, worker_id: str, instance: str) -> None:
+        request = DeregisterRequest(worker_id=worker_id, instance=instance)
         await self._once(lambda: self._post("/worker/deregister", request))
 
     async def accept(

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from dffmpeg.admin.arguments.parts import add_window, add_yes, command, subject
-from dffmpeg.command_line import count, duration
+from dffmpeg.command_line import count, duration, identifier, priority
 from dffmpeg.model.jobs import TERMINAL, JobState
 
 HOUR = 3600.0
@@ -18,7 +18,11 @@ def add(subjects: Any) -> None:
     listing = command(actions, ("job", "list"), "list jobs, the newest first")
     _add_filters(listing, list(JobState))
     listing.add_argument(
-        "--label", action="append", metavar="LABEL", help="only with this label; with each, if repeated"
+        "--label",
+        action="append",
+        type=identifier,
+        metavar="LABEL",
+        help="only with this label; if repeated, with each",
     )
     listing.add_argument("--name", metavar="NAME", help="only of this name; a * stands for anything")
     add_window(listing, "of those that have ended, only what did so within TIME (default: 1h)", HOUR)
@@ -29,9 +33,14 @@ def add(subjects: Any) -> None:
     _with_jobs(cancel)
     add_yes(cancel)
     _with_jobs(command(actions, ("job", "retry"), "queue jobs that have ended once more, as new ones"))
-    priority = command(actions, ("job", "priority"), "change a pending job's priority")
-    _with_job(priority)
-    priority.add_argument("priority", metavar="PRIORITY", help="from -100 to 100; a higher one goes first")
+    urgency = command(actions, ("job", "priority"), "change the priority of pending jobs")
+    _with_jobs(urgency)
+    urgency.add_argument(
+        "priority",
+        type=priority,
+        metavar="PRIORITY",
+        help="from -100 to 100, or a class's name; a higher one goes first",
+    )
     _with_job(
         command(actions, ("job", "why"), "say what a job waits for, and what each worker has against it")
     )
@@ -50,7 +59,7 @@ def add(subjects: Any) -> None:
 def _add_filters(parser: argparse.ArgumentParser, states: list[JobState]) -> None:
     names = [state.value for state in states]
     parser.add_argument("--state", action="append", choices=names, help="only in this state; may be repeated")
-    parser.add_argument("--requester", metavar="USER", help="only this user's")
+    parser.add_argument("--requester", type=identifier, metavar="USER", help="only this user's")
 
 
 def _with_job(parser: argparse.ArgumentParser) -> None:

@@ -214,8 +214,8 @@ class Run:
         return self._config.fallback.after
 
     async def _pause(self, reason: DffmpegError, failures: int, deadline: float) -> None:
-        asked = reason.retry_after or 0.0 if isinstance(reason, Refused) else 0.0
-        wait = max(asked, _RETRY.delay(failures, random.random()))  # noqa: S311
+        asked = reason.retry_after if isinstance(reason, Refused | Unreachable) else None
+        wait = _RETRY.wait(failures, random.random(), asked=asked)  # noqa: S311
         if trio.current_time() + wait > deadline:
             if self._may_fall_back(reason):
                 raise NeverRan(str(reason))

@@ -6,6 +6,7 @@ import os.path
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from dffmpeg.configuration.common import Connection
@@ -14,6 +15,7 @@ from dffmpeg.wire.signature import decode_key
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?|\*")
 
 
 def check_url(key: str, url: str) -> str:
@@ -52,6 +54,19 @@ def check_network(key: str, text: str) -> str:
     raise ValueError(f"{key}: expected a network such as 192.168.0.0/24, got {text!r}{meant}")
 
 
+def check_networks(key: str, networks: Iterable[str]) -> None:
+    """A list of networks."""
+    for index, network in enumerate(networks):
+        check_network(f"{key}[{index}]", network)
+
+
+def check_name(key: str, name: str) -> str:
+    """A name that people choose: an identity's, a program's."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{key}: expected letters, digits, '_', '-' and '.' (at most 128), got {name!r}")
+    return name
+
+
 def check_variable(key: str, name: str) -> str:
     """A path variable's name: it stands behind a `$`, so it must end where the path goes on."""
     if not _VARIABLE.fullmatch(name):
@@ -76,9 +91,29 @@ def check_directory(key: str, directory: str) -> str:
     return plain
 
 
-def shown(name: str) -> str:
-    """A name as it may stand in a line."""
-    return name if name.isprintable() else repr(name)
+def mapped_paths(paths: Mapping[str, str]) -> dict[str, str]:
+    """Path variables and their directories, normalised."""
+    return {
+        check_variable(f"paths.{shown(name)}", name): check_directory(f"paths.{shown(name)}", directory)
+        for name, directory in paths.items()
+    }
+
+
+def check_hook(key: str, url: str) -> str:
+    """A URL that a coordinator may be asked to call."""
+    reason = hooks.unusable(url)
+    if reason is not None:
+        raise ValueError(f"{key}: {reason}, got {url!r}")
+    return url
+
+
+def check_environment(patterns: Iterable[str]) -> None:
+    """Names of variables, or the beginnings of some with a `*` behind them."""
+    for index, pattern in enumerate(patterns):
+        if not _PATTERN.fullmatch(pattern):
+            raise ValueError(
+                f"environment[{index}]: expected a variable's name, or its beginning and a *, got {pattern!r}"
+            )
 
 
 def check_transports(key: str, names: Collection[str]) -> None:
@@ -87,11 +122,17 @@ def check_transports(key: str, names: Collection[str]) -> None:
         raise ValueError(f"{key}: expected at least one name")
 
 
-def check_hook(key: str, url: str) -> str:
-    """A URL that a coordinator may be asked to call."""
-    if not hooks.usable(url):
-        raise ValueError(f"{key}: expected a URL such as https://media.example/hooks/, got {url!r}")
-    return url
+def transport_settings(tables: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, dict[str, Any]]:
+    """A transport checks its own; only what a file's name is relative to is known nowhere but here."""
+    return {
+        name: {
+            key: absolute_file(f"transport_settings.{shown(name)}.{key}", value, folder)
+            if key.endswith("_file") and isinstance(value, str)
+            else value
+            for key, value in table.items()
+        }
+        for name, table in tables.items()
+    }
 
 
 def check_connection(config: Connection) -> None:
@@ -104,18 +145,16 @@ def check_connection(config: Connection) -> None:
         raise ValueError(f"hmac_key: {error}") from None
 
 
-def check_name(key: str, name: str) -> str:
-    """A name that people choose: an identity's, a program's."""
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{key}: expected letters, digits, '_', '-' and '.' (at most 128), got {name!r}")
-    return name
-
-
 def absolute_file(key: str, name: str, folder: Path) -> str:
     """A file's name; relative ones count from `folder`."""
     if not name or "\0" in name:
         raise ValueError(f"{key}: expected a file name")
     return os.path.join(os.path.abspath(folder), name)
+
+
+def shown(name: str) -> str:
+    """A name as it may stand in a line."""
+    return name if name.isprintable() else repr(name)
 
 
 def did_you_mean(name: str, names: Collection[str] | Mapping[str, object]) -> str:
@@ -126,17 +165,3 @@ def did_you_mean(name: str, names: Collection[str] | Mapping[str, object]) -> st
     if near:
         return f', did you mean "{near[0]}"?'
     return f"; there are {', '.join(names)}"
-
-
-def mapped_paths(paths: Mapping[str, str]) -> dict[str, str]:
-    """Path variables and their directories, normalised."""
-    return {
-        check_variable(f"paths.{shown(name)}", name): check_directory(f"paths.{shown(name)}", directory)
-        for name, directory in paths.items()
-    }
-
-
-def check_networks(key: str, networks: Iterable[str]) -> None:
-    """A list of networks."""
-    for index, network in enumerate(networks):
-        check_network(f"{key}[{index}]", network)

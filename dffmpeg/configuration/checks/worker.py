@@ -12,11 +12,13 @@ from dffmpeg.configuration.checks.values import (
     absolute_file,
     check_connection,
     check_directory,
+    check_environment,
     check_name,
     check_transports,
     check_variable,
     mapped_paths,
     shown,
+    transport_settings,
 )
 from dffmpeg.configuration.mounts import MountSettings, mounts_of
 from dffmpeg.configuration.worker import WorkerConfig
@@ -30,6 +32,7 @@ def changes(config: WorkerConfig, folder: Path) -> dict[str, object]:
     check_connection(config)
     check_transports("transports", config.transports)
     found: dict[str, object] = {"paths": mapped_paths(config.paths)}
+    check_environment(config.environment)
     found["binaries"] = {
         check_name(f"binaries.{shown(name)}", name): _program(f"binaries.{shown(name)}", program, folder)
         for name, program in config.binaries.items()
@@ -39,6 +42,7 @@ def changes(config: WorkerConfig, folder: Path) -> dict[str, object]:
         for name, mount in config.mounts.items()
     }
     mounts_of(mounts)
+    found["transport_settings"] = transport_settings(config.transport_settings, folder)
     found["cache"] = None if config.cache is None else absolute_file("cache", config.cache, folder)
     _check_substitutions(config)
     _check_offer(config)

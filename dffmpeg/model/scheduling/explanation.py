@@ -19,7 +19,7 @@ class Verdict:
 
     Attributes:
         suitable: it could run the job at all.
-        takes: nothing is against its getting the job now.
+        has_room: nothing of its own is against its getting the job now.
         reasons: what is against it; where nothing is, what it is chosen by.
         score: what it is compared by, where it is suitable.
     """
@@ -27,7 +27,7 @@ class Verdict:
     worker_id: str
     status: str
     suitable: bool
-    takes: bool
+    has_room: bool
     reasons: tuple[str, ...]
     score: float | None
 
@@ -39,12 +39,22 @@ class Explanation:
     Attributes:
         waits_for: what keeps the job from every worker.
         workers: the one that would get it first, the others by id.
-        choice: which would get it, if it were its turn.
+        first: which would get it, if it were its turn and nothing kept it from every worker.
     """
 
     waits_for: tuple[str, ...]
     workers: tuple[Verdict, ...]
-    choice: str | None
+    first: str | None
+
+    @property
+    def may_start(self) -> bool:
+        """Whether nothing keeps the job from every worker: only its turn, or room, can be missing."""
+        return not self.waits_for
+
+    @property
+    def choice(self) -> str | None:
+        """Which worker gets it now, if it is its turn."""
+        return self.first if self.may_start else None
 
 
 def explain(board: Board, job_id: str, now: float) -> Explanation:
@@ -62,10 +72,10 @@ def explain(board: Board, job_id: str, now: float) -> Explanation:
     avoid = board.avoided(entry, now)
     size = size_class(entry.size)
     node = board.pool.choose(fit, size, avoid)
-    choice = None if node is None else node.worker.worker_id
+    first = None if node is None else node.worker.worker_id
     verdicts = [_verdict(board, each, fit, size, avoid) for each in board.pool.nodes.values()]
-    verdicts.sort(key=lambda one: (one.worker_id != choice, one.worker_id))
-    return Explanation(tuple(_waits_for(board, entry, fit, now)), tuple(verdicts), choice)
+    verdicts.sort(key=lambda one: (one.worker_id != first, one.worker_id))
+    return Explanation(tuple(_waits_for(board, entry, fit, now)), tuple(verdicts), first)
 
 
 def _waits_for(board: Board, entry: Entry, fit: Fit, now: float) -> Iterator[str]:

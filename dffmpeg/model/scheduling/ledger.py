@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from dffmpeg.model.scheduling.entries import Entry
-from dffmpeg.model.scheduling.policy import Policy
+from dffmpeg.model.scheduling.policy import Policy, PriorityClass
 from dffmpeg.model.scheduling.pool import Pool
+from dffmpeg.model.scheduling.reservations import Shortfall, granted, shortfalls
 
 
 class Reach(Enum):
@@ -89,15 +90,24 @@ class Ledger:
         if not above:
             return
         free = self._pool.free
-        kept = sum(max(0, known.reserved - self._held[known.name, ""]) for known in above)
+        kept = self._kept(above, granted(self._policy, self._pool.total), "")
         if kept and free - 1 < kept:
             yield Wait(f"{free} slots are free, and {kept} are kept for higher priorities", Reach.LEVEL)
         for name, number in entry.shape.needs.resources.items():
             free = self._pool.free_resources.get(name, 0)
-            kept = sum(max(0, known.resources.get(name, 0) - self._held[known.name, name]) for known in above)
+            most = granted(self._policy, self._pool.total_resources.get(name, 0), name)
+            kept = self._kept(above, most, name)
             if kept and number and free - number < kept:
                 text = f"{free} slots of {name} are free, and {kept} are kept for higher priorities"
                 yield Wait(text)
+
+    def _kept(self, above: Iterable[PriorityClass], most: Mapping[str, int], resource: str) -> int:
+        """What has to stay free for these classes, of what they do not have already."""
+        return sum(max(0, most[known.name] - self._held[known.name, resource]) for known in above)
+
+    def shortfalls(self) -> list[Shortfall]:
+        """Where more is reserved than the workers have that take jobs."""
+        return list(shortfalls(self._policy, self._pool.total, self._pool.total_resources))
 
     def full(self, requester: str, labels: Iterable[str], *, coming: Ledger | None = None) -> str | None:
         """Why no further job of this requester with these labels may be queued; None if it may.

@@ -34,8 +34,9 @@ class Node:
         self.open = True
         self.schedule: hours.Hours | None = None
         self.kept_for: Fit | None = None
-        self.counted = 0
-        self.counted_resources: dict[str, int] = {}
+        # What is free here and what there is, as the pool has added it to its sums.
+        self.counted = (0, 0)
+        self.counted_resources: dict[str, tuple[int, int]] = {}
 
     @property
     def takes_jobs(self) -> bool:

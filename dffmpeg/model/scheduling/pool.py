@@ -62,8 +62,11 @@ class Pool:
         self._kept: list[Node] = []
         self.nodes: dict[str, Node] = {}
         self.fits: dict[Shape, Fit] = {}
+        # Of the workers that take jobs: what is free, and all that they have.
         self.free = 0
         self.free_resources: dict[str, int] = {}
+        self.total = 0
+        self.total_resources: dict[str, int] = {}
 
     # Workers
 
@@ -172,23 +175,28 @@ class Pool:
         return self._loads.setdefault(worker_id, Load())
 
     def _recount(self, node: Node) -> None:
-        """What is free in all, which reserved slots are compared with."""
+        """What there is and what is free in all, which reserved slots are compared with."""
         self._uncount(node)
-        node.counted = node.free
-        self.free += node.counted
-        if node.takes_jobs:
-            taken = node.load.taken
-            for name, number in node.worker.resources.items():
-                left = max(0, number - taken.get(name, 0))
-                node.counted_resources[name] = left
-                self.free_resources[name] = self.free_resources.get(name, 0) + left
+        if not node.takes_jobs:
+            return
+        node.counted = (node.free, node.worker.slots)
+        node.counted_resources = {
+            name: (max(0, number - node.load.taken.get(name, 0)), number)
+            for name, number in node.worker.resources.items()
+        }
+        self._add(node, 1)
 
     def _uncount(self, node: Node) -> None:
-        self.free -= node.counted
-        node.counted = 0
-        for name, left in node.counted_resources.items():
-            self.free_resources[name] -= left
-        node.counted_resources.clear()
+        self._add(node, -1)
+        node.counted, node.counted_resources = (0, 0), {}
+
+    def _add(self, node: Node, sign: int) -> None:
+        free, total = node.counted
+        self.free += sign * free
+        self.total += sign * total
+        for name, (free, total) in node.counted_resources.items():
+            self.free_resources[name] = self.free_resources.get(name, 0) + sign * free
+            self.total_resources[name] = self.total_resources.get(name, 0) + sign * total
 
     # Suitability, once for each shape and worker
 

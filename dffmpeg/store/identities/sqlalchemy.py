@@ -73,7 +73,12 @@ class SqlAlchemyIdentityRepository(IdentityRepository):
 
     async def reseal(self, after: str, limit: int) -> Resealed:
         query = (
-            sa.select(_i.client_id, _i.key).where(_i.client_id > after).order_by(_i.client_id).limit(limit)
+            sa.select(_i.client_id, _i.key)
+            .where(_i.client_id > after)
+            .order_by(_i.client_id)
+            .limit(limit)
+            # A key that somebody replaces meanwhile must not come back.
+            .with_for_update()
         )
 
         def operation(connection: sa.Connection) -> Resealed:

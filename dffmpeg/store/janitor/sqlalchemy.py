@@ -32,7 +32,7 @@ class SqlAlchemyJanitorRepository(JanitorRepository):
             if connection.execute(_END, {**values, "the_run": run.run_id}).rowcount == 0:
                 connection.execute(sa.insert(_t), {**values, "run_id": run.run_id})
 
-        await self._database.write(operation)
+        await self._database.put(operation)
 
     async def runs(self, limit: int) -> Sequence[JanitorRun]:
         query = sa.select(_t).order_by(_t.c.started_at.desc(), _t.c.run_id.desc()).limit(limit)
@@ -40,7 +40,14 @@ class SqlAlchemyJanitorRepository(JanitorRepository):
         return [_to_run(row) for row in rows]
 
     async def forget(self, before: float, limit: int) -> int:
-        old = sa.select(_t.c.run_id).where(_t.c.started_at < before).order_by(_t.c.started_at).limit(limit)
+        old = (
+            sa.select(_t.c.run_id)
+            .where(_t.c.started_at < before)
+            .order_by(_t.c.started_at)
+            .limit(limit)
+            # What another janitor is at is its own.
+            .with_for_update(skip_locked=True)
+        )
 
         def operation(connection: sa.Connection) -> int:
             ids = connection.scalars(old).all()

@@ -119,6 +119,10 @@ class JobRepository(ABC):
         """Who had slots since then, and who has: the latest attempts, at most so many."""
 
     @abstractmethod
+    async def worker_of(self, job_id: str) -> str | None:
+        """The worker of a live job; None of any other."""
+
+    @abstractmethod
     async def live(self, worker_id: str | None = None) -> Sequence[Job]:
         """Jobs that a worker (or this worker) has: assigned, running or canceling."""
 

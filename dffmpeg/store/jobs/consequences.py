@@ -45,7 +45,21 @@ _COUNT = (
         ready_at=sa.case((_LEFT > 0, _j.ready_at), (_j.not_before > _NOW, _j.not_before), else_=_NOW),
     )
 )
-_STATES = sa.select(_j.job_id, _j.state).where(_j.job_id.in_(sa.bindparam("ids", expanding=True)))
+# Where others write at the same time, each of these locks what it reads until the commit: the first, or a
+# predecessor could end without seeing who waits for it; the second, or two predecessors of one job that end
+# at once would each count the other.
+_STATES = (
+    sa.select(_j.job_id, _j.state)
+    .where(_j.job_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(_j.job_id)
+    .with_for_update(read=True)
+)
+_HOLD = (
+    sa.select(_j.job_id)
+    .where(_j.job_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(_j.job_id)
+    .with_for_update()
+)
 
 _LIMIT = sa.bindparam("limit", type_=sa.Integer)
 _predecessor = schema.jobs.alias()
@@ -124,6 +138,7 @@ def settle(connection: sa.Connection, job_id: str, state: JobState, now: float) 
 def count(connection: sa.Connection, job_ids: Sequence[str], now: float) -> None:
     """Bring the number of predecessors that pending jobs wait for in line with the table."""
     for ids in _chunks(job_ids):
+        connection.execute(_HOLD, {"ids": ids})
         connection.execute(_COUNT, {"ids": ids, "now": now})
         for job_id in ids:
             note(connection, JobChanged(job_id))

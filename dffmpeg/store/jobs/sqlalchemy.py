@@ -38,6 +38,7 @@ _PROGRESS = (
 )
 
 _BEGUN = sa.update(schema.jobs).where(_THE_JOB, _j.attempt == sa.bindparam("the_attempt"), _LIVE)
+_WORKER_OF = sa.select(_j.worker_id).where(_THE_JOB, _LIVE)
 _LOADS = sa.select(_j.worker_id, sa.func.count()).where(_LIVE).group_by(_j.worker_id)
 _AS_ENTRY = (
     "job_id",
@@ -187,6 +188,9 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         if worker_id is not None:
             query = query.where(_j.worker_id == worker_id)
         return await self._select(query)
+
+    async def worker_of(self, job_id: str) -> str | None:
+        return await self.database.read(lambda connection: connection.scalar(_WORKER_OF, {"the_job": job_id}))
 
     async def apply(self, transition: Transition) -> bool:
         return await self.database.write(lambda connection: apply_transition(connection, transition))

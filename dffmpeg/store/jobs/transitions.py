@@ -74,7 +74,7 @@ def apply_transition(connection: sa.Connection, transition: Transition) -> bool:
 
 
 def _has_room(connection: sa.Connection, assignment: Transition, room: Room) -> bool:
-    """Whether the worker of an assignment takes it. Whoever writes is alone, so that this is still so when
+    """Whether the worker of an assignment takes it. Its row is locked, so that this is still so when
     the assignment is made."""
     changes = assignment.changes
     the_worker = {"the_worker": changes["worker_id"]}

@@ -10,10 +10,18 @@ from dffmpeg.model.messages import Message
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map
+from dffmpeg.store.journal import MessageStored, note
 from dffmpeg.store.messages import MessageRepository
 
 _m = schema.messages.c
+_t = schema.message_turns.c
 _ADD = sa.insert(schema.messages)
+_TAKE_TURN = (
+    sa.update(schema.message_turns)
+    .where(_t.recipient_id == sa.bindparam("the_recipient"))
+    .values(turn=_t.turn + 1)
+)
+_FIRST_TURN = sa.insert(schema.message_turns)
 
 
 class SqlAlchemyMessageRepository(MessageRepository):
@@ -32,11 +40,14 @@ class SqlAlchemyMessageRepository(MessageRepository):
         }
 
         def operation(connection: sa.Connection) -> int:
+            if self._database.shared:
+                _take_turn(connection, message.recipient_id)
             key = connection.execute(_ADD, values).inserted_primary_key
             assert key is not None
+            note(connection, MessageStored(message.recipient_id))
             return int(key[0])
 
-        return await self._database.write(operation)
+        return await self._database.put(operation)
 
     async def after(
         self, recipient_id: str, *, job_id: str | None, last_message_id: str | None, limit: int
@@ -54,7 +65,14 @@ class SqlAlchemyMessageRepository(MessageRepository):
         return [_to_message(row) for row in rows]
 
     async def prune(self, before: float, limit: int) -> int:
-        old = sa.select(_m.seq).where(_m.timestamp < before).order_by(_m.timestamp).limit(limit)
+        old = (
+            sa.select(_m.seq)
+            .where(_m.timestamp < before)
+            .order_by(_m.timestamp)
+            .limit(limit)
+            # What another janitor is at is its own.
+            .with_for_update(skip_locked=True)
+        )
 
         def operation(connection: sa.Connection) -> int:
             numbers = connection.scalars(old).all()
@@ -63,6 +81,12 @@ class SqlAlchemyMessageRepository(MessageRepository):
             return len(numbers)
 
         return await self._database.write(operation)
+
+
+def _take_turn(connection: sa.Connection, recipient_id: str) -> None:
+    """Keep others from adding messages for the recipient until the commit: their numbers come later."""
+    if connection.execute(_TAKE_TURN, {"the_recipient": recipient_id}).rowcount == 0:
+        connection.execute(_FIRST_TURN, {"recipient_id": recipient_id, "turn": 1})
 
 
 def _to_message(row: sa.RowMapping) -> Message:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-metadata = sa.MetaData()
+from dffmpeg.store.columns import BYTES, ID, NUMBER, TEXT
+from dffmpeg.store.migrations import ddl
 
-ID = sa.String(128)
+metadata = sa.MetaData()
 
 schema_version = sa.Table(
     "schema_version",
@@ -20,8 +21,8 @@ identities = sa.Table(
     metadata,
     sa.Column("client_id", ID, primary_key=True),
     sa.Column("role", sa.String(16), nullable=False),
-    sa.Column("key", sa.Text, nullable=False),
-    sa.Column("allowed_networks", sa.Text, nullable=False),
+    sa.Column("key", TEXT, nullable=False),
+    sa.Column("allowed_networks", TEXT, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
 )
 
@@ -31,21 +32,21 @@ jobs = sa.Table(
     sa.Column("job_id", ID, primary_key=True),
     sa.Column("requester_id", ID, nullable=False),
     sa.Column("binary_name", ID, nullable=False),
-    sa.Column("arguments", sa.LargeBinary, nullable=False),
-    sa.Column("paths", sa.Text, nullable=False),
-    sa.Column("working_directory", sa.LargeBinary),
-    sa.Column("client_paths", sa.LargeBinary, nullable=False),
+    sa.Column("arguments", BYTES, nullable=False),
+    sa.Column("paths", TEXT, nullable=False),
+    sa.Column("working_directory", BYTES),
+    sa.Column("client_paths", BYTES, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("worker_id", ID),
     sa.Column("exit_code", sa.BigInteger),
     sa.Column("signal", sa.Integer),
-    sa.Column("reason", sa.Text),
+    sa.Column("reason", TEXT),
     sa.Column("monitor", sa.Boolean, nullable=False),
     sa.Column("heartbeat_interval", sa.Double, nullable=False),
     sa.Column("transport", sa.String(64)),
-    sa.Column("transport_metadata", sa.Text, nullable=False),
-    sa.Column("supported_transports", sa.Text, nullable=False),
+    sa.Column("transport_metadata", TEXT, nullable=False),
+    sa.Column("supported_transports", TEXT, nullable=False),
     sa.Column("pending_timeout", sa.Double),
     sa.Column("max_attempts", sa.Integer, nullable=False),
     sa.Column("not_before", sa.Double),
@@ -72,7 +73,7 @@ attempts = sa.Table(
     sa.Column("outcome", sa.String(16)),
     sa.Column("exit_code", sa.BigInteger),
     sa.Column("signal", sa.Integer),
-    sa.Column("reason", sa.Text),
+    sa.Column("reason", TEXT),
 )
 
 workers = sa.Table(
@@ -80,15 +81,15 @@ workers = sa.Table(
     metadata,
     sa.Column("worker_id", ID, primary_key=True),
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("capabilities", sa.Text, nullable=False),
-    sa.Column("binaries", sa.Text, nullable=False),
-    sa.Column("paths", sa.Text, nullable=False),
-    sa.Column("supported_transports", sa.Text, nullable=False),
+    sa.Column("capabilities", TEXT, nullable=False),
+    sa.Column("binaries", TEXT, nullable=False),
+    sa.Column("paths", TEXT, nullable=False),
+    sa.Column("supported_transports", TEXT, nullable=False),
     sa.Column("registration_interval", sa.Double, nullable=False),
     sa.Column("slots", sa.Integer, nullable=False),
-    sa.Column("version", sa.Text),
+    sa.Column("version", TEXT),
     sa.Column("transport", sa.String(64)),
-    sa.Column("transport_metadata", sa.Text, nullable=False),
+    sa.Column("transport_metadata", TEXT, nullable=False),
     sa.Column("registration_token", sa.String(128)),
     sa.Column("draining", sa.Boolean, nullable=False),
     sa.Column("last_seen", sa.Double, nullable=False),
@@ -100,16 +101,14 @@ messages = sa.Table(
     metadata,
     # The cursor. One writer inserts, so numbers become visible in their own order and a
     # reader that has seen one has seen all before it.
-    sa.Column(
-        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
-    ),
+    sa.Column("seq", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("message_id", ID, nullable=False),
     sa.Column("sender_id", ID),
     sa.Column("recipient_id", ID, nullable=False),
     sa.Column("job_id", ID),
     sa.Column("timestamp", sa.Double, nullable=False),
     sa.Column("message_type", sa.String(64), nullable=False),
-    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("payload", TEXT, nullable=False),
     sa.Index("messages_by_recipient", "recipient_id", "seq"),
     sa.Index("messages_by_id", "message_id", unique=True),
     sa.Index("messages_by_time", "timestamp"),
@@ -124,10 +123,10 @@ stream_chunks = sa.Table(
     sa.Column("stream", sa.SmallInteger, primary_key=True, autoincrement=False),
     # The offset behind the chunk's last byte: finding what holds a position is one look into the index.
     sa.Column("end_offset", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("data", sa.LargeBinary(1 << 24), nullable=False),
+    sa.Column("data", BYTES, nullable=False),
 )
 
 
 def upgrade(connection: sa.Connection) -> None:
     """Create them."""
-    metadata.create_all(connection, checkfirst=False)
+    ddl.create(connection, metadata)

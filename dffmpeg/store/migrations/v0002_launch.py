@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from dffmpeg.store.columns import BYTES
+from dffmpeg.store.migrations import ddl
+
 
 def upgrade(connection: sa.Connection) -> None:
     """Add the column; jobs from before have none."""
-    kind = sa.LargeBinary().compile(connection.dialect)
-    connection.exec_driver_sql(f"ALTER TABLE jobs ADD COLUMN launch {kind}")
+    ddl.add_column(connection, "jobs", "launch", BYTES)

@@ -1,55 +1,59 @@
-"""What scheduling, retrying and administration have to know."""
+"""What scheduling, retrying and administration have to know.
+
+Its tables stand in `schema.py` nearly as here, and are written out again on purpose: that page moves on,
+and this copy stays as it is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
 
-ID = sa.String(128)
+from dffmpeg.store.columns import BYTES, ID, NUMBER, TEXT
+from dffmpeg.store.migrations import ddl
 
-_Columns = tuple[tuple[str, sa.types.TypeEngine[Any], str | None], ...]
+_Columns = tuple[tuple[str, sa.types.TypeEngine[Any], str | int | bytes | None], ...]
 
 _JOBS: _Columns = (
-    ("name", sa.Text(), None),
-    ("labels", sa.Text(), "'[]'"),
-    ("priority", sa.Integer(), "0"),
-    ("needs", sa.Text(), "'{}'"),
-    ("rules", sa.Text(), "'{}'"),
-    ("predecessors", sa.Text(), "'[]'"),
-    ("blocked", sa.Integer(), "0"),
+    ("name", TEXT, None),
+    ("labels", TEXT, "[]"),
+    ("priority", sa.Integer(), 0),
+    ("needs", TEXT, "{}"),
+    ("rules", TEXT, "{}"),
+    ("predecessors", TEXT, "[]"),
+    ("blocked", sa.Integer(), 0),
     ("idempotency_key", ID, None),
-    ("losses", sa.Integer(), "0"),
+    ("losses", sa.Integer(), 0),
     ("ready_at", sa.Double(), None),
     ("ended_at", sa.Double(), None),
     ("expires_at", sa.Double(), None),
     ("size", sa.Double(), None),
-    ("resources", sa.Text(), "'{}'"),
-    ("substitutions", sa.Text(), "'{}'"),
-    ("hindrance", sa.Text(), None),
-    ("progress", sa.Text(), None),
-    ("begun", sa.LargeBinary(), "x'80'"),
+    ("resources", TEXT, "{}"),
+    ("substitutions", TEXT, "{}"),
+    ("hindrance", TEXT, None),
+    ("progress", TEXT, None),
+    ("begun", BYTES, b"\x80"),
     ("retry_of", ID, None),
 )
 _ATTEMPTS: _Columns = (
-    ("stderr_end", sa.LargeBinary(), None),
-    ("substitutions", sa.Text(), "'{}'"),
+    ("stderr_end", BYTES, None),
+    ("substitutions", TEXT, "{}"),
 )
 _WORKERS: _Columns = (
-    ("labels", sa.Text(), "'[]'"),
-    ("resources", sa.Text(), "'{}'"),
-    ("weight", sa.Double(), "1"),
-    ("abilities", sa.Text(), "'{}'"),
+    ("labels", TEXT, "[]"),
+    ("resources", TEXT, "{}"),
+    ("weight", sa.Double(), 1),
+    ("abilities", TEXT, "{}"),
     ("abilities_digest", sa.String(64), None),
     ("benchmark", sa.Double(), None),
-    ("substitutions", sa.Text(), "'{}'"),
-    ("hours", sa.Text(), None),
-    ("mounts", sa.Text(), "'{}'"),
+    ("substitutions", TEXT, "{}"),
+    ("hours", TEXT, None),
+    ("mounts", TEXT, "{}"),
     ("hold", sa.String(16), None),
-    ("hold_reason", sa.Text(), None),
+    ("hold_reason", TEXT, None),
     ("hold_until", sa.Double(), None),
-    ("strikes", sa.Integer(), "0"),
+    ("strikes", sa.Integer(), 0),
 )
 _CHANGED = {"jobs": _JOBS, "attempts": _ATTEMPTS, "workers": _WORKERS}
 
@@ -58,7 +62,7 @@ sa.Table(
     "settings",
     _metadata,
     sa.Column("name", ID, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("value", TEXT, nullable=False),
     sa.Column("changed_at", sa.Double, nullable=False),
 )
 sa.Table(
@@ -77,24 +81,22 @@ sa.Table(
     sa.Column("action", sa.String(32), nullable=False),
     sa.Column("started_at", sa.Double, nullable=False),
     sa.Column("ended_at", sa.Double),
-    sa.Column("result", sa.Text),
+    sa.Column("result", TEXT),
     sa.Index("janitor_runs_by_time", "started_at"),
 )
 sa.Table(
     "hook_calls",
     _metadata,
-    sa.Column(
-        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
-    ),
+    sa.Column("seq", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("call_id", ID, nullable=False),
     sa.Column("job_id", ID, nullable=False),
-    sa.Column("url", sa.Text, nullable=False),
-    sa.Column("body", sa.LargeBinary(1 << 24), nullable=False),
+    sa.Column("url", TEXT, nullable=False),
+    sa.Column("body", BYTES, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("due_at", sa.Double),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("delivered_at", sa.Double),
-    sa.Column("last_error", sa.Text),
+    sa.Column("last_error", TEXT),
     sa.Index("hook_calls_by_due", "due_at"),
     sa.Index("hook_calls_by_job", "job_id", "seq"),
     sqlite_autoincrement=True,
@@ -103,20 +105,17 @@ sa.Table(
 
 def upgrade(connection: sa.Connection) -> None:
     """Add columns with what older rows mean by having none, and the new tables."""
-    for statement in _statements(connection):
-        connection.exec_driver_sql(statement)
-    _metadata.create_all(connection, checkfirst=False)
-
-
-def _statements(connection: sa.Connection) -> Iterator[str]:
     for table, columns in _CHANGED.items():
         for name, kind, default in columns:
-            column = kind.compile(connection.dialect)
-            rule = "" if default is None else f" NOT NULL DEFAULT {default}"
-            yield f"ALTER TABLE {table} ADD COLUMN {name} {column}{rule}"
-    yield "CREATE UNIQUE INDEX jobs_by_idempotency_key ON jobs (requester_id, idempotency_key)"
-    yield "CREATE INDEX jobs_by_end ON jobs (ended_at)"
-    yield "CREATE INDEX jobs_by_expiry ON jobs (expires_at)"
-    yield "UPDATE jobs SET ready_at = created_at"
+            ddl.add_column(connection, table, name, kind, default)
+    ddl.run(connection, "CREATE UNIQUE INDEX jobs_by_idempotency_key ON jobs (requester_id, idempotency_key)")
+    ddl.run(connection, "CREATE INDEX jobs_by_end ON jobs (ended_at)")
+    ddl.run(connection, "CREATE INDEX jobs_by_expiry ON jobs (expires_at)")
+    ddl.run(connection, "UPDATE jobs SET ready_at = created_at WHERE ready_at IS NULL")
     # Or nothing would ever remove what had ended before.
-    yield "UPDATE jobs SET ended_at = last_update WHERE state IN ('completed', 'failed', 'canceled')"
+    ddl.run(
+        connection,
+        "UPDATE jobs SET ended_at = last_update"
+        " WHERE ended_at IS NULL AND state IN ('completed', 'failed', 'canceled')",
+    )
+    ddl.create(connection, _metadata)

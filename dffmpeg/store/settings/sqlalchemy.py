@@ -33,4 +33,4 @@ class SqlAlchemySettingsRepository(SettingsRepository):
                 connection.execute(sa.insert(schema.settings), {"name": _QUEUE, **values})
             note(connection, pause)
 
-        await self._database.write(operation)
+        await self._database.put(operation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,7 +35,13 @@ _CHUNKS = (
     sa.select(_c.end_offset, _c.data)
     .where(*_THE_STREAM, _c.end_offset > sa.bindparam("begin"))
     .order_by(_c.end_offset)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
 )
+PAGE = 16
+"""Pieces of at most 256 KiB that are read at once to begin with."""
+
+LONGEST_PAGE = 512
+
 DELETED = 64
 """Pieces of at most 256 KiB that are deleted in one transaction."""
 
@@ -55,7 +61,7 @@ class SqlAlchemyStreamRepository(StreamRepository):
         self.database = database
 
     async def append(self, piece: StreamPiece) -> None:
-        await self.database.write(lambda connection: store_piece(connection, piece))
+        await self.database.put(lambda connection: store_piece(connection, piece))
 
     async def extent(self, job_id: str, attempt: int, stream: int) -> int:
         key = _of(job_id, attempt, stream)
@@ -66,9 +72,7 @@ class SqlAlchemyStreamRepository(StreamRepository):
 
         def query(connection: sa.Connection) -> StreamSlice:
             end = int(connection.scalar(_END, key) or 0)
-            some = connection.execution_options(yield_per=16)
-            with some.execute(_CHUNKS, {**key, "begin": offset}) as rows:
-                return _join(((row.end_offset, row.data) for row in rows), offset, limit, end)
+            return _join(_pages(connection, key, offset), offset, limit, end)
 
         return await self.database.read(query)
 
@@ -129,6 +133,19 @@ def store_piece(connection: sa.Connection, piece: StreamPiece) -> None:
 
 def _of(job_id: str, attempt: int, stream: int) -> dict[str, Any]:
     return {"the_job": job_id, "the_attempt": attempt, "the_stream": stream}
+
+
+def _pages(connection: sa.Connection, key: dict[str, Any], offset: int) -> Iterator[tuple[int, bytes]]:
+    """The pieces behind an offset, some at a time: of a cursor that is left in the middle, engines
+    differ in how much they have fetched."""
+    size, begin = PAGE, offset
+    while True:
+        rows = connection.execute(_CHUNKS, {**key, "begin": begin, "limit": size}).all()
+        yield from ((row.end_offset, row.data) for row in rows)
+        if len(rows) < size:
+            return
+        # So many have not been enough, so they are small.
+        begin, size = rows[-1].end_offset, min(size * 2, LONGEST_PAGE)
 
 
 def _join(rows: Iterable[tuple[int, bytes]], offset: int, limit: int, end: int) -> StreamSlice:

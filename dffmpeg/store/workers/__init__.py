@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from dffmpeg.model.workers import Hold, Worker, WorkerState
 from dffmpeg.store.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """From one home to another, by the coordinators' ids; `source` is None for the first."""
+
+    source: str | None
+    target: str
 
 
 class WorkerRepository(ABC):
@@ -41,6 +50,22 @@ class WorkerRepository(ABC):
     @abstractmethod
     async def verify(self, worker_id: str, token: str, now: float) -> bool:
         """From registering to online (or draining, if it asked for that), if the token is the right one."""
+
+    @abstractmethod
+    async def homes(self, worker_ids: Collection[str] | None = None) -> Mapping[str, str | None]:
+        """By worker, the coordinator that looks after it; None where nobody does yet.
+
+        Args:
+            worker_ids: these, as far as there are such workers; None for all.
+        """
+
+    @abstractmethod
+    async def looked_after(self) -> Mapping[str, str | None]:
+        """`homes` of those that somebody has to look after: they are not offline, or have live jobs."""
+
+    @abstractmethod
+    async def move(self, moves: Mapping[str, Move]) -> Collection[str]:
+        """Give workers other homes, each by a compare-and-set; returns those of which it was made."""
 
     @abstractmethod
     async def set_hold(

@@ -8,19 +8,27 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dffmpeg.model.jobs import LIVE
 from dffmpeg.model.workers import Hold, Worker, WorkerState
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map, load_names
 from dffmpeg.store.journal import Journal, WorkerChanged, note
-from dffmpeg.store.workers import WorkerRepository
+from dffmpeg.store.workers import Move, WorkerRepository
 
 _w = schema.workers.c
 _RENEW = sa.update(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _GET = sa.select(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _ALL = sa.select(schema.workers).order_by(_w.worker_id)
+_HOMES = sa.select(_w.worker_id, _w.home)
+_LIVE_THERE = (
+    sa.select(schema.jobs.c.job_id)
+    .where(schema.jobs.c.worker_id == _w.worker_id, schema.jobs.c.state.in_(sorted(LIVE)))
+    .exists()
+)
+_LOOKED_AFTER = _HOMES.where((_w.state != WorkerState.OFFLINE.value) | _LIVE_THERE)
 _RENEW_SAME = _RENEW.where(_w.abilities_digest == sa.bindparam("the_digest"))
-_HELD = ("hold", "hold_reason", "hold_until", "strikes")
+_HELD = ("hold", "hold_reason", "hold_until", "strikes", "home")
 """What a registration does not change: others decided it."""
 
 _NAMES = ("capabilities", "binaries", "paths", "supported_transports")
@@ -43,7 +51,7 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
                 connection.execute(sa.insert(schema.workers), values)
             note(connection, worker)
 
-        await self._database.write(operation)
+        await self._database.put(operation)
 
     async def get(self, worker_id: str) -> Worker | None:
         found = await self._select(_GET, {"the_worker": worker_id})
@@ -99,6 +107,22 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
         )
         return await self._change(worker_id, change)
 
+    async def homes(self, worker_ids: Collection[str] | None = None) -> Mapping[str, str | None]:
+        return await self._homes(_HOMES if worker_ids is None else _HOMES.where(_w.worker_id.in_(worker_ids)))
+
+    async def looked_after(self) -> Mapping[str, str | None]:
+        return await self._homes(_LOOKED_AFTER)
+
+    async def _homes(self, query: sa.Select[Any]) -> Mapping[str, str | None]:
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {row.worker_id: row.home for row in rows}
+
+    async def move(self, moves: Mapping[str, Move]) -> Collection[str]:
+        def operation(connection: sa.Connection) -> Collection[str]:
+            return [worker_id for worker_id, move in moves.items() if _move(connection, worker_id, move)]
+
+        return await self._database.write(operation)
+
     async def _change(self, worker_id: str, change: sa.Update | sa.Delete) -> bool:
         def operation(connection: sa.Connection) -> bool:
             if connection.execute(change).rowcount == 0:
@@ -113,6 +137,15 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
     ) -> builtins.list[Worker]:
         rows = await self._database.read(lambda c: c.execute(query, parameters).mappings().all())
         return [_to_worker(row) for row in rows]
+
+
+def _move(connection: sa.Connection, worker_id: str, move: Move) -> bool:
+    fits = _w.home.is_(None) if move.source is None else _w.home == move.source
+    change = sa.update(schema.workers).where(_w.worker_id == worker_id, fits).values(home=move.target)
+    if connection.execute(change).rowcount == 0:
+        return False
+    note(connection, WorkerChanged(worker_id))
+    return True
 
 
 def _renew(connection: sa.Connection, worker: Worker, values: dict[str, Any]) -> bool:

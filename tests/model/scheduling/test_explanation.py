@@ -92,6 +92,15 @@ def test_what_it_waits_for() -> None:
     ]
 
 
+def test_one_that_may_not_start_goes_nowhere_now() -> None:
+    made = board(job("j", not_before=NOW + 90), worker("w"))
+    explained = explain(made, "j", NOW)
+    assert (explained.may_start, explained.choice, explained.first) == (False, None, "w")
+    assert explained.workers[0].has_room
+    explained = explain(made, "j", NOW + 91)
+    assert (explained.may_start, explained.choice, explained.first) == (True, "w", "w")
+
+
 def test_one_that_does_not_wait() -> None:
     made = board(running("r", "w"))
     assert waits(made, "r") == ["it is running on w"]
@@ -175,5 +184,5 @@ def decide_and_compare(made: Board, now: float) -> None:
     for name, entry in made.entries.items():
         if entry.state is JobState.PENDING:
             explained = explain(made, name, now)
-            assert explained.waits_for or not any(one.takes for one in explained.workers), name
-            assert explained.waits_for or explained.choice is None
+            assert explained.waits_for or not any(one.has_room for one in explained.workers), name
+            assert explained.choice is None

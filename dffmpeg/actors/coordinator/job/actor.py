@@ -23,6 +23,7 @@ from dffmpeg.actors.coordinator.job.messages import (
     Input,
     JobMessage,
     Left,
+    Look,
     Lost,
     News,
     OfferLines,
@@ -74,8 +75,8 @@ class JobActor(Actor[JobMessage]):
 
     async def start(self) -> None:
         job = await self._services.store.jobs.get(self._job_id)
-        if job is None or job.state not in jobs.LIVE:
-            # The row is the truth: whatever we were started for is over.
+        if job is None or job.state not in jobs.LIVE or not self._services.membership.minds(job.worker_id):
+            # The row is the truth: whatever we were started for is over, or somebody else's.
             self.context.finish()
             return
         self._job = job
@@ -135,6 +136,8 @@ class JobActor(Actor[JobMessage]):
                 return await self._cancel(message)
             case Lost():
                 await self._lost(message)
+            case Look():
+                await self._look()
             case Due():
                 await self._due(message.what)
             case WaitDue():
@@ -153,23 +156,28 @@ class JobActor(Actor[JobMessage]):
         """
         if transition.closes is not None:
             end = await self._streams.stderr_end(STDERR_END)
-            transition = replace(transition, results={**transition.results, "stderr_end": end})
+            results = {**transition.results, "stderr_end": end, "outputs": self._streams.output.lengths()}
+            transition = replace(transition, results=results)
         won = await self._services.store.apply_with_output(transition, output)
         self._streams.output.settled(output)
-        if won:
-            self._job = transition.made(self.job)
-        else:
-            self._job = await self._services.store.jobs.get(self._job_id)
-        if self._job is not None:
-            self._streams.job = self._job
-        if self._job is None or self._job.state not in jobs.LIVE or self._job.attempt != self._attempt:
-            await self._end()
-        else:
-            self._enter(self._job.state)
-            await self._streams.serve(Follow)
+        await self._take(transition.made(self.job) if won else await self._row())
         if won and self._job is not None:
             await self._services.announce(self._job)
         return won
+
+    async def _row(self) -> Job | None:
+        return await self._services.store.jobs.get(self._job_id)
+
+    async def _take(self, job: Job | None) -> None:
+        """The job as its row has it by now."""
+        self._job = job
+        if job is not None:
+            self._streams.job = job
+        if job is None or job.state not in jobs.LIVE or job.attempt != self._attempt:
+            await self._end()
+        else:
+            self._enter(job.state)
+            await self._streams.serve(Follow)
 
     def _enter(self, state: JobState, ran: float = 0.0) -> None:
         """Begin a state's timers.
@@ -363,6 +371,15 @@ class JobActor(Actor[JobMessage]):
     async def _lost(self, message: Lost) -> None:
         if message.attempt == self._attempt:
             await self._lose(self._verdicts.losing(self.job, message.reason))
+
+    async def _look(self) -> None:
+        """Others do not change what is ours, unless it is theirs by now."""
+        row = await self._row()
+        if row is not None and row.state in jobs.LIVE and not self._services.membership.minds(row.worker_id):
+            # Nothing is touched: another actor drives it. Whoever waits here is told to ask elsewhere.
+            self.context.finish()
+        elif row is None or (row.state, row.attempt) != (self.job.state, self._attempt):
+            await self._take(row)
 
     @property
     def _client_lease(self) -> float:

@@ -192,6 +192,11 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Somebody else has changed the job's row, or its worker has another home."""
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """A timer: `what` names the check."""
 
@@ -232,6 +237,7 @@ JobMessage = (
     | Acknowledge
     | Left
     | Lost
+    | Look
     | Due
     | Over
     | WaitDue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from dffmpeg.actors.coordinator.services import Services
-from dffmpeg.actors.coordinator.worker import Deliver
+from dffmpeg.actors.coordinator.worker_messages import Deliver
 from dffmpeg.actors.runtime import ActorStopped, MailboxFull
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.wire import codec

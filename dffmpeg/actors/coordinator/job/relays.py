@@ -229,6 +229,10 @@ class AttemptOutput:
                 )
         return found
 
+    def lengths(self) -> dict[int, int]:
+        """How much of each output was received."""
+        return {number: line.relay.end for number, line in self._lines.items()}
+
     def missing(self, report: FinishReport) -> str | None:
         """What of the worker's final lengths has not been received, in words, or None."""
         lengths: dict[int, int | None] = dict(report.others)
@@ -305,20 +309,24 @@ class AttemptOutput:
 
 
 async def ended_frames(
-    job: Job, cursor: Position, repository: StreamRepository, numbers: Iterable[int]
+    job: Job, cursor: Position, repository: StreamRepository, lengths: Mapping[int, int | None]
 ) -> list[Frame]:
     """What a follower of a job that has ended has not got yet, from the store.
 
-    Where the last frame of each output has its end, nothing is left.
+    Where the last frame of each output has its end, nothing is left. What is not kept, or not kept any more,
+    is a gap: the frame that ends the stream stands where the stream ended.
+
+    Args:
+        lengths: each output's, of the job's last attempt; None where it is not known.
     """
     found = []
-    for number in sorted(numbers):
+    for number, told in sorted(lengths.items()):
         offset = offset_of(cursor, number) if cursor.attempt == job.attempt else 0
         part = await repository.read(job.job_id, job.attempt, number, offset, FRAME_BATCH)
+        length = max(part.end, told or 0)
         if part.data:
-            end = part.offset + len(part.data)
-            eof = end >= part.end
+            eof = part.offset + len(part.data) >= length
             found.append(frames.output(number, job.attempt, part.offset, part.data, eof=eof))
         else:
-            found.append(frames.output(number, job.attempt, max(offset, part.end), b"", eof=True))
+            found.append(frames.output(number, job.attempt, max(offset, length), b"", eof=True))
     return found

@@ -13,6 +13,7 @@ from dffmpeg.actors.coordinator.operations.requester import Ear, RequesterOperat
 from dffmpeg.actors.coordinator.operations.scheduling import SchedulingOperations
 from dffmpeg.actors.coordinator.refusals import (
     Conflict,
+    Elsewhere,
     Forbidden,
     NotFound,
     OperationError,
@@ -30,6 +31,7 @@ class Operations(
 __all__ = [
     "Conflict",
     "Ear",
+    "Elsewhere",
     "Forbidden",
     "NotFound",
     "OperationError",

@@ -119,6 +119,7 @@ class AdministrationOperations(SubmissionOperations, OverviewOperations):
             status=health["status"],
             databases=health["databases"],
             transports=health["transports"],
+            alerts=[str(one) for one in self._services.backlog.board.ledger.shortfalls()],
         )
 
     async def _commanded(self, who: Identity, job_id: str) -> Job:

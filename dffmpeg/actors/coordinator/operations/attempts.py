@@ -19,9 +19,8 @@ from dffmpeg.actors.coordinator.job.messages import (
     Streamed,
     WorkerBeat,
 )
-from dffmpeg.actors.coordinator.operations.base import Base, NotLive, require
-from dffmpeg.actors.coordinator.refusals import Conflict
-from dffmpeg.actors.coordinator.worker import Judged
+from dffmpeg.actors.coordinator.operations.base import Base, require
+from dffmpeg.actors.coordinator.worker_messages import Judged
 from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
@@ -42,7 +41,7 @@ class AttemptOperations(Base):
     async def accept(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
         """The worker takes the attempt; only after this has returned may it start the process."""
         require(who, Role.WORKER)
-        await self._report(job_id, Accept(who.client_id, report.attempt, report.substitutions))
+        await self._report(who, job_id, Accept(who.client_id, report.attempt, report.substitutions))
         return StatusReply()
 
     async def reject(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
@@ -52,7 +51,7 @@ class AttemptOperations(Base):
         if report.fault:
             # First: once the job is free again, this worker may be the one that gets it.
             await self._services.judge(who.client_id, Judged(job_id, f"job {job_id}: {reason}"))
-        await self._report(job_id, Reject(who.client_id, report.attempt, reason))
+        await self._report(who, job_id, Reject(who.client_id, report.attempt, reason))
         return StatusReply()
 
     async def worker_heartbeat(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
@@ -62,13 +61,13 @@ class AttemptOperations(Base):
         if any(inode >= 1 << 64 for inode in begun.values()):
             raise BadInput("begun: an inode has 64 bits")
         beat = WorkerBeat(who.client_id, report.attempt, report.progress, begun)
-        job = await self._report(job_id, beat)
+        job = await self._report(who, job_id, beat)
         return StatusReply(detail=job.state.value)
 
     async def finish(self, who: Identity, job_id: str, report: FinishReport) -> StatusReply:
         """The attempt has ended; its end and its output are durable when this returns."""
         require(who, Role.WORKER)
-        await self._report(job_id, Finish(who.client_id, report))
+        await self._report(who, job_id, Finish(who.client_id, report))
         return StatusReply()
 
     async def output(self, who: Identity, job_id: str, pieces: Sequence[Frame]) -> OutputReply:
@@ -77,10 +76,7 @@ class AttemptOperations(Base):
         for frame in pieces:
             if frame.kind not in _OUTPUTS:
                 raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
-        try:
-            return await self._ask(job_id, Output(who.client_id, pieces), hold=15.0)
-        except NotLive as error:
-            raise Conflict(f"job {job_id} is {error.job.state}; nothing was changed") from None
+        return await self._report(who, job_id, Output(who.client_id, pieces), hold=15.0)
 
     async def streamed(self, who: Identity, job_id: str, pieces: Sequence[Frame]) -> None:
         """Take pieces of the outputs and acknowledgements of inputs, from a worker that attends."""
@@ -88,13 +84,13 @@ class AttemptOperations(Base):
         for frame in pieces:
             if frame.kind not in _FROM_WORKERS:
                 raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
-        await self._report(job_id, Streamed(who.client_id, pieces))
+        await self._report(who, job_id, Streamed(who.client_id, pieces))
 
     async def attend(self, who: Identity, attempt: AttemptRef, connection: int, seen: Attendance) -> News:
         """Wait for what an attending worker has not got yet. It has to say `end_attendance` at its end."""
         require(who, Role.WORKER)
         request = Attend(who.client_id, attempt.attempt, connection, seen)
-        return await self._report(attempt.job_id, request, hold=math.inf)
+        return await self._report(who, attempt.job_id, request, hold=math.inf)
 
     async def attend_once(self, who: Identity, job_id: str, request: AttendRequest) -> list[Frame]:
         """What a worker without a link has not got yet of the inputs; held while there is nothing.
@@ -107,11 +103,11 @@ class AttemptOperations(Base):
             frames.acknowledgement(number, request.attempt, offset, offset, eof=ended)
             for number, (offset, ended) in given.items()
         ]
-        await self._report(job_id, Streamed(who.client_id, acks))
+        await self._report(who, job_id, Streamed(who.client_id, acks))
         sent = {number: (one.received, one.eof) for number, one in request.inputs.items()}
         seen = Attendance(told=None, sent=sent, written=given)
         attend = Attend(who.client_id, request.attempt, ASKING, seen, request.wait)
-        news = await self._report(job_id, attend, hold=request.wait)
+        news = await self._report(who, job_id, attend, hold=request.wait)
         return list(news.frames)
 
     def end_attendance(self, job_id: str, connection: int) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from dffmpeg.actors.coordinator.refusals import Conflict, Forbidden, NotFound, Unavailable
+from dffmpeg.actors.coordinator.refusals import Conflict, Elsewhere, Forbidden, NotFound, Unavailable
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import ActorStopped, Request
-from dffmpeg.model import access, jobs
+from dffmpeg.model import access, instances, jobs
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job
 
@@ -25,6 +25,14 @@ class NotLive(Exception):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job.job_id)
+        self.job = job
+
+
+class AtHome(Elsewhere):
+    """The job is live, and another coordinator has its actor; `job` is its row."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"job {job.job_id} is looked after by another coordinator")
         self.job = job
 
 
@@ -46,6 +54,11 @@ class Base:
             raise Forbidden(f"job {job_id} is not yours")
         return job
 
+    async def _require_instance(self, worker_id: str, instance: str | None) -> None:
+        worker = await self._services.store.workers.get(worker_id)
+        if not instances.same(worker, instance) and worker is not None:
+            raise Conflict(f"another process is worker {worker_id}")
+
     async def _ask(self, job_id: str, request: Request[R], *, hold: float = 0.0) -> R:
         """The answer of a live job's actor.
 
@@ -54,6 +67,7 @@ class Base:
 
         Raises:
             NotLive: the job is pending or has ended, so it has no actor.
+            Elsewhere: another coordinator has its actor.
         """
         for _ in range(TRIES):
             actor = self._services.jobs.find(job_id)
@@ -61,6 +75,8 @@ class Base:
                 job = await self._row(job_id)
                 if job.state not in jobs.LIVE:
                     raise NotLive(job)
+                if not self._services.membership.minds(job.worker_id):
+                    raise AtHome(job)
             try:
                 actor = actor or await self._services.jobs.reach(job_id)
                 return await actor.ask(request, timeout=hold + PATIENCE)
@@ -69,19 +85,25 @@ class Base:
                 continue
         raise Unavailable(f"job {job_id} has no actor just now")
 
-    async def _report(self, job_id: str, request: Request[R], *, hold: float = 0.0) -> R:
+    async def _report(self, who: Identity, job_id: str, request: Request[R], *, hold: float = 0.0) -> R:
         """The answer to a worker's report, which only a live job takes.
 
         Args:
             hold: as in `_ask`.
 
         Raises:
-            Conflict: the job is not live; nothing was changed.
+            Conflict: the job is not live, or it is another worker's; nothing was changed.
+            Elsewhere: as `_ask`.
         """
         try:
             return await self._ask(job_id, request, hold=hold)
         except NotLive as error:
             raise Conflict(f"job {job_id} is {error.job.state}; nothing was changed") from None
+        except AtHome as error:
+            if error.job.worker_id != who.client_id:
+                # Its worker's coordinator would say the same.
+                raise Conflict(f"job {job_id} is not {who.client_id}'s any more") from None
+            raise
 
 
 def require(who: Identity, *roles: Role) -> None:

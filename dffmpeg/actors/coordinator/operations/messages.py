@@ -22,9 +22,19 @@ class MessageOperations(Base):
             raise Conflict("the http_polling downlink is not enabled here")
         return downlink
 
-    async def poll_worker(self, who: Identity, *, last: str | None, wait: float) -> list[DownlinkMessage]:
-        """Messages behind `last` for the calling worker; waits up to `wait` seconds for one."""
+    async def poll_worker(
+        self, who: Identity, *, last: str | None, wait: float, instance: str | None = None
+    ) -> list[DownlinkMessage]:
+        """Messages behind `last` for the calling worker; waits up to `wait` seconds for one.
+
+        Args:
+            instance: the worker's process, where it has said which it is.
+
+        Raises:
+            Conflict: another process is the worker.
+        """
         require(who, Role.WORKER)
+        await self._require_instance(who.client_id, instance)
         return await self._polling().poll(who.client_id, job_id=None, last=last, wait=wait)
 
     async def poll_job(
@@ -42,7 +52,7 @@ class MessageOperations(Base):
             stream = Stream.STDOUT if line.stream == "stdout" else Stream.STDERR
             lines[stream].append(line.content.encode() + b"\n")
         texts = {stream: b"".join(parts) for stream, parts in lines.items()}
-        await self._report(job_id, OfferLines(who.client_id, texts))
+        await self._report(who, job_id, OfferLines(who.client_id, texts))
         return StatusReply()
 
     async def log_lines(

@@ -63,7 +63,7 @@ class OverviewOperations(WorkerOperations):
         }
 
     async def health(self, *, deep: bool) -> dict[str, Any]:
-        """`status` is `online` or `unhealthy`; with `deep` also each database and each downlink."""
+        """`status` is `online`, `unhealthy` or `shutdown`; with `deep` also of each database and downlink."""
         answer: dict[str, Any] = {"status": "online", "version": __version__}
         if deep:
             database = await self._database_health()
@@ -71,6 +71,8 @@ class OverviewOperations(WorkerOperations):
             answer["transports"] = self._services.downlinks.health()
             if database != "online" or "unhealthy" in answer["transports"].values():
                 answer["status"] = "unhealthy"
+        if self._services.leaving.is_set():
+            answer["status"] = "shutdown"
         return answer
 
     async def _database_health(self) -> str:

@@ -15,7 +15,7 @@ from dffmpeg.actors.coordinator.job.messages import Acknowledge, Cancel, Follow,
 from dffmpeg.actors.coordinator.job.relays import ended_frames
 from dffmpeg.actors.coordinator.operations.base import TRIES, NotLive, require
 from dffmpeg.actors.coordinator.operations.submission import SubmissionOperations
-from dffmpeg.actors.coordinator.refusals import Forbidden, Unavailable
+from dffmpeg.actors.coordinator.refusals import Forbidden, NotFound, Unavailable
 from dffmpeg.actors.coordinator.services import wait_at_most
 from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.model import access, jobs, transitions
@@ -173,8 +173,14 @@ class RequesterOperations(SubmissionOperations):
                 return []
 
     async def _last_frames(self, job: Job, cursor: Position) -> list[Frame]:
-        numbers = descriptors.outputs(launch_of(job))
-        frames = await ended_frames(job, cursor, self._services.store.streams, numbers)
+        attempts = await self._services.store.jobs.attempts(job.job_id)
+        last = next((one for one in attempts if one.attempt == job.attempt), None)
+        if job.attempt and last is None:
+            # Purged since we looked. That there was output, and how much, is not known any more.
+            raise NotFound(f"there is no job {job.job_id} any more")
+        told = (last.outputs if last is not None else None) or {}
+        lengths = {number: told.get(number) for number in descriptors.outputs(launch_of(job))}
+        frames = await ended_frames(job, cursor, self._services.store.streams, lengths)
         return [*frames, status_frame(job)] if all(frame.eof for frame in frames) else frames
 
     async def input(self, who: Identity, job_id: str, frames: Sequence[Frame]) -> list[Frame]:

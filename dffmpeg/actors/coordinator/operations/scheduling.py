@@ -8,7 +8,7 @@ from dataclasses import replace
 from dffmpeg.actors.coordinator.operations.base import require
 from dffmpeg.actors.coordinator.operations.workers import WorkerOperations
 from dffmpeg.actors.coordinator.refusals import Forbidden, NotFound, Unavailable
-from dffmpeg.actors.coordinator.worker import SetHold
+from dffmpeg.actors.coordinator.worker_messages import SetHold
 from dffmpeg.model import access
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import TERMINAL
@@ -24,8 +24,8 @@ class SchedulingOperations(WorkerOperations):
     """Each may raise `Forbidden` and `NotFound`."""
 
     async def queue_state(self, who: Identity) -> QueueState:
-        """Whether jobs are given to workers."""
-        require(who, Role.ADMIN)
+        """Whether jobs are given to workers. Whoever has jobs may know why they wait."""
+        require(who, Role.CLIENT, Role.ADMIN)
         return queue_state(await self._services.store.settings.pause())
 
     async def pause_queue(self, who: Identity, reason: str | None = None) -> QueueState:
@@ -88,17 +88,20 @@ class SchedulingOperations(WorkerOperations):
         return Explanation(
             job_id=job_id,
             status=job.state.value,
+            may_start=said.may_start,
             waits_for=list(said.waits_for),
             workers=[
                 WorkerVerdict(
                     worker_id=one.worker_id,
                     status=one.status,
                     suitable=one.suitable,
-                    takes=one.takes,
+                    takes=one.has_room and said.may_start,
+                    has_room=one.has_room,
                     reasons=list(one.reasons),
                     score=one.score,
                 )
                 for one in said.workers
             ],
             choice=said.choice,
+            otherwise=None if said.may_start else said.first,
         )

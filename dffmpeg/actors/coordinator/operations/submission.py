@@ -45,11 +45,6 @@ class SubmissionOperations(Base):
         """
         require(who, Role.CLIENT, Role.ADMIN)
         downlink = self._services.downlinks.choose(request.supported_transports)
-        if downlink is None:
-            raise BadInput(
-                f"supported_transports: none of {request.supported_transports} is enabled here;"
-                f" enabled: {self._services.downlinks.names}"
-            )
         job = self._new_job(who, request, downlink)
         if len(codec.encode(job_record(job))) > MAX_RECORD:
             raise BadInput(f"arguments: too much altogether: the job's record may have {MAX_RECORD} bytes")

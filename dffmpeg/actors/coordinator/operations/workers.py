@@ -9,9 +9,15 @@ from typing import TypeVar
 
 from dffmpeg.actors.coordinator import lookups
 from dffmpeg.actors.coordinator.operations.base import PATIENCE, Base, require
-from dffmpeg.actors.coordinator.refusals import Conflict, Forbidden, NotFound, Unavailable
-from dffmpeg.actors.coordinator.worker import (
-    ACTIVE,
+from dffmpeg.actors.coordinator.refusals import (
+    Conflict,
+    Elsewhere,
+    Forbidden,
+    NotFound,
+    Unavailable,
+)
+from dffmpeg.actors.coordinator.worker import ACTIVE
+from dffmpeg.actors.coordinator.worker_messages import (
     Connected,
     Deliver,
     Deregister,
@@ -31,7 +37,7 @@ R = TypeVar("R")
 
 
 class WorkerOperations(Base):
-    """Each may raise `NotFound`, `Forbidden` and `Unavailable`."""
+    """Each may raise `NotFound`, `Forbidden`, `Unavailable`; and `Elsewhere`, where it takes its actor."""
 
     async def register(self, who: Identity, request: RegisterRequest) -> RegisterReply:
         """Register, or renew the lease, and reconcile what runs with what should."""
@@ -41,13 +47,9 @@ class WorkerOperations(Base):
                 hours.parse(request.hours)
             except hours.BadHours as error:
                 raise BadInput(f"hours: {error}") from None
-        downlink = self._services.downlinks.choose(request.supported_transports)
-        if downlink is None:
-            raise BadInput(
-                f"supported_transports: none of {request.supported_transports} is enabled here;"
-                f" enabled: {self._services.downlinks.names}"
-            )
-        return await self._ask_worker(request.worker_id, Register(request, downlink.name))
+        # Which one it will be its actor decides, who knows what it uses.
+        self._services.downlinks.choose(request.supported_transports)
+        return await self._ask_worker(request.worker_id, Register(request))
 
     async def verify(self, who: Identity, worker_id: str, token: str) -> StatusReply:
         """Complete the handshake: the downlink reaches the worker, or it would not know the token."""
@@ -55,10 +57,14 @@ class WorkerOperations(Base):
         worker = await self._ask_worker(worker_id, Verify(token))
         return StatusReply(detail=worker.state.value)
 
-    async def deregister(self, who: Identity, worker_id: str) -> StatusReply:
-        """The worker leaves; what it still had moves to others."""
+    async def deregister(self, who: Identity, worker_id: str, instance: str | None = None) -> StatusReply:
+        """The worker leaves; what it still had moves to others.
+
+        Raises:
+            Conflict: another process is the worker by now.
+        """
         _only_itself(who, worker_id)
-        await self._ask_worker(worker_id, Deregister())
+        await self._ask_worker(worker_id, Deregister(instance))
         return StatusReply()
 
     async def probe(self, who: Identity, worker_id: str, *, benchmark: bool = False) -> StatusReply:
@@ -71,7 +77,10 @@ class WorkerOperations(Base):
         worker = await self._services.store.workers.get(worker_id)
         if worker is None:
             raise NotFound(f"there is no worker {worker_id}")
+        await self._require_home(worker_id)
         actor = self._services.workers.find(worker_id)
+        if actor is None:
+            await self._require_home(worker_id)
         if actor is None or worker.state not in ACTIVE:
             raise Conflict(f"worker {worker_id} is {worker.state}: it can be probed once it is online")
         await actor.tell(Deliver("probe", {"benchmark": benchmark}))
@@ -79,12 +88,22 @@ class WorkerOperations(Base):
 
     async def _ask_worker(self, worker_id: str, request: Request[R]) -> R:
         for _ in range(2):
+            await self._require_home(worker_id)
             try:
                 actor = await self._services.workers.reach(worker_id)
                 return await actor.ask(request, timeout=PATIENCE)
             except ActorStopped:
                 continue
         raise Unavailable(f"worker {worker_id} has no actor just now")
+
+    async def looks_after(self, worker_id: str) -> bool:
+        """Whether no other coordinator looks after a worker."""
+        return await self._services.membership.home_of_worker(worker_id, claim=False) is None
+
+    async def _require_home(self, worker_id: str) -> None:
+        home = await self._services.membership.home_of_worker(worker_id, claim=True)
+        if home is not None:
+            raise Elsewhere(f"worker {worker_id} is looked after by {home.coordinator_id}; ask again")
 
     async def workers(self, who: Identity, *, window: float) -> list[WorkerRecord]:
         """The workers that were seen within so many seconds."""
@@ -101,15 +120,25 @@ class WorkerOperations(Base):
         return record
 
     @asynccontextmanager
-    async def downlink(self, who: Identity, worker_id: str) -> AsyncIterator[AsyncIterator[DownlinkMessage]]:
+    async def downlink(
+        self, who: Identity, worker_id: str, instance: str | None = None
+    ) -> AsyncIterator[AsyncIterator[DownlinkMessage]]:
         """A worker's open WebSocket downlink: entering attaches it, leaving detaches it.
 
         A newer one replaces an older one, whose iteration then ends.
+
+        Args:
+            instance: the worker's process, where it has said which it is.
+
+        Raises:
+            Conflict: another process is the worker.
         """
         _only_itself(who, worker_id)
+        await self._require_instance(worker_id, instance)
         downlink = self._services.downlinks.get("websocket")
         if not isinstance(downlink, WebSocketDownlink):
             raise Conflict("the websocket downlink is not enabled here")
+        await self._require_home(worker_id)
         async with downlink.attach(worker_id) as messages:
             actor = await self._services.workers.reach(worker_id)
             await actor.tell(Connected())

@@ -1,0 +1,41 @@
+"""The MQTT downlink, coordinator's half: a topic for each worker and each job, QoS 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from dffmpeg.transports.broker import BrokerConnection, Route
+from dffmpeg.transports.broker_server import BrokerDownlink
+from dffmpeg.transports.broker_settings import checked
+from dffmpeg.transports.downlink import Surroundings
+from dffmpeg.transports.mqtt_connection import MqttSettings, open_mqtt
+from dffmpeg.transports.settings import parsed
+
+
+class MqttDownlink(BrokerDownlink):
+    """Publishes; nothing is retained, and the broker keeps nothing for a recipient that is not connected."""
+
+    name = "mqtt"
+
+    def __init__(self, settings: MqttSettings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    @classmethod
+    def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> MqttDownlink:
+        """As the entry point makes it."""
+        del surroundings
+        found = parsed(MqttSettings, cls.name, settings)
+        checked(cls.name, found)
+        return cls(found)
+
+    def open(self) -> AbstractAsyncContextManager[BrokerConnection]:
+        return open_mqtt(self._settings, "dffmpeg-coordinator")
+
+    def worker_metadata(self, worker_id: str) -> dict[str, Any]:
+        return {"topic": self._settings.topic(Route(worker_id))}
+
+    def job_metadata(self, requester_id: str, job_id: str) -> dict[str, Any]:
+        return {"topic": self._settings.topic(Route(requester_id, job_id))}

@@ -1,0 +1,240 @@
+"""Passing requests on to the coordinator that looks after what they are about.
+
+A request is checked here first, body and all, so that only what an identity of this cluster has signed is
+ever passed on; the other coordinator checks it again by the same signature. It is passed on once: one that
+has been is never passed on again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterable
+
+import trio
+from quart import Response
+from werkzeug.datastructures import Headers
+
+from dffmpeg.actors.coordinator.operations import Unavailable
+from dffmpeg.errors import Unreachable
+from dffmpeg.model.identities import Identity
+from dffmpeg.model.membership import Member
+from dffmpeg.transports.peers import PeerAnswer, PeerRequest, Peers, PeerTunnel
+from dffmpeg.web import homes
+from dffmpeg.web.closing import Closing
+from dffmpeg.web.connections import Misdirected, Scope, Socket
+from dffmpeg.web.homes import Neighbours
+from dffmpeg.web.origins import origin, target
+from dffmpeg.web.tunnels import carry
+from dffmpeg.wire import forwarding, signature
+from dffmpeg.wire.forwarding import Passage
+
+logger = logging.getLogger("dffmpeg.web.forwarding")
+
+TRIES = 4
+"""How often it is looked for the one that answers, while homes are moving."""
+
+PAUSE = 0.1
+"""Seconds between two tries; each is twice the one before."""
+
+FRESH = 5.0
+"""Seconds for which a request that was held here may still be passed on: later its signature could be too
+old there."""
+
+WHOLE = 1 << 20
+"""Bytes of an answer that is read before it is passed on, so that one which breaks off can be put off."""
+
+MAX_REFUSAL = 64 * 1024
+"""Bytes of an answer that refuses a WebSocket."""
+
+MISDIRECTED = 421
+"""RFC 9110, section 15.5.20: not this one's to answer. Said among coordinators only."""
+
+_SIGNED = (signature.CLIENT_ID_HEADER, signature.TIMESTAMP_HEADER, signature.SIGNATURE_HEADER)
+_PASSED = frozenset({b"accept", b"content-type", b"user-agent", *(name.encode() for name in _SIGNED)})
+_HANDSHAKE = _PASSED | {
+    b"sec-websocket-key",
+    b"sec-websocket-version",
+    b"sec-websocket-protocol",
+    b"sec-websocket-extensions",
+}
+_RETURNED = frozenset(
+    {b"content-type", b"cache-control", b"retry-after", b"www-authenticate", b"allow", b"x-accel-buffering"}
+)
+
+
+class Forwarding:
+    """The way to the other coordinators.
+
+    Args:
+        key: what passages are sealed with; None where there are no others.
+    """
+
+    def __init__(self, neighbours: Neighbours, peers: Peers, key: bytes | None) -> None:
+        self._neighbours = neighbours
+        self._peers = peers
+        self._key = key
+
+    async def home(
+        self, route: str, who: Identity | None, values: dict[str, object] | None, scope: Scope
+    ) -> Member | None:
+        """Who else has to answer a request; None where this coordinator does.
+
+        Raises:
+            Misdirected: another coordinator took us for the one.
+        """
+        passage = origin(scope).passage
+        if passage is not None and passage.to != self._neighbours.me:
+            raise Misdirected
+        member = await homes.home(self._neighbours, route, who, values or {})
+        if member is not None and passage is not None:
+            raise Misdirected
+        return member
+
+    async def request(self, member: Member, scope: Scope, body: bytes) -> Response | None:
+        """Have another coordinator answer a request.
+
+        Returns:
+            None where it could not be reached, or says that it is not the one.
+        """
+        try:
+            answer = await self._peers.send(_address(member), self._passed(member, scope, _PASSED, body))
+            if answer.status == MISDIRECTED:
+                await answer.aclose()
+                return None
+            return await _response(answer)
+        except Unreachable as error:
+            logger.info("%s was not passed on to %s: %s", scope["path"], member.coordinator_id, error)
+            return None
+
+    async def websocket(self, member: Member, scope: Scope, end: Socket, closing: Closing) -> Response | bool:
+        """Have another coordinator speak on a WebSocket, to its end.
+
+        Returns:
+            Whether that was so; it was not where it could not be reached, or says that it is not the one. Its
+            own answer where it refused the handshake.
+        """
+        extra = ((b"connection", b"Upgrade"), (b"upgrade", b"websocket"))
+        try:
+            answer = await self._peers.upgrade(
+                _address(member), self._passed(member, scope, _HANDSHAKE, extra=extra)
+            )
+            if isinstance(answer, PeerAnswer):
+                return await self._refused(answer)
+        except Unreachable as error:
+            logger.info("%s was not passed on to %s: %s", scope["path"], member.coordinator_id, error)
+            return False
+        await _carry(answer, end, closing)
+        return True
+
+    async def _refused(self, answer: PeerAnswer) -> Response | bool:
+        if answer.status == MISDIRECTED:
+            await answer.aclose()
+            return False
+        try:
+            content = await _read(answer, MAX_REFUSAL)
+        finally:
+            await answer.aclose()
+        return Response(content, answer.status, headers=_returned(answer))
+
+    def _passed(
+        self,
+        member: Member,
+        scope: Scope,
+        names: frozenset[bytes],
+        body: bytes = b"",
+        extra: Iterable[tuple[bytes, bytes]] = (),
+    ) -> PeerRequest:
+        if self._key is None:
+            raise Unreachable("[cluster] secret is not set, so nothing is passed on")
+        headers = [(name, value) for name, value in scope["headers"] if name in names]
+        signed = dict(headers).get(signature.SIGNATURE_HEADER.encode(), b"").decode("latin-1")
+        address = origin(scope).address
+        passage = Passage(
+            self._neighbours.me, member.coordinator_id, None if address is None else str(address)
+        )
+        method, path = scope.get("method", "GET"), target(scope)
+        sealed = forwarding.seal(self._key, passage, method, path, signed)
+        headers += [(forwarding.HEADER.encode(), sealed.encode()), *extra]
+        return PeerRequest(method, path, headers, body)
+
+    async def aclose(self) -> None:
+        """Close the connections to the others."""
+        await self._peers.aclose()
+
+
+async def pause(tries: int) -> None:
+    """Wait a moment before the next try.
+
+    Raises:
+        Unavailable: there were enough of them.
+    """
+    if tries >= TRIES:
+        raise Unavailable("the coordinator that looks after it cannot be reached just now; try again")
+    await trio.sleep(PAUSE * 2 ** (tries - 1))
+
+
+def _address(member: Member) -> str:
+    if member.address is None:
+        raise Unreachable("it has no [cluster] advertise")
+    return member.address
+
+
+def _returned(answer: PeerAnswer) -> Headers:
+    return Headers(
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in answer.headers
+        if name in _RETURNED
+    )
+
+
+async def _response(answer: PeerAnswer) -> Response:
+    headers = _returned(answer)
+    size = dict(answer.headers).get(b"content-length")
+    if size is not None and int(size) <= WHOLE:
+        try:
+            return Response(await _read(answer, WHOLE), answer.status, headers=headers)
+        finally:
+            await answer.aclose()
+    reply = Response(_Body(answer), answer.status, headers=headers)
+    if size is not None:
+        reply.headers["Content-Length"] = size.decode("ascii")
+    # It may wait between two pieces for as long as it likes.
+    reply.timeout = None
+    return reply
+
+
+async def _read(answer: PeerAnswer, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    left = limit
+    while piece := await answer.receive_some():
+        left -= len(piece)
+        if left < 0:
+            raise Unreachable("the answer is too long")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+class _Body:
+    """An answer's body, passed on as it comes."""
+
+    def __init__(self, answer: PeerAnswer) -> None:
+        self._answer = answer
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        try:
+            while piece := await self._answer.receive_some():
+                yield piece
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._answer.aclose()
+
+
+async def _carry(tunnel: PeerTunnel, end: Socket, closing: Closing) -> None:
+    try:
+        await carry(tunnel, end, closing)
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(tunnel.stream)

@@ -1,0 +1,187 @@
+"""Coordinators that share a database: who leads, who looks after what, and what they hear of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from dffmpeg.actors.coordinator.operations import Elsewhere, TooMany
+from dffmpeg.configuration.scheduling import Scheduling
+from dffmpeg.store import Fenced, StoreSettings
+from dffmpeg.store.sqlite import SqliteDatabase
+from tests import databases
+from tests.actors.coordinator.several import eventually, open_coordinators, until
+from tests.actors.coordinator.tree import ADMIN, ALICE, PATIENCE, Coordinator, FakeWorker
+
+
+@pytest.fixture(params=databases.ENGINES)
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StoreSettings]:
+    """One that several may share. Two may also have one SQLite file open, which is enough for what they
+    say to each other here."""
+    engine: str = request.param
+    if engine == "sqlite":
+        monkeypatch.setattr(SqliteDatabase, "shared", True)
+        yield databases.settings(engine, databases.sqlite(tmp_path / "coordinator.db"))
+    else:
+        with databases.created(engine) as options:
+            yield databases.settings(engine, options)
+
+
+async def test_the_oldest_leads_and_the_next_one_after_it(database: StoreSettings) -> None:
+    async with open_coordinators(database, "a", "b") as (first, second):
+        assert first.services.membership.leading()
+        assert not second.services.membership.leading()
+        await first.services.membership.drain()
+        assert not first.services.membership.leading()
+        await until(second, second.services.membership.leading)
+
+
+async def test_a_job_submitted_at_one_runs_on_a_worker_of_the_other(database: StoreSettings) -> None:
+    async with open_coordinators(database, "a", "b") as (first, second):
+        worker = FakeWorker(second, "w1")
+        async with worker.online():
+            for submitter in (first, second):
+                job_id = await submitter.submit(monitor=False)
+                request = await worker.take()
+                assert request.job_id == job_id
+                assert first.services.jobs.find(job_id) is None
+                await worker.finish(request)
+                await submitter.until(job_id, "completed")
+
+
+async def test_what_is_looked_after_elsewhere_is_refused_with_whom_to_ask(database: StoreSettings) -> None:
+    async with open_coordinators(database, "a", "b") as (first, second):
+        worker = FakeWorker(second, "w1")
+        async with worker.online():
+            job_id = await first.submit(monitor=False)
+            await worker.take()
+            home = await first.services.membership.home_of_job(job_id)
+            assert home is not None
+            assert home.address == "http://b.test:8000"
+            assert await second.services.membership.home_of_job(job_id) is None
+            await until(first, lambda: "w1" in first.services.membership.known_homes())
+            home = await first.services.membership.home_of_worker("w1", claim=True)
+            assert home is not None
+            assert home.coordinator_id == second.services.membership.me
+            with pytest.raises(Elsewhere):
+                await first.operations.cancel(ALICE, job_id)
+            with pytest.raises(Elsewhere):
+                await FakeWorker(first, "w1").register()
+
+
+async def test_a_follower_is_sent_away_once_its_job_runs_elsewhere(
+    database: StoreSettings,
+) -> None:
+    async with open_coordinators(database, "a", "b") as (first, second):
+        job_id = await first.submit(monitor=False)
+        sent_away = trio.Event()
+
+        async def follow() -> None:
+            with pytest.raises(Elsewhere):
+                await first.until(job_id, "completed")
+            sent_away.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow)
+            worker = FakeWorker(second, "w1")
+            async with worker.online():
+                request = await worker.take()
+                with trio.fail_after(PATIENCE):
+                    await sent_away.wait()
+                await worker.finish(request)
+
+
+async def test_who_drains_gives_its_workers_and_their_jobs_away(database: StoreSettings) -> None:
+    async with open_coordinators(database, "a", "b") as (first, second):
+        worker = FakeWorker(first, "w1")
+        async with worker.online():
+            job_id = await first.submit(monitor=False)
+            request = await worker.take()
+            with trio.fail_after(PATIENCE):
+                await first.services.membership.drain()
+            await gone(first, job_id)
+            assert first.services.workers.find("w1") is None
+        there = FakeWorker(second, "w1")
+        there.running = worker.running
+        async with there.online():
+            assert (await second.operations.job(ADMIN, job_id)).attempt == 1
+            await there.finish(request)
+            await second.until(job_id, "completed")
+        # Nobody who is draining becomes a home.
+        home = await first.services.membership.home_of_worker("w2", claim=True)
+        assert home is not None
+        assert home.coordinator_id == second.services.membership.me
+
+
+async def gone(one: Coordinator, job_id: str) -> None:
+    """Wait until a job's actor has ended."""
+    with trio.fail_after(PATIENCE):
+        while one.services.jobs.find(job_id) is not None:
+            await trio.lowlevel.checkpoint()
+
+
+async def test_who_was_taken_for_gone_begins_anew_under_another_id(database: StoreSettings) -> None:
+    async with open_coordinators(database, "a", "b") as (first, second):
+        worker = FakeWorker(first, "w1")
+        async with worker.online():
+            job_id = await first.submit(monitor=False)
+            request = await worker.take()
+            before = first.services.membership.me
+            other = second.services.store.members
+            [row] = [one for one in await other.list() if one.coordinator_id == before]
+            while not await other.bury(row):
+                [row] = [one for one in await other.list() if one.coordinator_id == before]
+            with pytest.raises(Fenced):
+                await first.services.store.jobs.set_hindrance(job_id, "this must not be written")
+            await until(second, lambda: before not in second.services.membership.members())
+            await until(second, lambda: len(second.services.membership.members()) == 2)
+            assert first.services.membership.me != before
+            assert second.services.membership.leading()
+        assert (await second.operations.job(ADMIN, job_id)).hindrance is None
+        there = FakeWorker(second, "w1")
+        there.running = worker.running
+        async with there.online():
+            await there.finish(request)
+            await second.until(job_id, "completed")
+
+
+async def test_a_limit_of_the_queue_holds_for_all_together(database: StoreSettings) -> None:
+    async with open_coordinators(database, "a", "b", scheduling=Scheduling(queued=3)) as (first, second):
+        for one in (first, second, first):
+            await one.submit(monitor=False)
+            await heard(first, second)
+        for one in (first, second):
+            with pytest.raises(TooMany):
+                await one.submit(monitor=False)
+
+
+async def heard(*coordinators: Coordinator) -> None:
+    """Wait until all know of as many pending jobs as there are."""
+    for one in coordinators:
+
+        async def knows_all(one: Coordinator = one) -> bool:
+            counts = await one.services.store.jobs.counts()
+            return one.services.backlog.board.ledger.pending == sum(counts.values())
+
+        await eventually(knows_all)
+
+
+async def test_a_paused_queue_is_paused_for_all(database: StoreSettings) -> None:
+    async with open_coordinators(database, "a", "b") as (first, second):
+        worker = FakeWorker(second, "w1")
+        async with worker.online():
+            await second.operations.pause_queue(ADMIN)
+            job_id = await second.submit(monitor=False)
+
+            async def is_paused() -> bool:
+                return "the queue is paused" in (await first.operations.why(ADMIN, job_id)).waits_for
+
+            await eventually(is_paused)
+            await second.operations.resume_queue(ADMIN)
+            await worker.finish(await worker.take())
+            await second.until(job_id, "completed")

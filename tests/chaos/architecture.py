@@ -1,0 +1,176 @@
+"""A cluster as it is set up in earnest, of processes of this machine.
+
+```
+callers ─┬─ HAProxy ─── coordinators ─── database
+workers ─┘ (a link each, which can be cut)
+```
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import trio
+
+from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.errors import Refused, Unreachable
+from dffmpeg.standalone.readiness import open_http, wait_online
+from tests.chaos import proxy, recorder
+from tests.chaos.configurations import LEASE, Configurations, Plan
+from tests.chaos.databases import DATABASES
+from tests.chaos.downlinks import DOWNLINKS, Downlink
+from tests.chaos.victims import Victim, Way, cut, frozen, killed
+from tests.servers.haproxy import open_haproxy
+from tests.servers.link import Link, open_links
+from tests.servers.process import GUARD, Ready, ServerProcess
+from tests.servers.requirements import program
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """What runs.
+
+    Attributes:
+        caller, admin: configurations of clients.
+        media: the mapped folder.
+        ledger: what the programs note.
+        ffmpeg: the real one.
+        victims: what may break, by what it is.
+    """
+
+    caller: ClientConfig
+    admin: ClientConfig
+    media: Path
+    ledger: Path
+    ffmpeg: str
+    victims: Mapping[str, Sequence[Victim]]
+
+    @property
+    def sole(self) -> frozenset[str]:
+        """Names of the victims that there is only one of."""
+        return frozenset(some[0].name for some in self.victims.values() if len(some) == 1)
+
+
+@asynccontextmanager
+async def open_architecture(plan: Plan) -> AsyncIterator[Architecture]:
+    """Run it around a block, which is entered when every worker is online.
+
+    Raises:
+        Missing: this machine has not all that it takes.
+        ServerFailed: a part does not start.
+    """
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(DATABASES[plan.database](plan.folder))
+        downlink = await stack.enter_async_context(DOWNLINKS[plan.downlink]())
+        configurations = Configurations(plan, database, downlink)
+        await configurations.add_identities()
+        processes = _Processes(stack, plan.folder, configurations)
+        coordinators = [await processes.coordinator(number) for number in range(plan.coordinators)]
+        text = proxy.configuration(configurations.entry, configurations.ports)
+        await stack.enter_async_context(open_haproxy(text, [configurations.entry]))
+        workers = [await processes.worker(name, downlink) for name in configurations.workers]
+        await processes.online(configurations.workers)
+        victims = {
+            "coordinator": coordinators,
+            "worker": workers,
+            "database": database.victims,
+            "broker": downlink.victims,
+        }
+        yield Architecture(
+            caller=configurations.client("caller"),
+            admin=configurations.client("admin"),
+            media=configurations.media,
+            ledger=processes.ledger,
+            ffmpeg=processes.ffmpeg,
+            victims={kind: some for kind, some in victims.items() if some},
+        )
+
+
+class _Processes:
+    """Starts coordinators and workers, which end with the stack."""
+
+    def __init__(self, stack: AsyncExitStack, folder: Path, configurations: Configurations) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._configurations = configurations
+        self.ledger = folder / "ledger"
+        self.ledger.touch()
+        self.ffmpeg = program("ffmpeg", "ffmpeg")
+
+    async def coordinator(self, number: int) -> Victim:
+        """One that answers."""
+        name = f"coordinator{number + 1}"
+        admin = self._configurations.client("admin", self._configurations.ports[number])
+        file = self._configurations.coordinator(number)
+        process = self._process(name, "dffmpeg.coordinator", file, _healthy(admin))
+        await self._start(process)
+        return Victim(name, [killed(process), frozen(process)])
+
+    async def worker(self, name: str, downlink: Downlink) -> Victim:
+        """One that has been started, behind links of its own."""
+        links = await self._stack.enter_async_context(open_links(self._configurations.entry, *downlink.ports))
+        entry, *broker = [link.port for link in links]
+        file = self._configurations.worker(name, entry, broker)
+        # Its programs die by themselves: that is a promise of the worker's.
+        process = self._process(name, "dffmpeg.worker", file, _at_once, whole=False)
+        await self._start(process)
+        return Victim(name, self._ways(name, process, links))
+
+    async def online(self, workers: Sequence[str]) -> None:
+        """Return when all of them are.
+
+        Raises:
+            trio.TooSlowError: they are not.
+        """
+        with trio.fail_after(GUARD):
+            await wait_online(self._configurations.client("admin"), workers)
+
+    def _ways(self, name: str, process: ServerProcess, links: Sequence[Link]) -> list[Way]:
+        async def online() -> None:
+            await self.online([name])
+
+        async def start() -> None:
+            await process.start()
+            await online()
+
+        shortly = cut(links, online)
+        # Its lease ends, and its jobs move.
+        longer = replace(shortly, shortest=LEASE, longest=1.3 * LEASE)
+        return [killed(process, start), shortly, longer]
+
+    def _process(
+        self, name: str, module: str, file: Path, ready: Ready, *, whole: bool = True
+    ) -> ServerProcess:
+        environment = {
+            recorder.LEDGER: str(self.ledger),
+            recorder.WORKER: name,
+            recorder.FFMPEG: self.ffmpeg,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        }
+        argv = [sys.executable, "-m", module, "--config", str(file)]
+        return ServerProcess(name, argv, self._folder / f"{name}.log", ready, environment, whole)
+
+    async def _start(self, process: ServerProcess) -> None:
+        self._stack.push_async_callback(process.kill)
+        await process.start()
+
+
+def _healthy(config: ClientConfig) -> Ready:
+    async def ready() -> bool:
+        async with open_http(config) as http:
+            try:
+                await http.request("GET", "/health", timeout=5.0)
+            except (Unreachable, Refused):
+                return False
+        return True
+
+    return ready
+
+
+async def _at_once() -> bool:
+    return True

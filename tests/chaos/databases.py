@@ -1,0 +1,99 @@
+"""The databases that a cluster may have: how coordinators are configured for it, and how it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.victims import Victim, Way, frozen, killed
+from tests.servers.galera import Galera, Node, open_galera
+from tests.servers.mariadb import MariaDB, open_mariadb
+from tests.servers.ports import LOOPBACK
+from tests.servers.postgresql import PostgreSQL, open_postgresql
+
+Server = PostgreSQL | MariaDB | Galera
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database that runs.
+
+    Attributes:
+        settings: the coordinator's table `database`.
+        victims: what of it may break.
+    """
+
+    settings: dict[str, Any]
+    victims: Sequence[Victim] = ()
+
+
+@asynccontextmanager
+async def open_sqlite(folder: Path) -> AsyncIterator[Database]:
+    """A file of the coordinator's, which breaks with it."""
+    yield Database({"engine_defaults": {"sqlite": {"path": str(folder / "dffmpeg.db")}}})
+
+
+@asynccontextmanager
+async def open_single_postgresql(_folder: Path) -> AsyncIterator[Database]:
+    """One server, without which everybody waits."""
+    async with open_postgresql() as server:
+        victim = Victim("postgresql", [killed(server.process), frozen(server.process)])
+        yield Database(_settings("postgresql", [server.port], server), [victim])
+
+
+@asynccontextmanager
+async def open_single_mariadb(_folder: Path) -> AsyncIterator[Database]:
+    """One server, without which everybody waits."""
+    async with open_mariadb() as server:
+        victim = Victim("mariadb", [killed(server.process), frozen(server.process)])
+        yield Database(_settings("mysql", [server.port], server), [victim])
+
+
+@asynccontextmanager
+async def open_galera_cluster(_folder: Path) -> AsyncIterator[Database]:
+    """Three nodes, of which two go on."""
+    async with open_galera() as cluster:
+        victims = [
+            Victim(f"galera{number + 1}", _ways(cluster, node)) for number, node in enumerate(cluster.nodes)
+        ]
+        yield Database(_settings("mysql", [node.port for node in cluster.nodes], cluster), victims)
+
+
+def _ways(cluster: Galera, node: Node) -> list[Way]:
+    async def start() -> None:
+        await node.process.start()
+        await cluster.whole()
+
+    async def rejoin() -> None:
+        await node.rejoin()
+        await cluster.whole()
+
+    return [
+        killed(node.process, start),
+        # Long enough for the others to leave it behind, and not so long.
+        frozen(node.process, cluster.whole),
+        replace(frozen(node.process, cluster.whole), shortest=6.0, longest=12.0),
+        Way("isolate", node.isolate, rejoin),
+    ]
+
+
+def _settings(engine: str, ports: Sequence[int], server: Server) -> dict[str, Any]:
+    # All coordinators begin at the same node: of two that write to different ones one has to repeat.
+    place = {
+        "host": [f"{LOOPBACK}:{port}" for port in ports],
+        "database": server.database,
+        "user": server.user,
+        "password": server.password,
+    }
+    return {"engine": engine, "engine_defaults": {engine: place}}
+
+
+DATABASES: dict[str, Callable[[Path], AbstractAsyncContextManager[Database]]] = {
+    "sqlite": open_sqlite,
+    "postgresql": open_single_postgresql,
+    "mariadb": open_single_mariadb,
+    "galera": open_galera_cluster,
+}

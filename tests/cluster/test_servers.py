@@ -1,0 +1,83 @@
+"""Whole clusters on a database server, also while it closes every connection in the middle of a job."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import tomli_w
+
+from tests import databases
+from tests.cluster.kit import Cluster
+from tests.cluster.test_piped import COMMAND, FRAME, FRAMES, Transcode, source
+
+pytestmark = [pytest.mark.cluster, pytest.mark.ffmpeg]
+
+KILL = {
+    "postgresql": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    "mysql": "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()",
+}
+
+
+@pytest.fixture(params=databases.SERVERS)
+def engine(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def options(engine: str) -> Iterator[databases.Options]:
+    with databases.created(engine) as made:
+        yield made
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, engine: str, options: databases.Options) -> Iterator[Cluster]:
+    """With its coordinator on the server."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    config = tmp_path / "data" / "coordinator.toml"
+    config.write_text(tomli_w.dumps({"database": {"engine": engine, "engine_defaults": {engine: options}}}))
+    config.chmod(0o600)
+    with Cluster(tmp_path) as running:
+        yield running
+
+
+def kill_connections(engine: str, options: databases.Options) -> int:
+    """Have the server close each connection to the database but ours; returns how many."""
+    with databases.connected(engine, options) as connection:
+        found = connection.execute(sa.text(KILL[engine])).scalars().all()
+        if engine == "mysql":
+            for number in found:
+                connection.exec_driver_sql(f"KILL CONNECTION {number}")
+        return len(found)
+
+
+def test_a_job_from_end_to_end(cluster: Cluster, engine: str, options: databases.Options) -> None:
+    picture = ["-f", "lavfi", "-i", "testsrc=d=1:s=64x48:r=5"]
+    done = cluster.run("-v", "error", *picture, "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(done.stdout) == FRAME * 5
+    assert not list(cluster.data.glob("*.db"))
+    with databases.connected(engine, options) as connection:
+        rows = connection.execute(sa.text("SELECT state, exit_code FROM jobs")).all()
+    assert rows == [("completed", 0)]
+
+
+def test_a_piped_transcode_survives_the_loss_of_every_connection(
+    cluster: Cluster, engine: str, options: databases.Options
+) -> None:
+    data = source()[: FRAME * FRAMES]
+    local = subprocess.run(["ffmpeg", *COMMAND], input=data, capture_output=True, check=True)
+    coordinator = cluster.pid("coordinator")
+    cluster.start_agent()
+    transcode = Transcode(cluster, data)
+    transcode.some_output()
+    assert kill_connections(engine, options) > 0
+    status, output, errors = transcode.rest()
+    assert (status, errors) == (0, b"")
+    assert output == local.stdout
+    assert cluster.pid("coordinator") == coordinator
