@@ -172,6 +172,7 @@ class Database:
                 try:
                     yield self
                 except Exception as error:
+                    # It goes on as it is; noted to tell it from what the writer raises beside it.
                     failure = error
                     raise
                 nursery.cancel_scope.cancel()

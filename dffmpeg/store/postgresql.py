@@ -53,6 +53,7 @@ class PostgresqlDatabase(ServerDatabase):
                 _require(connection)
                 connection.autocommit = False
             except BaseException as error:
+                # Nobody has it yet who could close it, whatever went wrong; the error goes on.
                 connection.close()
                 if isinstance(error, psycopg.Error):
                     raise Unreachable(told(error)) from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import trio
 
+from dffmpeg.actors.coordinator.outages import Outage
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import Actor
 from dffmpeg.model.membership import Watch
@@ -36,6 +37,7 @@ class Members(Actor[Refresh]):
         self._services = services
         self._lease = services.config.cluster.lease
         self._watch = Watch(self._lease)
+        self._outage = Outage(log, "the membership cannot be renewed")
 
     async def start(self) -> None:
         if self._services.membership.shared:
@@ -45,21 +47,21 @@ class Members(Actor[Refresh]):
         del message
         try:
             await self._look()
-        except Fenced:
-            raise
         except StoreUnavailable as error:
-            log.warning("the other coordinators cannot be seen: %s", error)
+            # It is looked again soon.
+            self._outage.failed(error)
 
     async def _go_on(self) -> None:
         while True:
             try:
                 await self._services.store.members.renew()
                 await self._look()
+                self._outage.over()
             except Fenced:
                 # The store's actor ends by it, and we with it.
                 await trio.sleep_forever()
             except StoreUnavailable as error:
-                log.warning("the membership cannot be renewed: %s", error)
+                self._outage.failed(error)
             await trio.sleep(min(RENEWAL, self._lease / 5))
 
     async def _look(self) -> None:

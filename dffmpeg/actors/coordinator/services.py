@@ -1,7 +1,8 @@
 """What the coordinator's actors share: the open store, the downlinks, and the ways to each other.
 
-The tree makes it once. Nothing in it is state of its own: repositories stand
-for rows, directories and references for actors that may be restarted.
+The tree makes it once. Nothing in it is a truth of its own: repositories stand for rows, directories and
+references for actors that may be restarted. The backlog and the known workers are copies of rows, made
+again whenever there is doubt; bells and events only say that there may be something new in rows.
 """
 
 from __future__ import annotations
