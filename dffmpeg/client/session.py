@@ -218,8 +218,8 @@ class Session:
             if self._transports[0] == WEBSOCKET:
                 async with open_follow(self._address, self._job_id) as connection:
                     await self._converse(connection, codec.encode)
-                # The state alone does not tell: where we were sending just when the other side closed, what it
-                # had sent before may be lost with the connection.
+                # The state alone does not tell: where we were sending just when the other side closed, what
+                # it had sent before may be lost with the connection.
                 if not self._receiver.complete:
                     raise Unreachable(f"the connection was closed before job {self._job_id} was over")
             else:
