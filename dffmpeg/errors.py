@@ -73,6 +73,7 @@ def single_error() -> Iterator[None]:
     try:
         yield
     except BaseExceptionGroup as group:
+        # Nothing ends here, a cancellation neither: what was in the group goes on, alone or all of it.
         errors = list(_leaves(group))
         if len(errors) == 1 or all(isinstance(error, DffmpegError) for error in errors):
             raise errors[0] from errors[0].__cause__

@@ -28,7 +28,7 @@ from dffmpeg.client.following import Follower
 from dffmpeg.client.handing import Handing
 from dffmpeg.client.options import NO_OPTIONS, JobOptions
 from dffmpeg.client.outcome import Outcome
-from dffmpeg.client.requests import identifier, submission
+from dffmpeg.client.requests import current_directory, identifier, submission
 from dffmpeg.configuration import load
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import (
@@ -119,7 +119,7 @@ class Client:
             PathError: a path is there for the caller and not mapped, if `unmapped_paths` forbids that.
         """
         encoded = [os.fsencode(argument) for argument in arguments]
-        here = _current_directory() if cwd is None else os.fsencode(cwd)
+        here = current_directory() if cwd is None else os.fsencode(cwd)
         unmapped.check(self.config.unmapped_paths, binary, encoded, self._directories, cwd=here)
         return submission(
             self.config,
@@ -371,14 +371,6 @@ class Client:
                 await self.cancel(job_id)
             except DffmpegError as error:
                 self._note(f"job {job_id} could not be canceled: {error}")
-
-
-def _current_directory() -> bytes | None:
-    try:
-        return os.getcwdb()
-    except FileNotFoundError:
-        # It was removed under us; a program that runs here has none either.
-        return None
 
 
 def _query(**values: Any) -> dict[str, str] | None:

@@ -20,11 +20,11 @@ from dffmpeg.wire import codec
 def _run(options: argparse.Namespace, program_arguments: list[bytes]) -> Ending:
     file = locate("client", options.config)
     # What is wrong with it, and who else may read it, is said before anything else.
-    load(ClientConfig, "client", file)
+    config = load(ClientConfig, "client", file)
     notice = submit_flags.notice(options)
     if notice is not None:
         endings.say(notice)
-    fields = [(b"O", codec.encode(submit_flags.read(options)))]
+    fields = [(b"O", codec.encode(submit_flags.read(options, config, program_arguments)))]
     if options.verbose:
         fields.append((b"V", b""))
     program = identifier("program", options.binary)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
+
+import trio
 
 from dffmpeg import summaries, tables
 from dffmpeg.client import submit_flags
@@ -24,10 +27,11 @@ async def submit(call: Invocation) -> Ending:
     notice = submit_flags.notice(options)
     if notice is not None:
         say(notice)
+    read = partial(submit_flags.read, options, call.client.config, call.program_arguments)
     record = await call.client.submit(
         options.binary,
         call.program_arguments,
-        job=submit_flags.read(options),
+        job=await trio.to_thread.run_sync(read, abandon_on_cancel=True),
     )
     call.print(record, lambda: record.job_id)
     return Ending(line=hindered(record))

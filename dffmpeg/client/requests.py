@@ -1,7 +1,8 @@
-"""From a call to the request that travels. Pure."""
+"""From a call to the request that travels."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 
@@ -64,3 +65,12 @@ def submission(
         heartbeat_interval=config.heartbeat_interval,
     )
     return apply(config, options, request)
+
+
+def current_directory() -> bytes | None:
+    """The working directory; None where it was removed."""
+    try:
+        return os.getcwdb()
+    except FileNotFoundError:
+        # It was removed under us; a program that runs here has none either.
+        return None

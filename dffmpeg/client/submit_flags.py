@@ -5,16 +5,22 @@ from __future__ import annotations
 import argparse
 import re
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from dffmpeg.client.endings import say
 from dffmpeg.client.options import JobOptions
+from dffmpeg.client.requests import current_directory
 from dffmpeg.command_line import duration, identifier, priority
+from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import BadInput
 from dffmpeg.model import hooks, requirements
 from dffmpeg.wire.jobs import SHORTEST_LEASE
 
 MAX_ATTEMPTS = 100
+PROBE = "probe"
+"""As a size: have a local ffprobe find it out."""
 
 T = TypeVar("T")
 
@@ -40,7 +46,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="KIND=NAME",
         help="only where that is: encoder=hevc_nvenc, label=gpu, resource=nvenc:2, …",
     )
-    when.add_argument("--size", type=_size, metavar="N", help="how much work it is, in pixels of input")
+    when.add_argument(
+        "--size",
+        type=_size,
+        metavar="N",
+        help="how much work it is, in pixels of input; `probe` asks ffprobe",
+    )
     limits = parser.add_argument_group("time limits", "such as 90, 90s, 10m, 2h or 7d")
     for name, text in (
         ("pending", "fail if no worker took it within T"),
@@ -79,8 +90,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read(options: argparse.Namespace) -> JobOptions:
-    """What was given."""
+def read(options: argparse.Namespace, config: ClientConfig, arguments: Sequence[bytes]) -> JobOptions:
+    """What was given; the size may have to be found out, which takes a while.
+
+    Args:
+        arguments: the program's.
+    """
     return JobOptions(
         name=options.name,
         labels=_tuple(options.label),
@@ -89,7 +104,7 @@ def read(options: argparse.Namespace) -> JobOptions:
         after=_flat(options.after),
         idempotency_key=options.idempotency_key,
         start_at=options.start_at,
-        size=options.size,
+        size=_found_out(options, config, arguments),
         pending_timeout=options.pending_timeout,
         max_attempts=options.max_attempts,
         assignment_timeout=options.assignment_timeout,
@@ -102,6 +117,19 @@ def read(options: argparse.Namespace) -> JobOptions:
         retention=options.retention,
         hooks=_tuple(options.hook),
     )
+
+
+def _found_out(options: argparse.Namespace, config: ClientConfig, arguments: Sequence[bytes]) -> float | None:
+    asked = options.size == PROBE
+    if not asked and (options.size is not None or not config.submit.probe_size):
+        return None if options.size is None else float(options.size)
+    # Nobody else needs it.
+    from dffmpeg.client import probing
+
+    found = probing.probe(config, options.binary, arguments, current_directory())
+    if found.problem is not None and (asked or options.verbose):
+        say(f"--size {PROBE}: {found.problem}" + ("" if found.pixels else "; submitted without a size"))
+    return found.pixels
 
 
 def notice(options: argparse.Namespace) -> str | None:
@@ -166,13 +194,15 @@ def _lease(text: str) -> float:
     return seconds
 
 
-def _size(text: str) -> float:
+def _size(text: str) -> float | str:
+    if text == PROBE:
+        return text
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1e18:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1e18: {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1e18, or {PROBE}: {text!r}")
     return value
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import field
 
-from dffmpeg.configuration.common import Connection, Seconds, Section
+from dffmpeg.configuration.common import Connection, Process, Seconds, Section
 from dffmpeg.model.environment import DEFAULT_NAMES
 
 
@@ -39,7 +39,16 @@ class JobDefaults(Section, frozen=True):
     hooks: list[str] = []
 
 
+class Submit(Section, frozen=True):
+    """What `dffmpeg-client submit` does of itself; stand-ins never do."""
+
+    probe_size: bool = False
+    """Whether a local ffprobe tells how much work a job is, where no size is given."""
+    probe_timeout: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
+
+
 class ClientConfig(Connection, frozen=True):
+    process: ClassVar[Process | None] = "client"
     paths: dict[str, str] = {}
     """Path variable to directory: Movies = "/mnt/media/movies"."""
     unmapped_paths: Literal["error", "warn", "ignore"] = "error"
@@ -58,4 +67,5 @@ class ClientConfig(Connection, frozen=True):
     agent_idle: Seconds = 600.0
     """How long an agent without calls stays."""
     job: JobDefaults = JobDefaults()
+    submit: Submit = Submit()
     fallback: Fallback = field(default_factory=Fallback)

@@ -7,7 +7,7 @@ every file.
 
 from __future__ import annotations
 
-from dffmpeg.configuration.client import ClientConfig, Fallback, JobDefaults
+from dffmpeg.configuration.client import ClientConfig, Fallback, JobDefaults, Submit
 from dffmpeg.configuration.common import Connection, Section
 from dffmpeg.configuration.coordinator import (
     Cluster,
@@ -230,7 +230,13 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "agent": "Whether stand-ins start an agent, which keeps the connection warm for the calls to come.",
         "agent_idle": "Seconds without a call after which an agent ends.",
         "job": "What is said of every job, the stand-ins' too; a flag of `submit` goes before it.",
+        "submit": "What `dffmpeg-client submit` does of itself, and stand-ins do not.",
         "fallback": "Running the local program instead.",
+    },
+    Submit: {
+        "probe_size": "Whether a local ffprobe looks at a job's inputs for how much work it is, where no "
+        "--size is given.",
+        "probe_timeout": "Seconds that this may take; then it is submitted without.",
     },
     JobDefaults: {
         "priority": "From -100 to 100, or the name of a class of the coordinator's; a higher one goes first.",

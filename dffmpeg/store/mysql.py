@@ -76,6 +76,7 @@ def _connect(parameters: dict[str, Any], *, writing: bool) -> Any:
             for statement in _session(_is_mariadb(connection), writing=writing):
                 cursor.execute(statement)
     except BaseException as error:
+        # Nobody has it yet who could close it, whatever went wrong; the error goes on.
         connection.close()
         if isinstance(error, pymysql.Error):
             raise Unreachable(told(error)) from error

@@ -26,6 +26,11 @@ class Bell:
         if event is not None:
             event.set()
 
+    def ring_all(self) -> None:
+        """Wake everybody: what happened is not known."""
+        for topic in list(self._events):
+            self.ring(topic)
+
     def forget(self, topic: str, event: trio.Event) -> None:
         """Drop a listener's event that was never rung, if nobody else waits on it."""
         if self._events.get(topic) is event and not event.statistics().tasks_waiting:

@@ -15,20 +15,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import trio
-
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import Refused, Unreachable
-from dffmpeg.standalone.readiness import open_http, wait_online
+from dffmpeg.standalone.readiness import open_http
+from dffmpeg.wire.workers import WorkerRecord
 from tests.chaos import proxy, recorder
 from tests.chaos.configurations import LEASE, Configurations, Plan
 from tests.chaos.databases import DATABASES
 from tests.chaos.downlinks import DOWNLINKS, Downlink
-from tests.chaos.victims import Victim, Way, cut, frozen, killed
+from tests.chaos.victims import Victim, cut, frozen, killed
 from tests.servers.haproxy import open_haproxy
-from tests.servers.link import Link, open_links
-from tests.servers.process import GUARD, Ready, ServerProcess
+from tests.servers.link import open_links
+from tests.servers.process import Ready, ServerProcess
 from tests.servers.requirements import program
+
+SECONDS = 5.0
+"""For an answer to whoever asks whether something is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ async def open_architecture(plan: Plan) -> AsyncIterator[Architecture]:
         text = proxy.configuration(configurations.entry, configurations.ports)
         await stack.enter_async_context(open_haproxy(text, [configurations.entry]))
         workers = [await processes.worker(name, downlink) for name in configurations.workers]
-        await processes.online(configurations.workers)
+        await processes.workers_ready()
         victims = {
             "coordinator": coordinators,
             "worker": workers,
@@ -101,6 +103,7 @@ class _Processes:
         self.ledger = folder / "ledger"
         self.ledger.touch()
         self.ffmpeg = program("ffmpeg", "ffmpeg")
+        self._workers: list[ServerProcess] = []
 
     async def coordinator(self, number: int) -> Victim:
         """One that answers."""
@@ -108,40 +111,31 @@ class _Processes:
         admin = self._configurations.client("admin", self._configurations.ports[number])
         file = self._configurations.coordinator(number)
         process = self._process(name, "dffmpeg.coordinator", file, _healthy(admin))
-        await self._start(process)
+        self._stack.push_async_callback(process.kill)
+        await process.start()
         return Victim(name, [killed(process), frozen(process)])
 
     async def worker(self, name: str, downlink: Downlink) -> Victim:
-        """One that has been started, behind links of its own."""
+        """One that is being started, behind links of its own."""
         links = await self._stack.enter_async_context(open_links(self._configurations.entry, *downlink.ports))
         entry, *broker = [link.port for link in links]
         file = self._configurations.worker(name, entry, broker)
         # Its programs die by themselves: that is a promise of the worker's.
-        process = self._process(name, "dffmpeg.worker", file, _at_once, whole=False)
-        await self._start(process)
-        return Victim(name, self._ways(name, process, links))
-
-    async def online(self, workers: Sequence[str]) -> None:
-        """Return when all of them are.
-
-        Raises:
-            trio.TooSlowError: they are not.
-        """
-        with trio.fail_after(GUARD):
-            await wait_online(self._configurations.client("admin"), workers)
-
-    def _ways(self, name: str, process: ServerProcess, links: Sequence[Link]) -> list[Way]:
-        async def online() -> None:
-            await self.online([name])
-
-        async def start() -> None:
-            await process.start()
-            await online()
-
-        shortly = cut(links, online)
+        online = _online(self._configurations.client("admin"), name)
+        process = self._process(name, "dffmpeg.worker", file, online, whole=False)
+        self._stack.push_async_callback(process.kill)
+        # They look at their programs first, which all of them can do at once.
+        process.spawn()
+        self._workers.append(process)
+        shortly = cut(links, process.wait_ready)
         # Its lease ends, and its jobs move.
         longer = replace(shortly, shortest=LEASE, longest=1.3 * LEASE)
-        return [killed(process, start), shortly, longer]
+        return Victim(name, [killed(process), shortly, longer])
+
+    async def workers_ready(self) -> None:
+        """Return when all workers that were started are online."""
+        for process in self._workers:
+            await process.wait_ready()
 
     def _process(
         self, name: str, module: str, file: Path, ready: Ready, *, whole: bool = True
@@ -155,16 +149,12 @@ class _Processes:
         argv = [sys.executable, "-m", module, "--config", str(file)]
         return ServerProcess(name, argv, self._folder / f"{name}.log", ready, environment, whole)
 
-    async def _start(self, process: ServerProcess) -> None:
-        self._stack.push_async_callback(process.kill)
-        await process.start()
-
 
 def _healthy(config: ClientConfig) -> Ready:
     async def ready() -> bool:
         async with open_http(config) as http:
             try:
-                await http.request("GET", "/health", timeout=5.0)
+                await http.request("GET", "/health", timeout=SECONDS)
             except (Unreachable, Refused):
                 return False
         return True
@@ -172,5 +162,13 @@ def _healthy(config: ClientConfig) -> Ready:
     return ready
 
 
-async def _at_once() -> bool:
-    return True
+def _online(config: ClientConfig, name: str) -> Ready:
+    async def ready() -> bool:
+        async with open_http(config) as http:
+            try:
+                worker = await http.call("GET", f"/workers/{name}", WorkerRecord, timeout=SECONDS)
+            except (Unreachable, Refused):
+                return False
+        return worker.status == "online"
+
+    return ready

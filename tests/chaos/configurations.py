@@ -81,7 +81,7 @@ class Configurations:
         """The file of one."""
         transports = {
             "enabled_transports": list(self._downlink.names),
-            "transport_settings": dict(self._downlink.coordinator),
+            "transport_settings": self._downlink.settings(self._downlink.ports),
         }
         values = {
             "host": LOOPBACK,
@@ -96,7 +96,7 @@ class Configurations:
         }
         return self._write(f"coordinator{number + 1}", CoordinatorConfig, values)
 
-    def worker(self, name: str, entry: int, _broker: Sequence[int]) -> Path:
+    def worker(self, name: str, entry: int, broker: Sequence[int]) -> Path:
         """The file of one, which comes in through these ports."""
         values = {
             **self._connection(name, entry),
@@ -104,6 +104,7 @@ class Configurations:
             "binaries": {"ffmpeg": self._recorder, "recorder": self._recorder},
             "paths": {"Media": str(self.media)},
             "transports": list(self._downlink.names),
+            "transport_settings": self._downlink.settings(broker),
             "registration_interval": 2.0,
             "benchmark": False,
             "cache": str(self._plan.folder / "cache"),

@@ -153,17 +153,23 @@ class Several:
 
 @asynccontextmanager
 async def open_several(
-    folder: Path, engine: str, *names: str, identities: Mapping[str, Role], **sections: Any
+    folder: Path,
+    engine: str,
+    *names: str,
+    identities: Mapping[str, Role],
+    database: databases.Options | None = None,
+    **sections: Any,
 ) -> AsyncIterator[Several]:
     """Coordinators that serve, the first one leading, behind a proxy.
 
     Args:
         identities: besides `client` and `admin`.
+        database: an empty one; None for one of the tests' server.
         sections: of the coordinators' configuration.
     """
     known = {"client": Role.CLIENT, "admin": Role.ADMIN, **identities}
     async with AsyncExitStack() as stack:
-        options = stack.enter_context(databases.created(engine))
+        options = database or stack.enter_context(databases.created(engine))
         several = Several(folder, options, engine, free_port(), {name: free_port() for name in names})
         async with open_store(databases.settings(engine, options)) as store:
             for name, role in known.items():

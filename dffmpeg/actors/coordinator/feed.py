@@ -10,6 +10,7 @@ import trio
 
 from dffmpeg.actors.coordinator import homes
 from dffmpeg.actors.coordinator.members import Refresh
+from dffmpeg.actors.coordinator.outages import Outage
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import Actor, MailboxFull
 from dffmpeg.model.windows import Window
@@ -43,6 +44,8 @@ class Feed(Actor[None]):
         self._store = services.store
         self._led = False
         self._others: frozenset[str] = frozenset()
+        self._deaf = Outage(log, "what other coordinators change cannot be read")
+        self._homeless = Outage(log, "workers cannot be given other homes")
 
     async def run(self) -> None:
         if not self._services.membership.shared:
@@ -69,10 +72,13 @@ class Feed(Actor[None]):
         thorough = now >= self._thorough_at
         try:
             await self._read(thorough=thorough)
+            self._deaf.over()
+            if thorough:
+                # Only now: what had become visible by then was seen.
+                self._window.settle(now)
         except StoreUnavailable as error:
-            log.warning("what other coordinators change cannot be read: %s", error)
+            self._deaf.failed(error)
         if thorough:
-            self._window.settle(now)
             self._thorough_at = now + THOROUGH
 
     async def _read(self, *, thorough: bool) -> None:
@@ -82,7 +88,7 @@ class Feed(Actor[None]):
             page = await self._store.members.told(own, place, seen, PAGE)
             now = trio.current_time()
             if now - self._read_at > KEPT / 2:
-                self._begin_anew()
+                await self._begin_anew()
             self._read_at = now
             await self._hand_on([one for one in page if self._window.fresh(one.seq)])
             self._window.note(((one.coordinator_id, one.seq) for one in page), now)
@@ -90,9 +96,12 @@ class Feed(Actor[None]):
                 return
             place = page[-1].seq
 
-    def _begin_anew(self) -> None:
+    async def _begin_anew(self) -> None:
+        """Some of what was told is not there any more: look at all that it could have been about."""
         log.warning("what other coordinators changed was not read for %g s: all is read anew", KEPT / 2)
+        await homes.settle(self._services, await self._store.workers.homes())
         self._store.jobs.journal.miss()
+        self._services.changed.ring_all()
         self._wake()
 
     async def _hand_on(self, told: Sequence[Told]) -> None:
@@ -154,9 +163,10 @@ class Feed(Actor[None]):
                 if leading and (not self._led or there != self._others):
                     await self._lead()
             except StoreUnavailable as error:
-                log.warning("workers could not be given other homes: %s", error)
+                self._homeless.failed(error)
                 await trio.sleep(THOROUGH)
                 continue
+            self._homeless.over()
             self._led, self._others = leading, there
             await changed.wait()
 

@@ -6,8 +6,12 @@ Whoever takes over begins from rows, as after a restart of a single coordinator;
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from typing import Any
 
+import trio
+
+from dffmpeg.actors.coordinator.directory import Directory
 from dffmpeg.actors.coordinator.job.messages import Look
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.coordinator.worker_messages import Moved
@@ -16,6 +20,7 @@ from dffmpeg.model.membership import new_homes
 from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.model.workers import WorkerState
 from dffmpeg.store.workers import Move
+from dffmpeg.supervisors import ChildStartFailed, SupervisorNotRunning
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +45,16 @@ async def rehome(services: Services) -> int:
     return len(moved)
 
 
-async def settle(services: Services, worker_ids: Collection[str]) -> None:
+async def settle(services: Services, worker_ids: Iterable[str]) -> None:
     """Workers' rows have changed, by somebody else's hand perhaps: look after those that are ours now, and
     let go of those that are not any more."""
-    if not worker_ids:
+    changed = list(worker_ids)
+    if not changed:
         return
     membership = services.membership
-    before = {worker_id for worker_id in worker_ids if membership.minds(worker_id)}
-    homes = await services.store.workers.homes(worker_ids)
-    for worker_id in worker_ids:
+    before = {worker_id for worker_id in changed if membership.minds(worker_id)}
+    homes = await services.store.workers.homes(changed)
+    for worker_id in changed:
         if worker_id not in homes:
             membership.forget_home(worker_id)
     membership.note_homes(homes)
@@ -68,7 +74,7 @@ async def take_claimed(services: Services) -> None:
 async def _adopt(services: Services, worker_id: str) -> None:
     worker = await services.store.workers.get(worker_id)
     if worker is not None and worker.state is not WorkerState.OFFLINE:
-        await services.workers.ensure(worker_id)
+        await _ensure(services.workers, worker_id)
     await _look(services, await services.store.jobs.live_entries(worker_id))
 
 
@@ -83,6 +89,8 @@ async def _release(services: Services, worker_id: str) -> None:
 async def look_at(services: Services, job_ids: Iterable[str]) -> None:
     """Somebody else has changed jobs' rows: have those driven that are ours now, and no others."""
     wanted = set(job_ids)
+    if not services.membership.minds_any():
+        wanted = {job_id for job_id in wanted if services.jobs.find(job_id) is not None}
     found = await services.store.jobs.entries(wanted) if wanted else ()
     await _look(services, found)
     for job_id in wanted - {entry.job_id for entry in found}:
@@ -90,12 +98,21 @@ async def look_at(services: Services, job_ids: Iterable[str]) -> None:
 
 
 async def _look(services: Services, entries: Iterable[Entry]) -> None:
-    for entry in entries:
-        ours = entry.state in LIVE and services.membership.minds(entry.worker_id)
-        if ours and services.jobs.find(entry.job_id) is None:
-            await services.jobs.ensure(entry.job_id)
-        else:
-            await _look_again(services, entry.job_id)
+    async with trio.open_nursery() as nursery:
+        for entry in entries:
+            ours = entry.state in LIVE and services.membership.minds(entry.worker_id)
+            if ours and services.jobs.find(entry.job_id) is None:
+                nursery.start_soon(_ensure, services.jobs, entry.job_id)
+            else:
+                nursery.start_soon(_look_again, services, entry.job_id)
+
+
+async def _ensure(directory: Directory[Any], identifier: str) -> None:
+    try:
+        await directory.ensure(identifier)
+    except (ChildStartFailed, SupervisorNotRunning) as error:
+        # One that cannot start must not keep the others from being heard of.
+        log.warning("%s cannot be looked after yet, the janitor tries it again: %s", identifier, error)
 
 
 async def _look_again(services: Services, job_id: str) -> None:

@@ -36,6 +36,7 @@ class Members(Actor[Refresh]):
         self._services = services
         self._lease = services.config.cluster.lease
         self._watch = Watch(self._lease)
+        self._outage = services.outage
 
     async def start(self) -> None:
         if self._services.membership.shared:
@@ -45,21 +46,21 @@ class Members(Actor[Refresh]):
         del message
         try:
             await self._look()
-        except Fenced:
-            raise
         except StoreUnavailable as error:
-            log.warning("the other coordinators cannot be seen: %s", error)
+            # It is looked again soon.
+            self._outage.failed(error)
 
     async def _go_on(self) -> None:
         while True:
             try:
                 await self._services.store.members.renew()
                 await self._look()
+                self._outage.over()
             except Fenced:
                 # The store's actor ends by it, and we with it.
                 await trio.sleep_forever()
             except StoreUnavailable as error:
-                log.warning("the membership cannot be renewed: %s", error)
+                self._outage.failed(error)
             await trio.sleep(min(RENEWAL, self._lease / 5))
 
     async def _look(self) -> None:

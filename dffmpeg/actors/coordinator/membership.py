@@ -82,6 +82,10 @@ class Membership:
         it is that of all."""
         return self._store is None or (worker_id is not None and self._homes.get(worker_id) == self.me)
 
+    def minds_any(self) -> bool:
+        """Whether this one is the home of any worker."""
+        return self._store is None or self.me in self._homes.values()
+
     async def home_of_worker(self, worker_id: str, *, claim: bool) -> Member | None:
         """Who looks after a worker.
 

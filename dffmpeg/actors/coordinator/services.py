@@ -1,11 +1,13 @@
 """What the coordinator's actors share: the open store, the downlinks, and the ways to each other.
 
-The tree makes it once. Nothing in it is state of its own: repositories stand
-for rows, directories and references for actors that may be restarted.
+The tree makes it once. Nothing in it is a truth of its own: repositories stand for rows, directories and
+references for actors that may be restarted. The backlog and the known workers are copies of rows, made
+again whenever there is doubt; bells and events only say that there may be something new in rows.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ import trio
 
 from dffmpeg.actors.coordinator.hindrances import KnownWorkers, Review
 from dffmpeg.actors.coordinator.membership import Membership
+from dffmpeg.actors.coordinator.outages import Outage
 from dffmpeg.actors.coordinator.patterns import PatternSearch
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, MailboxFull
 from dffmpeg.model.jobs import Job, JobState
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from dffmpeg.store.journal import Listener
     from dffmpeg.transports.downlink import Downlink, Downlinks
 
+
+log = logging.getLogger(__name__)
 
 JUDGEMENT_PATIENCE = 5.0
 """Seconds that scheduling waits for a worker's actor, which has to store what it was told."""
@@ -122,6 +127,9 @@ class Services:
 
     leaving: trio.Event = field(default_factory=trio.Event)
     """Set when this process is about to stop. It serves all the same until it does."""
+
+    outage: Outage = field(default_factory=lambda: Outage(log, "the database cannot be reached"))
+    """As this coordinator's signs of life find it, where the database is shared."""
 
     patterns: PatternSearch = field(default_factory=PatternSearch)
 

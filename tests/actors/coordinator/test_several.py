@@ -9,12 +9,14 @@ import pytest
 import trio
 
 from dffmpeg.actors.coordinator.operations import Elsewhere, TooMany
+from dffmpeg.configuration.coordinator import Janitor, Leases
 from dffmpeg.configuration.scheduling import Scheduling
+from dffmpeg.model.jobs import CLIENT_GONE
 from dffmpeg.store import Fenced, StoreSettings
 from dffmpeg.store.sqlite import SqliteDatabase
 from tests import databases
-from tests.actors.coordinator.several import eventually, open_coordinators, until
-from tests.actors.coordinator.tree import ADMIN, ALICE, PATIENCE, Coordinator, FakeWorker
+from tests.actors.coordinator.several import configured, eventually, open_coordinators, until
+from tests.actors.coordinator.tree import ADMIN, ALICE, PATIENCE, Coordinator, FakeWorker, open_coordinator
 
 
 @pytest.fixture(params=databases.ENGINES)
@@ -185,3 +187,75 @@ async def test_a_paused_queue_is_paused_for_all(database: StoreSettings) -> None
             await second.operations.resume_queue(ADMIN)
             await worker.finish(await worker.take())
             await second.until(job_id, "completed")
+
+
+async def test_who_leaves_in_good_order_is_not_waited_for(database: StoreSettings) -> None:
+    leaves = trio.Event()
+
+    async def serve(task_status: trio.TaskStatus[Coordinator]) -> None:
+        async with open_coordinator(database, configured("a")) as running:
+            task_status.started(running)
+            await leaves.wait()
+
+    async with trio.open_nursery() as nursery:
+        first: Coordinator = await nursery.start(serve)
+        async with open_coordinator(database, configured("b")) as second:
+            assert first.services.membership.leading()
+            worker = FakeWorker(first, "w1")
+            async with worker.online():
+                job_id = await first.submit(monitor=False)
+                request = await worker.take()
+            leaves.set()
+            await until(second, second.services.membership.leading)
+
+            async def drives_it() -> bool:
+                await second.operations.job(ADMIN, job_id)
+                return second.services.jobs.find(job_id) is not None
+
+            await eventually(drives_it)
+            there = FakeWorker(second, "w1")
+            there.running = worker.running
+            async with there.online():
+                await there.finish(request)
+                assert (await second.until(job_id, "completed")).attempt == 1
+
+
+async def test_a_worker_that_was_offline_belongs_where_it_comes_back(database: StoreSettings) -> None:
+    async with open_coordinators(database, "a", "b") as (first, second):
+        async with FakeWorker(first, "w1").online():
+            pass
+        await first.operations.deregister(FakeWorker(first, "w1").who, "w1")
+        await first.services.membership.drain()
+        await until(second, second.services.membership.leading)
+        async with FakeWorker(second, "w1").online():
+            assert second.services.membership.minds("w1")
+        assert await second.services.membership.home_of_worker("w1", claim=True) is None
+
+
+async def test_a_poll_at_one_hears_of_what_the_other_does(database: StoreSettings) -> None:
+    async with open_coordinators(database, "a", "b") as (first, second):
+        job_id = await first.submit(monitor=False, supported_transports=["http_polling"])
+        heard = trio.Event()
+
+        async def poll() -> None:
+            messages = await second.operations.poll_job(ALICE, job_id, last=None, wait=PATIENCE)
+            assert [one.payload["status"] for one in messages] == ["canceled"]
+            heard.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(poll)
+            await first.operations.cancel(ALICE, job_id)
+            with trio.fail_after(PATIENCE / 2):
+                await heard.wait()
+
+
+async def test_a_pending_job_is_dropped_wherever_its_client_was(
+    database: StoreSettings,
+) -> None:
+    sections = {"janitor": Janitor(interval=0.2), "leases": Leases(client_factor=1.5)}
+    async with open_coordinators(database, "a", "b", **sections) as (_, second):
+        kept = await second.submit(monitor=True, heartbeat_interval=60.0)
+        left = await second.submit(monitor=True, heartbeat_interval=1.0)
+        record = await second.until(left, "canceled")
+        assert record.reason == CLIENT_GONE
+        assert (await second.operations.job(ADMIN, kept)).status == "pending"

@@ -27,7 +27,7 @@ LOST, TWICE, LATE = 0.3, 0.2, 0.2
 class FaultySettings(Section, frozen=True):
     over: str
     seed: int = 1
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
     """The receiver's, of the transport beneath."""
 
 
