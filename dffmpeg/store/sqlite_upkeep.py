@@ -170,7 +170,7 @@ def _problems(connection: sqlite3.Connection, repositories: Collection[str]) -> 
         yield from found
         return
     version = _version(connection)
-    if version != len(STEPS):
+    if version < len(STEPS) or _harmed(connection):
         yield str(mismatch(version))
         return
     missing = list(_missing(connection))
@@ -185,6 +185,12 @@ def _version(connection: sqlite3.Connection) -> int:
     if known.fetchone() is None:
         return 0
     return int(connection.execute(f"SELECT max(version) FROM {table}").fetchone()[0] or 0)  # noqa: S608
+
+
+def _harmed(connection: sqlite3.Connection) -> bool:
+    """Whether a newer program has left what this one cannot use."""
+    query = "SELECT count(*) FROM schema_version WHERE version > ? AND NOT expands"
+    return bool(connection.execute(query, (len(STEPS),)).fetchone()[0])
 
 
 def _missing(connection: sqlite3.Connection) -> Iterator[str]:

@@ -93,9 +93,7 @@ class CutOff(Exception):
     """As if the process had been killed."""
 
 
-async def test_one_that_is_cut_off_is_done_again(
-    engine: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_that_is_cut_off_is_done_again(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run = ddl.run
     left = 0
 
