@@ -121,6 +121,21 @@ async def test_a_slow_receiver_takes_no_memory(site: Site) -> None:
     assert ours == sorted(set(ours))
 
 
+async def test_pollers_share_one_connection_to_the_broker(site: Site) -> None:
+    if site.kind.backend is None:
+        pytest.skip("a receiver has a connection of its own")
+    async with (
+        site.listening("worker1") as one,
+        site.listening("worker2") as other,
+        site.listening("worker1"),
+    ):
+        await site.send("worker1", 1)
+        await site.send("worker2", 2)
+        await one.until(1)
+        await other.until(2)
+        assert site.proxy.connections == 1
+
+
 async def test_it_comes_back_with_its_server(restartable: Site) -> None:
     site = restartable
     async with site.listening("worker1") as listener:
@@ -139,6 +154,8 @@ async def test_a_broker_that_is_away_makes_it_unusable_and_nothing_else(restarta
         pytest.skip("there is no broker")
     site.proxy.shut()
     await site.usable(False)
+    health = await Operations(site.services).health(deep=True)
+    assert health["transports"] == {site.kind.name: "unhealthy"}
     # Nobody has to wait for it.
     for number in range(1000):
         await site.send("worker1", number)
