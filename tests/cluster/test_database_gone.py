@@ -11,9 +11,9 @@ import trio
 
 from dffmpeg.errors import Refused
 from tests import databases
-from tests.cluster.town import LEASE, NAMES, Town, open_town, until
 from tests.cluster.kit import GUARD
 from tests.cluster.test_rolling import COMMAND, expected
+from tests.cluster.town import LEASE, NAMES, Town, open_town, until
 from tests.cluster.valve import open_valve
 from tests.servers.ports import LOOPBACK
 
