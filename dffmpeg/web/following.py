@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
 import msgspec
 import trio
@@ -16,9 +15,8 @@ from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import errors
 from dffmpeg.web.connections import Socket, number
-from dffmpeg.wire import codec, control, frames
-from dffmpeg.wire.control import RECORD_BYTES
-from dffmpeg.wire.frames import CONTROL, HEADER_BYTES, MAX_PAYLOAD, Frame, Kind
+from dffmpeg.wire import codec, frames
+from dffmpeg.wire.frames import HEADER_BYTES, MAX_PAYLOAD, Frame, Kind
 from dffmpeg.wire.jobs import Position
 
 logger = logging.getLogger("dffmpeg.web.following")
@@ -34,9 +32,6 @@ MAX_OFFSET = (1 << 63) - 1
 
 PAUSE = 0.5
 """Seconds before a job is asked again that could not be reached."""
-
-RENEWAL = 1.0
-"""Seconds between two signs of life that are given for an owner that is stopped."""
 
 _FINAL = frozenset({"completed", "failed", "canceled"})
 
@@ -66,33 +61,9 @@ class Following:
         self.owner = owner
         self._connection = number()
         self._progress = Progress(start)
-        self.stopped = False
-        """Whether the owner has said that it stops (Ctrl-Z), and not that it goes on."""
-        self._stop = trio.Event()
 
     async def deliver(self) -> None:
         """Send all that is new, until the job has ended and all of it was sent."""
-        try:
-            async with trio.open_nursery() as nursery:
-                if self.owner:
-                    nursery.start_soon(self._answer_for_owner)
-                await self._send_news()
-                nursery.cancel_scope.cancel()
-        finally:
-            if self.stopped:
-                self._end.client_stopped(False)
-
-    async def _answer_for_owner(self) -> None:
-        """A process that is stopped gives no sign of life. While its connection is open, which its kernel
-        keeps, there is one."""
-        while True:
-            await self._stop.wait()
-            # Where nobody answers just now, the next one does as well.
-            with suppress(*errors.TEMPORARY):
-                await self._operations.client_heartbeat(self._who, self.job_id, monitor=None)
-            await trio.sleep(RENEWAL)
-
-    async def _send_news(self) -> None:
         progress = self._progress
         while not progress.complete:
             try:
@@ -130,24 +101,7 @@ class Following:
         Raises:
             BadInput: it is none, or not from the owner.
         """
-        pieces = list(frames.decode_all(message))
-        await self._operations.input(self._who, self.job_id, pieces)
-        for piece in pieces:
-            if piece.descriptor == CONTROL and self.owner:
-                self._note_stop(piece)
-
-    def _note_stop(self, piece: Frame) -> None:
-        # What comes once more ends in the same state.
-        whole = len(piece.payload) - len(piece.payload) % RECORD_BYTES
-        stopped = control.leaves_stopped(control.decode_all(piece.payload[:whole]), self.stopped)
-        if stopped == self.stopped:
-            return
-        self.stopped = stopped
-        self._end.client_stopped(stopped)
-        if stopped:
-            self._stop.set()
-        else:
-            self._stop = trio.Event()
+        await self._operations.input(self._who, self.job_id, list(frames.decode_all(message)))
 
     def leave(self, *, gone: bool) -> None:
         """It is over.

@@ -42,7 +42,7 @@ def main() -> int:
         seed=options.seed,
         duration=options.duration,
         jobs=round(options.duration * 2000 / 600) if options.jobs is None else options.jobs,
-        encodes=max(2, round(options.duration * 20 / 600)) if options.encodes is None else options.encodes,
+        encodes=max(4, round(options.duration * 20 / 600)) if options.encodes is None else options.encodes,
     )
     say(f"seed {run.seed}: {run.jobs} jobs, {run.encodes} encodes, {run.duration:g} s; {_described(plan)}")
     verdict: Verdict | None = None

@@ -147,8 +147,8 @@ class Node:
             # The first is started first; there is no race that waiting could avoid.
             "cluster_formation.randomized_startup_delay_range.min": "0",
             "cluster_formation.randomized_startup_delay_range.max": "0",
-            # With fewer than half of the nodes in sight it takes nothing, rather than something that is lost.
-            "cluster_partition_handling": "pause_minority",
+            # As the example has it, where the reason stands.
+            "cluster_partition_handling": "autoheal",
             "net_ticktime": "8",
             # What is left of a disk or of memory is the machine's business, not a test's.
             "disk_free_limit.absolute": "50MB",

@@ -10,7 +10,9 @@ import trio
 from ulid import ULID
 
 from dffmpeg.actors.coordinator.operations import Elsewhere, TooMany
+from dffmpeg.configuration.coordinator import Janitor, Leases
 from dffmpeg.configuration.scheduling import Scheduling
+from dffmpeg.model.jobs import CLIENT_GONE
 from dffmpeg.store import Fenced, StoreSettings
 from dffmpeg.store.sqlite import SqliteDatabase
 from dffmpeg.wire.jobs import JobRecord, SubmitRequest
@@ -263,3 +265,15 @@ async def test_a_job_submitted_again_at_the_other_one_is_the_same_job(database: 
         assert {record.job_id for record in records} == {request.job_id}
         listed = await second.operations.jobs(ALICE, window=60.0, since_id=None, limit=10)
         assert [record.job_id for record in listed] == [request.job_id]
+
+
+async def test_a_pending_job_is_dropped_wherever_its_client_was(
+    database: StoreSettings,
+) -> None:
+    sections = {"janitor": Janitor(interval=0.2), "leases": Leases(client_factor=1.5)}
+    async with open_coordinators(database, "a", "b", **sections) as (_, second):
+        kept = await second.submit(monitor=True, heartbeat_interval=60.0)
+        left = await second.submit(monitor=True, heartbeat_interval=1.0)
+        record = await second.until(left, "canceled")
+        assert record.reason == CLIENT_GONE
+        assert (await second.operations.job(ADMIN, kept)).status == "pending"
