@@ -68,7 +68,7 @@ async def open_architecture(plan: Plan) -> AsyncIterator[Architecture]:
     """
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(DATABASES[plan.database](plan.folder))
-        downlink = await stack.enter_async_context(DOWNLINKS[plan.downlink]())
+        downlink = await stack.enter_async_context(DOWNLINKS[plan.downlink](plan.worker_names))
         configurations = Configurations(plan, database, downlink)
         await configurations.add_identities()
         processes = _Processes(stack, plan.folder, configurations)

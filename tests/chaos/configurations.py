@@ -20,7 +20,7 @@ from dffmpeg.store import open_store
 from dffmpeg.wire.signature import decode_key, encode_key, generate_key
 from tests.chaos import recorder
 from tests.chaos.databases import Database
-from tests.chaos.downlinks import Downlink
+from tests.chaos.downlinks import COORDINATOR, Downlink
 from tests.servers.ports import LOOPBACK, free_port
 
 LEASE = 20.0
@@ -41,6 +41,11 @@ class Plan:
     workers: int = 4
     slots: int = 4
 
+    @property
+    def worker_names(self) -> list[str]:
+        """Of all of them."""
+        return [f"worker{number + 1}" for number in range(self.workers)]
+
 
 class Configurations:
     """Writes them into the plan's folder.
@@ -57,7 +62,7 @@ class Configurations:
         self._downlink = downlink
         self.entry = free_port()
         self.ports = [free_port() for _ in range(plan.coordinators)]
-        self.workers = [f"worker{number + 1}" for number in range(plan.workers)]
+        self.workers = plan.worker_names
         self.media = plan.folder / "media"
         self.media.mkdir()
         self._keys = {name: encode_key(generate_key()) for name in ("caller", "admin", *self.workers)}
@@ -81,7 +86,7 @@ class Configurations:
         """The file of one."""
         transports = {
             "enabled_transports": list(self._downlink.names),
-            "transport_settings": self._downlink.settings(self._downlink.ports),
+            "transport_settings": self._downlink.settings(COORDINATOR, self._downlink.ports),
         }
         values = {
             "host": LOOPBACK,
@@ -104,7 +109,7 @@ class Configurations:
             "binaries": {"ffmpeg": self._recorder, "recorder": self._recorder},
             "paths": {"Media": str(self.media)},
             "transports": list(self._downlink.names),
-            "transport_settings": self._downlink.settings(broker),
+            "transport_settings": self._downlink.settings(name, broker),
             "registration_interval": 2.0,
             "benchmark": False,
             "cache": str(self._plan.folder / "cache"),
