@@ -73,6 +73,11 @@ class Context:
         """For background tasks. A crash of one crashes the actor; all are cancelled when it ends."""
         self.stopping = StopSignal()
 
+    @property
+    def asked(self) -> bool:
+        """Whether somebody waits for the answer to the message in hand."""
+        return self._instance.asked
+
     def ready(self) -> None:
         """Say that the actor serves; its supervisor goes on to the next child. Repeating it is harmless."""
         self._instance.ready()
@@ -254,6 +259,10 @@ class Instance:
             logger.warning("%s rejected %s", self.mailbox.name, message_type, exc_info=rejection)
 
     # What the context offers
+
+    @property
+    def asked(self) -> bool:
+        return self._in_hand is not None and self._in_hand.answer is not None
 
     def ready(self) -> None:
         if not self._is_ready:

@@ -105,6 +105,11 @@ async def why(options: argparse.Namespace, cluster: Coordinator) -> None:
         ("next worker", found.choice),
         ("would go to", None if found.otherwise is None else f"{found.otherwise}, as soon as it may start"),
     ]
+    if found.status != JobState.PENDING:
+        answer(
+            options, found, tables.fields([*lines, ("waits for", "nothing: " + "; ".join(found.waits_for))])
+        )
+        return
     waits = "\n".join(f"- {clause}" for clause in found.waits_for)
     blocks = [tables.fields(lines), f"It waits for:\n{waits}" if waits else "", _verdicts(found)]
     answer(options, found, "\n\n".join(block for block in blocks if block))
@@ -132,7 +137,7 @@ def _verdicts(found: Explanation) -> str:
             )
             for one in found.workers
         ],
-        empty="no worker is known" if found.status == "pending" else "",
+        empty="no worker is known",
     )
 
 

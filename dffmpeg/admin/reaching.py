@@ -11,7 +11,7 @@ from dffmpeg.admin import coordinator, database
 from dffmpeg.admin.coordinator import Coordinator
 from dffmpeg.admin.database import Database
 from dffmpeg.configuration import load
-from dffmpeg.configuration.checks import check_name
+from dffmpeg.configuration.checks.values import check_name
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import BadInput, ConfigurationError, Refused

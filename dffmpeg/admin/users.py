@@ -19,7 +19,7 @@ from dffmpeg.admin import written
 from dffmpeg.admin.output import answer, confirm
 from dffmpeg.admin.statuses import NotDone, NotThere
 from dffmpeg.configuration import load
-from dffmpeg.configuration.checks import check_network, did_you_mean
+from dffmpeg.configuration.checks.values import check_network, did_you_mean
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import BadInput, ConfigurationError
 from dffmpeg.model.identities import Identity, Role

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dffmpeg.configuration import parse, read
-from dffmpeg.configuration.checks import check_directory, check_name, check_url, check_variable
+from dffmpeg.configuration.checks.values import check_directory, check_name, check_url, check_variable
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.configuration.worker import WorkerConfig

@@ -218,8 +218,10 @@ class Session:
             if self._transports[0] == WEBSOCKET:
                 async with open_follow(self._address, self._job_id) as connection:
                     await self._converse(connection, codec.encode)
-                if not self._receiver.finished:
-                    raise Unreachable(f"the coordinator closed before job {self._job_id} was finished")
+                # The state alone does not tell: where we were sending just when the other side closed, what
+                # it had sent before may be lost with the connection.
+                if not self._receiver.complete:
+                    raise Unreachable(f"the connection was closed before job {self._job_id} was over")
             else:
                 await self._over_polling()
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import field
 
-from dffmpeg.configuration.common import Connection, Seconds, Section
+from dffmpeg.configuration.common import Connection, Process, Seconds, Section
 from dffmpeg.model.environment import DEFAULT_NAMES
 
 
@@ -48,6 +48,7 @@ class Submit(Section, frozen=True):
 
 
 class ClientConfig(Connection, frozen=True):
+    process: ClassVar[Process | None] = "client"
     paths: dict[str, str] = {}
     """Path variable to directory: Movies = "/mnt/media/movies"."""
     unmapped_paths: Literal["error", "warn", "ignore"] = "error"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -14,11 +14,20 @@ Window = Annotated[int, msgspec.Meta(ge=64 * 1024, le=1 << 32)]
 """Bytes under way: with none, nothing would ever move."""
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Process = Literal["coordinator", "worker", "client"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class Section(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A table of a TOML file; an unknown key is an error, which names it."""
+
+    process: ClassVar[Process | None] = None
+    """Whose configuration it is, if it is a whole file."""
+
+    @property
+    def holds_key(self) -> bool:
+        """Whether nobody else should be able to read the file."""
+        return False
 
 
 class Connection(Section, frozen=True):
@@ -32,6 +41,10 @@ class Connection(Section, frozen=True):
     client_id: str
     hmac_key: str
     log_level: LogLevel = "INFO"
+
+    @property
+    def holds_key(self) -> bool:
+        return True
 
     def __repr__(self) -> str:
         return (

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import field
 
-from dffmpeg.configuration.common import Count, Keep, LogLevel, Port, Seconds, Section, Size, Window
+from dffmpeg.configuration.common import Count, Keep, LogLevel, Port, Process, Seconds, Section, Size, Window
 from dffmpeg.configuration.scheduling import Scheduling
 
 
@@ -153,6 +153,7 @@ class Debug(Section, frozen=True):
 
 
 class CoordinatorConfig(Section, frozen=True):
+    process: ClassVar[Process | None] = "coordinator"
     host: str = "127.0.0.1"
     port: Port = 8000
     log_level: LogLevel = "INFO"
@@ -180,3 +181,11 @@ class CoordinatorConfig(Section, frozen=True):
     security: Security = Security()
     cluster: Cluster = Cluster()
     debug: Debug = Debug()
+
+    @property
+    def holds_key(self) -> bool:
+        database = self.database
+        keys = any(repository.encryption_keys for repository in database.repositories.values())
+        tables = [*database.engine_defaults.values(), *self.transports.transport_settings.values()]
+        passwords = any("password" in options for options in tables)
+        return keys or passwords or self.hooks.secret is not None

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import inspect
 
-from dffmpeg.configuration.checks import did_you_mean
+from dffmpeg.configuration.checks.values import did_you_mean
 from dffmpeg.configuration.common import Section
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")

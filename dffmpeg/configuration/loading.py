@@ -6,18 +6,16 @@ import stat
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from dffmpeg import search_order
 from dffmpeg.configuration.checks import check
-from dffmpeg.configuration.common import Connection, Section
-from dffmpeg.configuration.coordinator import CoordinatorConfig
+from dffmpeg.configuration.common import Process, Section
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.search_order import NoConfiguration
 
-Process = Literal["coordinator", "worker", "client"]
 T = TypeVar("T", bound=Section)
 
 MAX_BYTES = 1 << 20
@@ -44,7 +42,7 @@ def load(kind: type[T], process: Process, path: Path | None) -> T:
     file = locate(process, path)
     text = read(file)
     config = parse(kind, text, file)
-    if _holds_key(config):
+    if config.holds_key:
         _warn_if_exposed(file)
     return config
 
@@ -117,18 +115,6 @@ def read(file: Path) -> bytes:
     if len(text) > MAX_BYTES:
         raise ConfigurationError(f"{file}: too large: at most {MAX_BYTES} bytes")
     return text
-
-
-def _holds_key(config: Section) -> bool:
-    if isinstance(config, Connection):
-        return True
-    if not isinstance(config, CoordinatorConfig):
-        return False
-    database = config.database
-    keys = any(repository.encryption_keys for repository in database.repositories.values())
-    tables = [*database.engine_defaults.values(), *config.transports.transport_settings.values()]
-    passwords = any("password" in options for options in tables)
-    return keys or passwords or config.hooks.secret is not None
 
 
 def _warn_if_exposed(file: Path) -> None:

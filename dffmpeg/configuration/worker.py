@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import field
 
-from dffmpeg.configuration.common import Connection, Seconds, Section, Window
+from dffmpeg.configuration.common import Connection, Process, Seconds, Section, Window
 from dffmpeg.configuration.mounts import MountSettings
 from dffmpeg.model import substitutions as model
 from dffmpeg.model.environment import DEFAULT_NAMES
@@ -39,6 +39,7 @@ class Substitution(Section, frozen=True):
 
 
 class WorkerConfig(Connection, frozen=True):
+    process: ClassVar[Process | None] = "worker"
     slots: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 2
     """How many jobs run here at once."""
     resources: dict[str, Annotated[int, msgspec.Meta(ge=0, le=10_000)]] = {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import select
 from struct import pack
-from time import monotonic
 
 from dffmpeg.shim import signals, wire
 from dffmpeg.shim.ending import LOST, Ending
@@ -27,14 +26,8 @@ if TYPE_CHECKING:
 RUNNING = (b"running", b"canceling")
 SIGNAL, CLOSED, SIZE = 1, 2, 3
 """Types of control records, docs/protocol.md."""
-LOOK_MS = 50
-"""Between two looks at the clock, while something is waited for that may not come."""
 READ_LIMIT = 16 << 20
 """Bytes that may wait for the caller's descriptors; windows keep it far below."""
-
-
-STOP_SECONDS = 2.0
-"""How long a stop may wait for the program to have been told, where the engine stops with us."""
 
 
 class Refused(Exception):
@@ -81,19 +74,18 @@ class Endpoint:
         self._appended = bytearray()
         self._records: list[bytes] = []
         self._signal = 0
-        # A stop on its way to the program: the signal, the offset of the control stream behind it, and
-        # the time until which that is waited for.
-        self._stop: tuple[int, int, float] | None = None
-        self._given = 0
         self._told_broken: set[int] = set()
         self._ending: Ending | None = None
+        self._told = False
         self._unsent: list[bytes] = []
 
-    def run(self, engine: socket, *, within: bool = False) -> Ending:
-        """Go on with this engine until the job has ended.
+    @property
+    def told(self) -> bool:
+        """Whether the engine has said how the call ends."""
+        return self._told
 
-        Args:
-            within: it is a thread of this process, which stops with us.
+    def run(self, engine: socket) -> Ending:
+        """Go on with this engine until the job has ended.
 
         Raises:
             Refused: it does not take the call; nothing was done.
@@ -102,14 +94,12 @@ class Endpoint:
         """
         engine.setblocking(False)
         self._unsent = []
-        self._within = within
         self._introduce()
         reader = Reader()
         try:
             while True:
                 self._deliver_input()
                 self._wait_and_work(engine, reader)
-                self._stop_if_told(engine)
                 if self._ending is not None and not self._busy():
                     self._leave(engine)
                     return self._checked(self._ending)
@@ -182,7 +172,7 @@ class Endpoint:
             inputs = {each.number: each for each in self._inputs.values() if each.wants}
         for number in inputs:
             poll.register(number, select.POLLIN)
-        for descriptor, _ in poll.poll(None if self._stop is None else LOOK_MS):
+        for descriptor, _ in poll.poll():
             if descriptor == engine.fileno():
                 self._receive(engine, reader)
             elif descriptor == self._caught.readable:
@@ -240,7 +230,7 @@ class Endpoint:
         elif part.kind == wire.JOB:
             self._reach(part.attempt)
             self._see(bytes(part.payload))
-        elif part.kind in (wire.ACK, wire.APPENDED, wire.GIVEN, wire.PIPE, wire.ANEW):
+        elif part.kind in (wire.ACK, wire.APPENDED, wire.PIPE, wire.ANEW):
             self._handle_input(part)
         else:
             self._handle_end(part)
@@ -256,8 +246,6 @@ class Endpoint:
                 self._appended += record
             if record in self._records:
                 self._records.remove(record)
-        elif part.kind == wire.GIVEN:
-            self._given = part.offset
         elif source is not None and part.kind == wire.PIPE:
             source.reads = True
         elif source is not None and part.attempt == self._attempt:
@@ -269,6 +257,7 @@ class Endpoint:
 
             say(bytes(part.payload).decode("utf-8", "replace"))
         elif part.kind == wire.END:
+            self._told = True
             fields = dict(wire.unpack_fields(bytes(part.payload)))
             self._ending = Ending(
                 int(fields.get(b"c", b"0")),
@@ -306,7 +295,6 @@ class Endpoint:
         if attempt <= self._attempt:
             return
         self._attempt = attempt
-        self._given = 0
         for output in self._outputs.values():
             output.begin(attempt)
         try:
@@ -350,29 +338,17 @@ class Endpoint:
         self._send(wire.CANCEL)
 
     def _stop_or_continue(self, engine: socket, number: int) -> None:
-        running = self._status in RUNNING
-        if running:
+        if self._status in RUNNING:
             self._record(SIGNAL, number)
-        if number == signals.CONT:
-            self._stop = None
-            return
-        behind = len(self._appended) + sum([len(record) for record in self._records]) if running else 0
-        self._stop = (number, behind, monotonic() + STOP_SECONDS)
-        self._flush(engine)
-        self._stop_if_told(engine)
+        if number == signals.TSTP:
+            self._stop(engine)
 
-    def _stop_if_told(self, engine: socket) -> None:
-        """Stop as we were told to, once the program has been: an agent sees to that while we are stopped."""
-        if self._stop is None:
-            return
-        number, behind, until = self._stop
-        if self._within and self._given < behind and monotonic() < until:
-            return
-        self._stop = None
+    def _stop(self, engine: socket) -> None:
+        """Stop as we were told to; the engine is not, and sees to it that the program does the same."""
         self._flush(engine)
         if self._call.terminal is not None:
             self._call.terminal.close()
-        self._caught.stop_ourselves(number)
+        self._caught.stop_ourselves(signals.TSTP)
         numbers = self._caught.take()
         if self._status in RUNNING:
             if signals.CONT not in numbers:

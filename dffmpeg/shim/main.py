@@ -9,6 +9,7 @@ from dffmpeg.shim import ending, rendezvous, signals
 from dffmpeg.shim.call import Call
 from dffmpeg.shim.ending import CONFIGURATION, LOST, Ending
 from dffmpeg.shim.endpoint import Endpoint, EngineLost, Local, Refused
+from dffmpeg.shim.own_engine import OwnEngine
 from dffmpeg.shim.signals import Signals
 
 TYPE_CHECKING = False
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 OWN_NAMES = (b"dffmpeg_proxy", b"dffmpeg-proxy", b"proxy.py")
+OWN_ENGINES = 3
+"""How often an engine of our own may die before a call is given up."""
 NO_AGENT = "DFFMPEG_NO_AGENT"
 """An environment variable: with a value, no agent is asked or started."""
 
@@ -77,25 +80,44 @@ def run(call: Call, *, cancels: bool = False, agent: bool = True) -> NoReturn:
 
 
 def carry_out(call: Call, caught: Signals, *, cancels: bool, agent: bool) -> Ending:
-    """Run a call over as many engines as it takes: an agent's, then one of our own.
+    """Run a call over as many engines as it takes: an agent's, then our own.
 
     Raises:
         Local: a local program is to be run instead.
     """
     endpoint = Endpoint(call, caught, cancels=cancels)
-    end: Ending | None = None
+    end = None
     engine = find_agent(call) if agent else None
     if engine is not None:
         try:
             end = endpoint.run(engine)
         except (Refused, EngineLost):
             engine.close()
-    if end is None:
-        try:
-            end = endpoint.run(engine_of_our_own(call.config), within=True)
-        except (Refused, EngineLost):
-            end = Ending(LOST, line=f"job {call.job_id.decode()}: the client failed inside")
+    left = OWN_ENGINES
+    while end is None and left:
+        left -= 1
+        end = _run_over_own(endpoint, call, caught)
     endpoint.put_back()
+    return end or Ending(LOST, line=f"job {call.job_id.decode()}: the client failed inside")
+
+
+def _run_over_own(endpoint: Endpoint, call: Call, caught: Signals) -> Ending | None:
+    """None: the engine died."""
+    try:
+        own = OwnEngine(call.config, caught)
+    except OSError as error:
+        return Ending(LOST, line=f"the client cannot start a process: {error.strerror}")
+    over = True
+    try:
+        end = endpoint.run(own.socket)
+        over = not end.line and endpoint.told
+    except (Refused, EngineLost):
+        own.socket.close()
+        return None
+    finally:
+        # One that still has to cancel the job stays until it has.
+        if over:
+            own.end()
     return end
 
 
@@ -113,18 +135,6 @@ def find_agent(call: Call) -> socket | None:
         # Without an agent everything works too; what is wrong with the configuration is said there.
         return None
     return engine
-
-
-def engine_of_our_own(config: str) -> socket:
-    """The whole client, in a thread of this process."""
-    if "site" not in sys.modules:
-        # Stand-ins run without it; its folders hold what the client is made of.
-        import site
-
-        site.main()
-    from dffmpeg.client.engine.in_process import start
-
-    return start(config)
 
 
 def _become(path: bytes, call: Call, caught: Signals) -> NoReturn:

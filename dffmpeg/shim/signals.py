@@ -69,6 +69,16 @@ class Signals:
         _signal.signal(number, _noted)
 
 
+def block() -> set[int]:
+    """Hold every signal back; returns those that were held back before."""
+    return {int(number) for number in _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())}
+
+
+def unblock(mask: set[int]) -> None:
+    """Hold only these back from now on."""
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+
+
 def default_interrupt() -> None:
     """Let SIGINT end us as any program, without a traceback, until it is caught."""
     if _signal.getsignal(INT) is _signal.default_int_handler:

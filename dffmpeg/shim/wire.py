@@ -48,9 +48,6 @@ NOTE = 146
 PIPE = 147
 """To the shim: the file behind `descriptor` is none that the other machine has too; its bytes travel."""
 
-GIVEN = 148
-"""To the shim: the program was given the control stream up to `offset`."""
-
 MAX_CALL = 8 << 20
 MAX_PAYLOAD = 1 << 20
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dffmpeg.configuration.checks import check_directory, check_variable
+from dffmpeg.configuration.checks.values import check_directory, check_variable
 from dffmpeg.errors import ConfigurationError
 
 

@@ -175,6 +175,9 @@ class Database:
                     # It goes on as it is; noted to tell it from what the writer raises beside it.
                     failure = error
                     raise
+                finally:
+                    # Before the writer is waited for, which may itself wait for a server.
+                    self._patience.close()
                 nursery.cancel_scope.cancel()
         except ExceptionGroup as group:
             # That there is a nursery in here is nobody else's business, unless the writer failed too.
@@ -182,7 +185,6 @@ class Database:
                 raise
         finally:
             self._open = False
-            self._patience.close()
             await self._last_reader()
             self._reading.dispose()
             self._writing.dispose()

@@ -33,8 +33,8 @@ class PostgresqlDatabase(ServerDatabase):
     driver = "psycopg"
     dialect = "postgresql+psycopg"
     port = 5432
-    # The server is stopped, or starts; the server that is reached by now is a standby.
-    lost = frozenset({"57P01", "57P02", "57P03", "25006"})
+    # The server is stopped, or starts.
+    lost = frozenset({"57P01", "57P02", "57P03"})
 
     @classmethod
     def connecting(cls, settings: ServerSettings, *, writing: bool, hurried: bool = True) -> Connect:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dffmpeg.configuration.checks import did_you_mean
+from dffmpeg.configuration.checks.values import did_you_mean
 from dffmpeg.errors import ConfigurationError
 
 TLS = ("off", "prefer", "require", "verify")

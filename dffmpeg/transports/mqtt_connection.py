@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -66,8 +67,9 @@ async def open_mqtt(settings: MqttSettings, name: str) -> AsyncIterator[MqttConn
         Unreachable: from the block: the connection broke.
     """
     client = _client(settings, name)
+    secured = _secured(client, settings)
     with trio.move_on_after(CONNECT_SECONDS):
-        await _connect(client, settings)
+        await _connect(client, settings, secured)
     if client.socket() is None:
         raise NotConnected(f"mqtt: {settings!r}: no answer in time")
     connection = MqttConnection(client, settings)
@@ -95,14 +97,28 @@ def _client(settings: MqttSettings, name: str) -> Client:
     )
     if settings.username is not None:
         client.username_pw_set(settings.username, settings.secret())
-    context = settings.tls()
-    if context is not None:
-        client.tls_set_context(context)
     client.connect_timeout = CONNECT_SECONDS
     return client
 
 
-async def _connect(client: Client, settings: MqttSettings) -> None:
+def _secured(client: Client, settings: MqttSettings) -> list[ssl.SSLSocket]:
+    """Have it use TLS, if it is to; the sockets that it makes of that, which it forgets where they fail."""
+    made: list[ssl.SSLSocket] = []
+    context = settings.tls()
+    if context is None:
+        return made
+    wrap = context.wrap_socket
+
+    def wrap_and_note(*args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        made.append(wrap(*args, **kwargs))
+        return made[-1]
+
+    context.wrap_socket = wrap_and_note  # type: ignore[method-assign]
+    client.tls_set_context(context)
+    return made
+
+
+async def _connect(client: Client, settings: MqttSettings, secured: list[ssl.SSLSocket]) -> None:
     properties: Properties | None = None
     if settings.protocol == "5":
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -115,6 +131,8 @@ async def _connect(client: Client, settings: MqttSettings) -> None:
         except (OSError, ValueError) as error:
             failure = NotConnected(f"{host}:{port}: {error}")
             failure.__cause__ = error
+            for socket in secured:
+                socket.close()
         else:
             return
     assert failure is not None

@@ -33,9 +33,6 @@ ABORT_KEY = "dffmpeg.abort"
 SEND_KEY = "dffmpeg.send"
 """In a scope's `state`: a function that sends a WebSocket's message of bytes, in parts."""
 
-STOPPED_KEY = "dffmpeg.stopped"
-"""In a scope's `state`: a function that is told whether the client is stopped, and so does nothing."""
-
 PEER_KEY = "dffmpeg.peer"
 """In a scope's `state`, where a proxy says whom it speaks for: that, or None where it does not know."""
 
@@ -164,8 +161,6 @@ class Socket:
         self._send = send
         self._abort: Callable[[], None] = (scope.get("state") or {}).get(ABORT_KEY, _nothing)
         self._send_parts: SendParts | None = (scope.get("state") or {}).get(SEND_KEY)
-        self.client_stopped: Callable[[bool], None] = (scope.get("state") or {}).get(STOPPED_KEY, _ignored)
-        """To be told when the client stops (Ctrl-Z) and goes on: meanwhile it need not read."""
         self._tunnel: BoundedStream | None = (scope.get("state") or {}).get(TUNNEL_KEY)
         self._over = False
         self._announced = False
@@ -257,7 +252,3 @@ def _content_length(scope: Scope) -> int | None:
 
 def _nothing() -> None:
     return None
-
-
-def _ignored(value: bool) -> None:
-    del value

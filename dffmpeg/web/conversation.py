@@ -60,22 +60,14 @@ def _left(error: BaseException) -> bool:
     return isinstance(error, Disconnected)
 
 
-async def receive(
-    end: Socket, silence: float, limit: int = MAX_MESSAGE, *, excused: Callable[[], bool] = lambda: False
-) -> str | bytes:
+async def receive(end: Socket, silence: float, limit: int = MAX_MESSAGE) -> str | bytes:
     """The next message, of at most `limit` characters or bytes.
-
-    Args:
-        excused: whether silence means nothing at that moment.
 
     Raises:
         Disconnected: the client went away.
         Unavailable: nothing was heard for `silence` seconds; if there still is
             somebody, they may connect again.
     """
-    while True:
-        with trio.move_on_after(silence):
-            return await end.receive(limit)
-        if not excused():
-            break
+    with trio.move_on_after(silence):
+        return await end.receive(limit)
     raise Unavailable(f"nothing was heard for {silence:g} s")

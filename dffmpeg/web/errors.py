@@ -11,6 +11,7 @@ from quart import Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from dffmpeg.actors import ActorError
+from dffmpeg.actors.coordinator.endurance import is_gone
 from dffmpeg.actors.coordinator.operations import (
     Conflict,
     Elsewhere,
@@ -19,6 +20,7 @@ from dffmpeg.actors.coordinator.operations import (
     TooMany,
     Unavailable,
 )
+from dffmpeg.actors.coordinator.refusals import DatabaseGone
 from dffmpeg.errors import BadInput, MalformedInput
 from dffmpeg.store.errors import StoreUnavailable
 from dffmpeg.web.answers import json_answer
@@ -86,6 +88,8 @@ def _status(error: BaseException) -> int | None:
 
 
 def _detail(error: BaseException, status: int) -> str:
+    if is_gone(error) or is_gone(error.__cause__ or error):
+        return str(DatabaseGone())
     if status == 503 and not isinstance(error, Unavailable):
         # What an actor's or the database's error says is about the inside.
         return "not available at the moment; try again"
@@ -141,7 +145,9 @@ def problem(error: BaseException, *, request: str) -> tuple[int, str]:
         logger.error("%s failed", request, exc_info=error)
         return 500, "internal error"
     if status == 503:
-        logger.info("%s was put off: %r", request, error)
+        # Of the database's absence there is a line already.
+        level = logging.DEBUG if is_gone(error) else logging.INFO
+        logger.log(level, "%s was put off: %r", request, error)
     return status, _detail(error, status)
 
 

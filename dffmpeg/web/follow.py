@@ -99,7 +99,7 @@ class _Session:
 
     async def _listen(self, following: Following) -> Outcome:
         while True:
-            message = await receive(self._end, self._silence, MAX_INPUT, excused=lambda: following.stopped)
+            message = await receive(self._end, self._silence, MAX_INPUT)
             if isinstance(message, bytes) and following.owner:
                 await following.take(message)
             else:

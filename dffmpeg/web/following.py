@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
 import msgspec
 import trio
 
 from dffmpeg.actors.coordinator.job.inputs import Reached
-from dffmpeg.actors.coordinator.operations import Ear, Operations
+from dffmpeg.actors.coordinator.operations import Ear, Elsewhere, Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import errors
 from dffmpeg.web.connections import Socket, number
-from dffmpeg.wire import codec, control, frames
-from dffmpeg.wire.control import RECORD_BYTES
-from dffmpeg.wire.frames import CONTROL, HEADER_BYTES, MAX_PAYLOAD, Frame, Kind
+from dffmpeg.wire import codec, frames
+from dffmpeg.wire.frames import HEADER_BYTES, MAX_PAYLOAD, Frame, Kind
 from dffmpeg.wire.jobs import Position
+
+logger = logging.getLogger("dffmpeg.web.following")
 
 MAX_MESSAGE = 1 << 20
 """Largest WebSocket message that is sent, bytes, frames' headers included: what client libraries take by
@@ -29,8 +30,8 @@ MAX_INPUT = MAX_PAYLOAD + 64 * 1024
 
 MAX_OFFSET = (1 << 63) - 1
 
-RENEWAL = 1.0
-"""Seconds between two signs of life that are given for an owner that is stopped."""
+PAUSE = 0.5
+"""Seconds before a job is asked again that could not be reached."""
 
 _FINAL = frozenset({"completed", "failed", "canceled"})
 
@@ -60,36 +61,20 @@ class Following:
         self.owner = owner
         self._connection = number()
         self._progress = Progress(start)
-        self.stopped = False
-        """Whether the owner has said that it stops (Ctrl-Z), and not that it goes on."""
-        self._stop = trio.Event()
 
     async def deliver(self) -> None:
         """Send all that is new, until the job has ended and all of it was sent."""
-        try:
-            async with trio.open_nursery() as nursery:
-                if self.owner:
-                    nursery.start_soon(self._answer_for_owner)
-                await self._send_news()
-                nursery.cancel_scope.cancel()
-        finally:
-            if self.stopped:
-                self._end.client_stopped(False)
-
-    async def _answer_for_owner(self) -> None:
-        """A process that is stopped gives no sign of life. While its connection is open, which its kernel
-        keeps, there is one."""
-        while True:
-            await self._stop.wait()
-            # Where nobody answers just now, the next one does as well.
-            with suppress(*errors.TEMPORARY):
-                await self._operations.client_heartbeat(self._who, self.job_id, monitor=None)
-            await trio.sleep(RENEWAL)
-
-    async def _send_news(self) -> None:
         progress = self._progress
         while not progress.complete:
-            news = await self._operations.follow(self._who, self.job_id, progress.cursor, self._ear)
+            try:
+                news = await self._operations.follow(self._who, self.job_id, progress.cursor, self._ear)
+            except errors.TEMPORARY as error:
+                if isinstance(error, Elsewhere):
+                    raise
+                # The connection is as good as any, and what was sent over it stays sent.
+                logger.debug("job %s has no news just now: %r", self.job_id, error)
+                await trio.sleep(PAUSE)
+                continue
             for parts in messages(news):
                 await self._end.send_parts(parts)
             if not progress.sent(news) and news:
@@ -102,7 +87,13 @@ class Following:
 
     async def acknowledge(self, position: Position) -> None:
         """Take a position that the follower sent."""
-        await self._operations.acknowledge(self._who, self.job_id, check(position))
+        try:
+            await self._operations.acknowledge(self._who, self.job_id, check(position))
+        except errors.TEMPORARY as error:
+            if isinstance(error, Elsewhere):
+                raise
+            # The next one says the same, and more.
+            logger.debug("job %s took no acknowledgement: %r", self.job_id, error)
 
     async def take(self, message: bytes) -> None:
         """Take a message of frames that the follower sent: pieces of inputs.
@@ -110,24 +101,7 @@ class Following:
         Raises:
             BadInput: it is none, or not from the owner.
         """
-        pieces = list(frames.decode_all(message))
-        await self._operations.input(self._who, self.job_id, pieces)
-        for piece in pieces:
-            if piece.descriptor == CONTROL and self.owner:
-                self._note_stop(piece)
-
-    def _note_stop(self, piece: Frame) -> None:
-        # What comes once more ends in the same state.
-        whole = len(piece.payload) - len(piece.payload) % RECORD_BYTES
-        stopped = control.leaves_stopped(control.decode_all(piece.payload[:whole]), self.stopped)
-        if stopped == self.stopped:
-            return
-        self.stopped = stopped
-        self._end.client_stopped(stopped)
-        if stopped:
-            self._stop.set()
-        else:
-            self._stop = trio.Event()
+        await self._operations.input(self._who, self.job_id, list(frames.decode_all(message)))
 
     def leave(self, *, gone: bool) -> None:
         """It is over.

@@ -97,8 +97,6 @@ class _Session:
                 message = await self._end.receive(limit)
                 self._heard = trio.current_time()
                 return message
-            if self._following is not None and self._following.stopped:
-                self._heard = trio.current_time()
             # The job may have ended while we waited, and then there is more time.
             if trio.current_time() >= self._heard + self._silence:
                 raise Unavailable(f"nothing was heard for {self._silence:g} s")

@@ -26,7 +26,7 @@ from dffmpeg.errors import ConfigurationError
 from dffmpeg.transports.messages import mask_in_c
 from dffmpeg.web import addresses, proxy_protocol
 from dffmpeg.web.app import WebApp
-from dffmpeg.web.connections import ABORT_KEY, PEER_KEY, SEND_KEY, STOPPED_KEY, TUNNEL_KEY
+from dffmpeg.web.connections import ABORT_KEY, PEER_KEY, SEND_KEY, TUNNEL_KEY
 from dffmpeg.web.stream import BoundedStream
 from dffmpeg.wire.frames import MAX_PAYLOAD
 
@@ -186,7 +186,6 @@ class WebServer(Actor[None]):
         state: dict[str, Any] = {
             ABORT_KEY: connection.abort,
             SEND_KEY: connection.stream.send_message,
-            STOPPED_KEY: connection.stream.client_stopped,
             TUNNEL_KEY: connection.stream,
             **connection.introduced,
         }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Sequence
-from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL
 
 import trio
 
@@ -17,10 +15,6 @@ CHUNK = 256 * 1024
 RECEIVE = 256 * 1024
 """Bytes that are read at once where much is coming: what is done for each piece costs the same for few and
 for many."""
-
-
-KEEPALIVE = {TCP_KEEPIDLE: 2, TCP_KEEPINTVL: 2, TCP_KEEPCNT: 2}
-"""A machine that is gone is noticed within 6 s, tcp(7); with the lease of an owner that left these are 10."""
 
 
 class BoundedStream:
@@ -49,8 +43,6 @@ class BoundedStream:
         self.socket = stream.socket
         self.peer = parse_address(str(stream.socket.getpeername()[0]))
         self._much = False
-        self._stopped = False
-        self._writing: trio.CancelScope | None = None
         self._returned = b""
         self._diverted: Callable[[bytes], Awaitable[None]] | None = None
 
@@ -76,30 +68,11 @@ class BoundedStream:
 
     async def _send_all(self, view: memoryview) -> None:
         for start in range(0, len(view), CHUNK):
-            with trio.CancelScope(deadline=self._deadline()) as scope:
-                self._writing = scope
+            with trio.move_on_after(self._write_timeout) as scope:
                 await self._stream.send_all(view[start : start + CHUNK])
-            self._writing = None
             if scope.cancelled_caught:
                 self.abort()
                 raise trio.BrokenResourceError("the client does not read")
-
-    def _deadline(self) -> float:
-        return math.inf if self._stopped else trio.current_time() + self._write_timeout
-
-    def client_stopped(self, stopped: bool) -> None:
-        """The client's process is stopped, or goes on: until then its kernel alone answers for it.
-
-        Nothing is asked of it meanwhile but that its machine is there.
-        """
-        if stopped == self._stopped:
-            return
-        self._stopped = stopped
-        if self._writing is not None:
-            self._writing.deadline = self._deadline()
-        for option, value in KEEPALIVE.items():
-            self.socket.setsockopt(IPPROTO_TCP, option, value)
-        self.socket.setsockopt(SOL_SOCKET, SO_KEEPALIVE, int(stopped))
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if self._returned:

@@ -37,8 +37,6 @@ async def carry(tunnel: PeerTunnel, end: Socket, closing: Closing) -> None:
     """
     client = end.tunnel()
     try:
-        # The other coordinator limits how long a write may stand still, and knows who need not read.
-        client.client_stopped(True)
         upwards = _Upwards(tunnel)
         client.divert(upwards.send)
         async with trio.open_nursery() as nursery:

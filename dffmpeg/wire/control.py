@@ -9,9 +9,8 @@ Layout of a record, network byte order: type (1), value (1), two numbers (2 each
 
 from __future__ import annotations
 
-import signal
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -81,18 +80,3 @@ def decode_all(data: bytes) -> Iterator[Record]:
                 yield Closed(first)
             case Type.SIZE:
                 yield Size(first, second)
-
-
-def leaves_stopped(records: Iterable[Record], stopped: bool) -> bool:
-    """Whether a caller is stopped after these records, signal(7).
-
-    Args:
-        stopped: whether it was before.
-    """
-    for record in records:
-        match record:
-            case Signal(signal.SIGSTOP | signal.SIGTSTP):
-                stopped = True
-            case Signal(signal.SIGCONT):
-                stopped = False
-    return stopped

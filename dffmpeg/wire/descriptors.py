@@ -13,9 +13,6 @@ from dffmpeg.wire.jobs import Descriptor, Launch
 
 STDOUT, STDERR = 1, 2
 
-DEVICES = frozenset({b"/dev/full"})
-"""What a descriptor of kind `file` may be besides files in mapped directories: the same on every machine."""
-
 
 def inputs(launch: Launch | None) -> frozenset[int]:
     """The streams that go into the program, by descriptor; `CONTROL` always is one of them."""

@@ -37,6 +37,10 @@ DescriptorNumber = Annotated[int, msgspec.Meta(ge=0, le=1023)]
 InputNumber = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
+DEVICES = frozenset({b"/dev/full"})
+"""What a descriptor of kind `file` may be besides files in mapped directories: the same on every machine."""
+
+
 class Descriptor(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What one of the program's file descriptors is, as its caller has it.
 

@@ -163,10 +163,19 @@ class open_pidfd:  # noqa: N801 - used as the function of that name
 
 
 def read_line(stream: IO[str] | None) -> str:
-    """The next line, if there is one in time."""
+    """The next line, if there is one in time; at the end of the stream what is left.
+
+    From the descriptor itself, so that nothing waits in a buffer where nobody sees it.
+    """
     assert stream is not None
-    assert select.select([stream], [], [], GUARD)[0], "it says nothing"
-    return stream.readline()
+    line = b""
+    while not line.endswith(b"\n"):
+        assert select.select([stream.fileno()], [], [], GUARD)[0], f"it says nothing more: {line!r}"
+        byte = os.read(stream.fileno(), 1)
+        if not byte:
+            break
+        line += byte
+    return line.decode()
 
 
 def program(path: Path, text: str) -> Path:

@@ -9,7 +9,6 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -165,6 +164,25 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
 
 
+def until_another_was_lost(cluster: Cluster, name: str) -> None:
+    """Have a later job stall, and wait until that was noticed: by then it would have been of an earlier one.
+
+    Args:
+        name: of its file.
+    """
+
+    async def stall() -> None:
+        async with cluster.client() as client:
+            job_id = await submit(client, [*SLOW, "-t", "4", *CODEC, str(cluster.folder / name)])
+            await running(client, job_id)
+            [pid] = ffmpeg_of(cluster.folder, name)
+            os.kill(pid, signal.SIGSTOP)
+            _, attempts = await finished(client, job_id)
+            assert attempts[0].outcome == "lost"
+
+    trio.run(stall)
+
+
 def test_a_program_whose_caller_has_paused_it_is_not_stalled(hasty: Cluster) -> None:
     arguments = ["-y", *SLOW, "-t", "3", *CODEC, "-f", "matroska", str(hasty.folder / "paused.mkv")]
     with stand_in(hasty, *arguments) as call:
@@ -174,7 +192,7 @@ def test_a_program_whose_caller_has_paused_it_is_not_stalled(hasty: Cluster) -> 
             assert select.select([call.stderr], [], [], GUARD)[0]
             said += os.read(call.stderr.fileno(), 65536)
         call.send_signal(signal.SIGTSTP)
-        time.sleep(5)
+        until_another_was_lost(hasty, "meanwhile.mkv")
         call.send_signal(signal.SIGCONT)
         _, rest = call.communicate(timeout=GUARD)
         assert call.returncode == 0, said + rest
@@ -194,7 +212,7 @@ def test_a_program_that_waits_for_its_caller_is_not_stalled(hasty: Cluster) -> N
         call.stdin.write(clip[: len(clip) // 2])
         call.stdin.flush()
         # It has nothing to read, and what it wrote is not read either.
-        time.sleep(5)
+        until_another_was_lost(hasty, "meantime.mkv")
         out, rest = call.communicate(clip[len(clip) // 2 :], timeout=GUARD)
         assert (call.returncode, rest) == (0, b"")
     assert len(out) > len(clip) // 2

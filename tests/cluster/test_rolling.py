@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import httpx
@@ -55,8 +56,6 @@ class Load:
         limits = httpx.Limits(max_keepalive_connections=1)
         async with httpx.AsyncClient(trust_env=False, limits=limits, timeout=GUARD) as client:
             while True:
-                import time
-
                 headers = signature.sign(
                     "client", self._town.keys["client"], "GET", "/jobs", b"", now=time.time()
                 )
@@ -80,20 +79,18 @@ async def test_a_rolling_restart_fails_nothing(tmp_path: Path, proxy_protocol: b
     ) as town:
         wanted = await trio.to_thread.run_sync(expected)
         load = Load(town)
-        transcode = town.stand_in("-re", *COMMAND, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        async with trio.open_nursery() as nursery:
-            for _ in range(3):
-                nursery.start_soon(load.run_jobs)
-            nursery.start_soon(load.ask)
-            before = load.jobs
-            for name in NAMES:
-                assert await town.restart(name) == 0
-            found, _ = await trio.to_thread.run_sync(transcode.communicate)
-            while load.jobs < before + 10:
-                await trio.sleep(0.1)
-            nursery.cancel_scope.cancel()
+        with town.calling("-re", *COMMAND) as transcode:
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(load.run_jobs)
+                nursery.start_soon(load.ask)
+                for name in NAMES:
+                    assert await town.restart(name) == 0
+                found, _ = await trio.to_thread.run_sync(transcode.communicate)
+                nursery.cancel_scope.cancel()
         assert load.failures == []
         assert transcode.returncode == 0
         assert found == wanted
-        print(f"{load.jobs} jobs, {load.requests} requests")
-        assert load.requests > 100
+        # A coordinator is away for some seconds each time.
+        assert load.jobs > 10
+        assert load.requests > 50

@@ -13,25 +13,14 @@ from dffmpeg.model.identities import Role
 from dffmpeg.standalone.programs import find_programs
 from dffmpeg.wire import codec
 from dffmpeg.wire.jobs import SubmitRequest
-from tests import services
 from tests.cluster.kit import GUARD, program
 from tests.cluster.several import Several, open_several, until_members
 from tests.cluster.test_chaos import all_finished, behind, executions, finished, refusal, running
-from tests.servers import requirements
-from tests.servers.haproxy import PACKAGE
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.servers("haproxy")]
 
 ENGINES = ("postgresql", "mysql")
 WORKERS = {"w1": Role.WORKER, "w2": Role.WORKER}
-
-
-@pytest.fixture(autouse=True)
-def _proxy() -> None:
-    try:
-        requirements.program("haproxy", PACKAGE)
-    except requirements.Missing as missing:
-        services.require("haproxy", str(missing))
 
 
 def real(folder: Path) -> Path:

@@ -8,14 +8,14 @@ import io
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import tomli_w
 import trio
 
@@ -64,30 +64,36 @@ class Town:
 
     def direct(self, coordinator: str, name: str = "client") -> Client:
         """A client of one coordinator, past the load balancer."""
-        import msgspec
-
         config = load(ClientConfig, "client", self.folder / f"{name}.toml")
         return Client(
             msgspec.structs.replace(config, coordinator_url=f"http://{LOOPBACK}:{self.ports[coordinator]}")
         )
 
-    def stand_in(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-        """`ffmpeg` as a caller calls it, in the folder."""
-        command = [sys.executable, "-m", "dffmpeg.shim.main"]
+    @contextmanager
+    def calling(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """`ffmpeg` as a caller calls it in the folder, with a pipe for its output; gone behind the block."""
         program = self.folder / "bin" / "ffmpeg"
-        program.parent.mkdir(exist_ok=True)
         if not program.exists():
+            program.parent.mkdir()
             program.write_text(
                 f"#!{sys.executable}\nimport sys\nfrom dffmpeg.shim.main import main\nsys.exit(main())\n"
             )
             program.chmod(0o755)
-        del command
-        environment = {
-            **os.environ,
-            "DFFMPEG_NO_AGENT": "1",
-            "DFFMPEG_CLIENT_CONFIG": str(self.folder / "client.toml"),
-        }
-        return subprocess.Popen([program, *arguments], cwd=self.folder, env=environment, **options)
+        with subprocess.Popen(
+            [program, *arguments],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env={
+                **os.environ,
+                "DFFMPEG_NO_AGENT": "1",
+                "DFFMPEG_CLIENT_CONFIG": str(self.folder / "client.toml"),
+            },
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     async def restart(self, name: str) -> int:
         """Stop a coordinator as its init system does, and start it again; returns once it gets requests.
@@ -107,23 +113,17 @@ class Town:
 
     async def until_up(self, *names: str) -> None:
         """Until the load balancer sends requests there."""
-        with trio.fail_after(GUARD):
-            while not {*names} <= await self._up():
-                await trio.sleep(0.05)
+
+        async def up() -> bool:
+            return {*names} <= await self._up()
+
+        await until(up)
 
     async def _up(self) -> set[str]:
         async with httpx.AsyncClient(trust_env=False) as client:
             text = (await client.get(self.statistics)).text
         rows = csv.DictReader(io.StringIO(text.removeprefix("# ")))
         return {row["svname"] for row in rows if row["pxname"] == "coordinators" and row["status"] == "UP"}
-
-    async def members(self) -> int:
-        """How many coordinators see each other."""
-        async with self.client("admin") as admin:
-            overview = await admin._http.request("GET", "/admin/overview")
-        import json
-
-        return len(json.loads(overview)["coordinators"])
 
 
 @asynccontextmanager
@@ -275,9 +275,17 @@ async def _ready() -> bool:
 
 async def _until_online(town: Town, workers: int) -> None:
     async with town.client() as client:
-        with trio.fail_after(GUARD):
-            while sum(worker.status == "online" for worker in await client.workers()) < workers:
-                await trio.sleep(0.1)
+
+        async def online() -> bool:
+            return sum(worker.status == "online" for worker in await client.workers()) == workers
+
+        await until(online)
 
 
-del tempfile
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what can only be asked for."""
+    with trio.fail_after(GUARD):
+        while True:
+            if await condition():
+                return
+            await trio.sleep(0.05)

@@ -178,13 +178,14 @@ async def test_a_reader_of_messages_misses_none_whoever_writes(stores: tuple[Sto
             await store.messages.add(message(f"{lane}-{number}"))
             await store.messages.add(message(f"{lane}-{number}x", f"other{number % 3}"))
 
-    async with trio.open_nursery() as nursery:
-        for lane in range(8):
-            nursery.start_soon(write, stores[lane % 2], lane)
-        while len(seen) < total:
-            rows = await stores[0].messages.after("w", job_id=None, last_message_id=last, limit=7)
-            seen += [row.message_id for row in rows]
-            last = rows[-1].message_id if rows else last
+    with trio.fail_after(120):
+        async with trio.open_nursery() as nursery:
+            for lane in range(8):
+                nursery.start_soon(write, stores[lane % 2], lane)
+            while len(seen) < total:
+                rows = await stores[0].messages.after("w", job_id=None, last_message_id=last, limit=7)
+                seen += [row.message_id for row in rows]
+                last = rows[-1].message_id if rows else last
     assert len(set(seen)) == total
     for lane in range(8):
         assert [name for name in seen if name.startswith(f"{lane}-")] == [

@@ -19,6 +19,7 @@ from tests.client.jobs import Job
 from tests.client.programs import GUARD, ended
 from tests.shim.agents import Agents
 
+WITHOUT = {"DFFMPEG_NO_AGENT": "1"}
 ACTIVATE = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -73,7 +74,17 @@ async def test_many_in_a_row_leave_nothing_in_the_agent(coordinator: Coordinator
     assert len(os.listdir(f"/proc/{agent.pid}/fd")) <= before + 2
 
 
-async def test_a_shim_carries_on_when_its_agent_is_killed(coordinator: Coordinator, agents: Agents) -> None:
+def engine_of(shim: int) -> int:
+    """The process beside a stand-in that found no agent."""
+    (pid,) = Path(f"/proc/{shim}/task/{shim}/children").read_text().split()
+    assert Path(f"/proc/{pid}/comm").read_text().strip() == "dffmpeg-engine"
+    return int(pid)
+
+
+@pytest.mark.parametrize("with_agent", [True, False])
+async def test_a_shim_carries_on_when_its_engine_is_killed(
+    coordinator: Coordinator, agents: Agents, with_agent: bool
+) -> None:
     data, typed = os.urandom(3_000_000), os.urandom(2_000_000)
     half = trio.Event()
 
@@ -87,8 +98,8 @@ async def test_a_shim_carries_on_when_its_agent_is_killed(coordinator: Coordinat
         job.finish(exit_code=7)
 
     coordinator.behave = behave
-    agent = await agents.agent()
-    process = await agents.call("ffmpeg", stdin=subprocess.PIPE)
+    engine = (await agents.agent()).pid if with_agent else None
+    process = await agents.call("ffmpeg", stdin=subprocess.PIPE, env={} if with_agent else WITHOUT)
     assert process.stdin is not None
     written = trio.Event()
 
@@ -107,8 +118,7 @@ async def test_a_shim_carries_on_when_its_agent_is_killed(coordinator: Coordinat
             await only_job(coordinator).until(
                 lambda: len(only_job(coordinator).inputs.get(0, b"")) >= 1_000_000
             )
-        agent.kill()
-        await agent.wait()
+        os.kill(engine or engine_of(process.pid), signal.SIGKILL)
         half.set()
         assert await ended(process) == (7, data, b"")
     assert bytes(only_job(coordinator).inputs[0]) == typed
@@ -170,8 +180,9 @@ async def test_an_init_system_may_listen_for_it(coordinator: Coordinator, agents
             await agent.wait()
 
 
+@pytest.mark.parametrize("with_agent", [True, False])
 async def test_a_stopped_and_a_killed_shim_take_their_program_along(
-    coordinator: Coordinator, agents: Agents
+    coordinator: Coordinator, agents: Agents, with_agent: bool
 ) -> None:
     seen: list[list[control.Record]] = []
 
@@ -185,8 +196,9 @@ async def test_a_stopped_and_a_killed_shim_take_their_program_along(
         job.finish("failed", signal=9)
 
     coordinator.behave = behave
-    await agents.agent()
-    process = await agents.call("ffmpeg")
+    if with_agent:
+        await agents.agent()
+    process = await agents.call("ffmpeg", env={} if with_agent else WITHOUT)
     assert process.stdout is not None
     with trio.fail_after(GUARD):
         assert await process.stdout.receive_some(1) == b"x"

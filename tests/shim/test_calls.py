@@ -7,7 +7,10 @@ import pty
 import signal
 import subprocess
 import termios
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -212,7 +215,16 @@ def stopped_or_ended(pid: int) -> int:
     return found.si_code
 
 
-async def test_ctrl_z_stops_the_program_before_the_stand_in(coordinator: Coordinator, agents: Agents) -> None:
+@asynccontextmanager
+async def until_two_records(
+    coordinator: Coordinator, agents: Agents, **group: Any
+) -> AsyncIterator[trio.Process]:
+    """A stand-in whose program has written an `x` and ends when two records have come.
+
+    Args:
+        group: of `trio.lowlevel.open_process`: where it stands among its caller's processes.
+    """
+
     async def behave(job: Job) -> None:
         job.start()
         job.write(b"x")
@@ -226,46 +238,30 @@ async def test_ctrl_z_stops_the_program_before_the_stand_in(coordinator: Coordin
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**agents.env, **WITHOUT},
-        # As a shell starts it: the tests themselves may run in a group that the kernel lets nobody stop.
-        process_group=0,
+        **group,
     )
     assert process.stdout is not None
     with trio.fail_after(GUARD):
         assert await process.stdout.receive_some(1) == b"x"
+        yield process
+        assert await ended(process) == (0, b"", b"")
+    (job,) = coordinator.jobs.values()
+    assert job.records() == [control.Signal(signal.SIGTSTP), control.Signal(signal.SIGCONT)]
+
+
+async def test_ctrl_z_stops_the_program_and_the_stand_in(coordinator: Coordinator, agents: Agents) -> None:
+    # As a shell starts it: the tests themselves may run in a group that the kernel lets nobody stop.
+    async with until_two_records(coordinator, agents, process_group=0) as process:
         process.send_signal(signal.SIGTSTP)
         assert await trio.to_thread.run_sync(stopped_or_ended, process.pid) == os.CLD_STOPPED
         (job,) = coordinator.jobs.values()
-        # Its engine is a thread of the same process: what was not said before it cannot be said now.
         await job.until(lambda: bool(job.records()))
         process.send_signal(signal.SIGCONT)
-        assert await ended(process) == (0, b"", b"")
-    assert job.records() == [control.Signal(signal.SIGTSTP), control.Signal(signal.SIGCONT)]
 
 
 async def test_who_cannot_be_stopped_does_not_stop_its_program(
     coordinator: Coordinator, agents: Agents
 ) -> None:
     """In a session of its own nobody could continue it, and the kernel does not stop it."""
-
-    async def behave(job: Job) -> None:
-        job.start()
-        job.write(b"x")
-        await job.until(lambda: len(job.records()) == 2)
-        job.finish(exit_code=0)
-
-    coordinator.behave = behave
-    process = await trio.lowlevel.open_process(
-        [agents.bin / "ffmpeg"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**agents.env, **WITHOUT},
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    with trio.fail_after(GUARD):
-        assert await process.stdout.receive_some(1) == b"x"
+    async with until_two_records(coordinator, agents, start_new_session=True) as process:
         process.send_signal(signal.SIGTSTP)
-        assert await ended(process) == (0, b"", b"")
-    (job,) = coordinator.jobs.values()
-    assert job.records() == [control.Signal(signal.SIGTSTP), control.Signal(signal.SIGCONT)]

@@ -211,11 +211,11 @@ async def test_unsigned_requests_are_never_passed_on(both: Pair) -> None:
 
 
 async def test_a_body_that_is_too_large_is_not_passed_on() -> None:
-    async with pair(edge={"limits": {"body": 1000}}) as both:
+    async with pair(edge={"limits": {"body": 65536}}) as both:
         job_id = await both.job()
         async with both.edge.http() as http:
             with pytest.raises(Refused) as refused:
-                await http.request("POST", f"/jobs/{job_id}/follow", body=bytes(1001))
+                await http.request("POST", f"/jobs/{job_id}/follow", body=bytes(65537))
         assert refused.value.status == 413
         assert both.edges.asked == 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,8 +13,8 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from ulid import ULID
 
 from dffmpeg.actors.coordinator.operations import Conflict
-from dffmpeg.wire import codec, control, frames
-from dffmpeg.wire.frames import CONTROL, Frame, Kind
+from dffmpeg.wire import codec, frames
+from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import JobRecord, SubmitRequest
 from tests.web.conftest import Site
 
@@ -91,37 +90,6 @@ async def test_positions_and_input_reach_the_job(site: Site) -> None:
         await connection.send_message(frames.encode(piece))
         await site.operations.until(lambda: known.inputs == [piece])
         assert (known.positions[0].stdout, known.positions[0].owner) == (3, True)
-
-
-def sent(offset: int, *numbers: int) -> bytes:
-    """Signals, as an owner sends them."""
-    records = b"".join(control.encode(control.Signal(number)) for number in numbers)
-    return frames.encode(Frame(Kind.INPUT, 1, offset, records, descriptor=CONTROL))
-
-
-async def test_an_owner_that_is_stopped_need_not_say_anything(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dffmpeg.web.following.RENEWAL", 0.05)
-    monkeypatch.setattr("dffmpeg.web.run.silence_of", lambda record: 2.0)
-    async with running(site) as connection:
-        job = await submit(connection)
-        known = site.operations.all[job.job_id]
-        await connection.send_message(sent(0, signal.SIGUSR1, signal.SIGTSTP))
-        # Much longer than it may be silent; closed, nobody would answer for it any more.
-        await site.operations.until(lambda: known.heartbeats >= 60)
-        await connection.send_message(sent(2 * control.RECORD_BYTES, signal.SIGCONT))
-        assert await closed(connection) == 1011
-
-
-async def test_an_owner_that_is_stopped_and_goes_is_noticed(site: Site) -> None:
-    async with running(site) as connection:
-        job = await submit(connection)
-        await connection.send_message(sent(0, signal.SIGSTOP))
-        await site.operations.until(lambda: site.operations.all[job.job_id].heartbeats > 0)
-    with trio.fail_after(PATIENCE):
-        await site.operations.until(lambda: bool(site.operations.departures))
-    assert [gone for _, _, gone in site.operations.departures] == [True]
 
 
 async def test_an_owner_that_goes_is_noticed(site: Site) -> None:

@@ -1,10 +1,9 @@
-"""How long a write may stand still, and what a client that is stopped may do."""
+"""How long a write may stand still."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from socket import SO_KEEPALIVE, SOL_SOCKET
 
 import pytest
 import trio
@@ -35,21 +34,3 @@ async def test_a_client_that_does_not_read_is_dropped(autojump_clock: trio.testi
         with pytest.raises(trio.BrokenResourceError):
             await stream.send_all(MUCH)
         assert trio.current_time() == LIMIT
-
-
-async def test_one_that_is_stopped_is_waited_for(autojump_clock: trio.testing.MockClock) -> None:
-    async with connected() as stream, trio.open_nursery() as nursery:
-
-        async def stop() -> None:
-            await trio.sleep(LIMIT / 2)
-            stream.client_stopped(True)
-            assert stream.socket.getsockopt(SOL_SOCKET, SO_KEEPALIVE) == 1
-            await trio.sleep(100 * LIMIT)
-            stream.client_stopped(False)
-            assert stream.socket.getsockopt(SOL_SOCKET, SO_KEEPALIVE) == 0
-
-        nursery.start_soon(stop)
-        with pytest.raises(trio.BrokenResourceError):
-            await stream.send_all(MUCH)
-        # From when it went on it has the whole time again.
-        assert trio.current_time() == LIMIT / 2 + 100 * LIMIT + LIMIT

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from dffmpeg.actors.coordinator.endurance import Endurance
 from dffmpeg.actors.runtime import Actor
 from dffmpeg.model import transitions
 from dffmpeg.model.jobs import Job, JobState
@@ -94,6 +95,7 @@ class Hindrances(Actor[Review]):
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._endurance = Endurance(self)
 
     async def start(self) -> None:
         self.context.tell_after(0, Review())
@@ -105,6 +107,10 @@ class Hindrances(Actor[Review]):
             self._services.review_hindrances()
 
     async def handle(self, message: Review) -> None:
+        await self._endurance.handle(message, self._look)
+
+    async def _look(self, message: Review) -> None:
+        del message
         if not self._services.membership.leading():
             return
         workers = await self._services.known_workers.rows(self._services)

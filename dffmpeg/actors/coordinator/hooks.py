@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import trio
 
+from dffmpeg.actors.coordinator.endurance import Endurance
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import Actor, MailboxFull, Timer
 from dffmpeg.backoff import Backoff
@@ -36,6 +37,7 @@ class Hooks(Actor[Call]):
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._endurance = Endurance(self)
         self._config = services.config.hooks
         self._under_way: set[int] = set()
         # Since the rows were looked at last.
@@ -61,6 +63,9 @@ class Hooks(Actor[Call]):
                 nursery.cancel_scope.cancel()
 
     async def handle(self, message: Call) -> None:
+        await self._endurance.handle(message, self._call)
+
+    async def _call(self, message: Call) -> None:
         del message
         if not self._services.membership.leading():
             return

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import trio
 from ulid import ULID
 
+from dffmpeg.actors.coordinator.endurance import Endurance
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.coordinator.sweeps import Sweeps
 from dffmpeg.actors.runtime import Actor, Request
@@ -46,6 +47,7 @@ class Janitor(Actor[Sweep | _Tick]):
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._endurance = Endurance(self)
 
     async def start(self) -> None:
         self._sweeps = Sweeps(self._services)
@@ -57,6 +59,9 @@ class Janitor(Actor[Sweep | _Tick]):
         self.context.tell_after(self._services.config.janitor.interval, _Tick())
 
     async def handle(self, message: Sweep | _Tick) -> JanitorRun | None:
+        return await self._endurance.handle(message, self._take)
+
+    async def _take(self, message: Sweep | _Tick) -> JanitorRun | None:
         match message:
             case Sweep(action=action):
                 steps = [*OFTEN, "vacuum"] if action == "run_all" else [action]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import trio
 
-from dffmpeg.actors.coordinator.outages import Outage
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import Actor
 from dffmpeg.model.membership import Watch
@@ -37,7 +36,7 @@ class Members(Actor[Refresh]):
         self._services = services
         self._lease = services.config.cluster.lease
         self._watch = Watch(self._lease)
-        self._outage = Outage(log, "the membership cannot be renewed")
+        self._outage = services.outage
 
     async def start(self) -> None:
         if self._services.membership.shared:

@@ -42,6 +42,13 @@ class Unavailable(OperationError):
         self.retry_after = retry_after
 
 
+class DatabaseGone(Unavailable):
+    """The database cannot be used now (HTTP 503)."""
+
+    def __init__(self) -> None:
+        super().__init__("the database cannot be reached; try again")
+
+
 class Elsewhere(Unavailable):
     """Another coordinator looks after it, and nothing was changed here; the caller asks again, at once."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import trio
 
+from dffmpeg.actors.coordinator.endurance import Endurance
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.coordinator.worker_messages import Judged
 from dffmpeg.actors.runtime import Actor, Timer
@@ -45,6 +46,7 @@ class Scheduler(Actor[Wake]):
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._endurance = Endurance(self, self._forget)
         self._timer: Timer | None = None
         self._warned: set[str] = set()
 
@@ -58,6 +60,14 @@ class Scheduler(Actor[Wake]):
         self._census_at = trio.current_time() + CENSUS
 
     async def handle(self, message: Wake) -> None:
+        await self._endurance.handle(message, self._wake)
+
+    def _forget(self) -> bool:
+        """What was decided and not carried out is read anew."""
+        self._services.store.jobs.journal.miss()
+        return True
+
+    async def _wake(self, message: Wake) -> None:
         backlog, store = self._services.backlog, self._services.store
         if trio.current_time() >= self._census_at:
             self._census_at = trio.current_time() + CENSUS

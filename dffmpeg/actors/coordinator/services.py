@@ -7,6 +7,7 @@ again whenever there is doubt; bells and events only say that there may be somet
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import trio
 
 from dffmpeg.actors.coordinator.hindrances import KnownWorkers, Review
 from dffmpeg.actors.coordinator.membership import Membership
+from dffmpeg.actors.coordinator.outages import Outage
 from dffmpeg.actors.coordinator.patterns import PatternSearch
 from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, MailboxFull
 from dffmpeg.model.jobs import Job, JobState
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from dffmpeg.model.scheduling.entries import Entry
     from dffmpeg.transports.downlink import Downlink, Downlinks
 
+
+log = logging.getLogger(__name__)
 
 JUDGEMENT_PATIENCE = 5.0
 """Seconds that scheduling waits for a worker's actor, which has to store what it was told."""
@@ -111,6 +115,9 @@ class Services:
 
     leaving: trio.Event = field(default_factory=trio.Event)
     """Set when this process is about to stop. It serves all the same until it does."""
+
+    outage: Outage = field(default_factory=lambda: Outage(log, "the database cannot be reached"))
+    """As this coordinator's signs of life find it, where the database is shared."""
 
     patterns: PatternSearch = field(default_factory=PatternSearch)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import trio
 
+from dffmpeg.actors.coordinator.endurance import Endurance
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import Actor
 from dffmpeg.model import succession
@@ -35,11 +36,15 @@ class Successors(Actor[Look]):
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._endurance = Endurance(self)
 
     async def start(self) -> None:
         self._services.look_at_successors()
 
     async def handle(self, message: Look) -> None:
+        await self._endurance.handle(message, self._look)
+
+    async def _look(self, message: Look) -> None:
         del message
         if not self._services.membership.leading():
             return

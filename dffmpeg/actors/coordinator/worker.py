@@ -13,6 +13,7 @@ from typing import Any
 
 import trio
 
+from dffmpeg.actors.coordinator.endurance import Endurance
 from dffmpeg.actors.coordinator.job.messages import Lost
 from dffmpeg.actors.coordinator.refusals import Conflict, Elsewhere, NotFound
 from dffmpeg.actors.coordinator.services import Services
@@ -54,6 +55,8 @@ class WorkerActor(Actor[WorkerMessage]):
         self._worker_id = worker_id
         self._services = services
         self._worker: Worker | None = None
+        self._before: Worker | None = None
+        self._endurance = Endurance(self, self._unchanged)
         self._closed_at: float | None = None
         # Unix seconds. What was accepted before our last answer stands in the next
         # registration; what was accepted since may have crossed it on the way.
@@ -72,7 +75,16 @@ class WorkerActor(Actor[WorkerMessage]):
         self.context.tell_after(self._services.config.leases.worker, LeaseDue())
         self._watch_hold()
 
-    async def handle(self, message: WorkerMessage) -> object:  # noqa: C901 - a table of messages
+    async def handle(self, message: WorkerMessage) -> object:
+        self._before = self._worker
+        return await self._endurance.handle(message, self._take)
+
+    def _unchanged(self) -> bool:
+        """What is not durable is not remembered either."""
+        self._worker = self._before
+        return True
+
+    async def _take(self, message: WorkerMessage) -> object:  # noqa: C901 - a table of messages
         match message:
             case Register():
                 return await self._register(message.request)

@@ -14,8 +14,7 @@ from dffmpeg.errors import BadInput
 from dffmpeg.model import environment, paths
 from dffmpeg.shim import wire
 from dffmpeg.wire import bytestring
-from dffmpeg.wire.descriptors import DEVICES
-from dffmpeg.wire.jobs import Credentials, Descriptor, Launch, SubmitRequest, Terminal
+from dffmpeg.wire.jobs import DEVICES, Credentials, Descriptor, Launch, SubmitRequest, Terminal
 
 STANDARD_OUTPUTS = frozenset({1, 2})
 

@@ -25,7 +25,7 @@ class Caller:
         gone: its end of the socket is closed.
     """
 
-    def __init__(self, port: Port, relay: Relay, pid: int | None) -> None:
+    def __init__(self, port: Port, relay: Relay, pid: int) -> None:
         self.unwanted = trio.Event()
         self.gone = trio.Event()
         self._port = port
@@ -75,7 +75,7 @@ class Caller:
 
     async def watch_stops(self) -> None:
         """Stop and continue the program as the shim's process is."""
-        while self._pid is not None:
+        while True:
             await trio.sleep(LOOK_SECONDS)
             if not self._relay.ran:
                 continue

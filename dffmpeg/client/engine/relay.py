@@ -91,20 +91,18 @@ class Relay:
                     await self._forward(view[begin:position])
                     begin = end
                 if attempt == self._attempt:
-                    await self._hear(descriptor, offset, floor, flags)
+                    self._hear(descriptor, offset, floor, flags)
             else:
                 number = descriptor if kind == wire.OUTPUT else kind
                 self._account(number, attempt, offset, length, bool(flags & wire.EOF))
             position = end
         await self._forward(view[begin:])
 
-    async def _hear(self, number: int, offset: int, floor: int, flags: int) -> None:
+    def _hear(self, number: int, offset: int, floor: int, flags: int) -> None:
         self._told[number] = InputPosition(received=offset, given=floor, ended=bool(flags & wire.EOF))
         if number == wire.CONTROL:
             self._control.acknowledge(offset, floor, flags)
             self._wake()
-            if floor:
-                await self._port.send(wire.GIVEN, attempt=self._attempt, offset=floor)
 
     def _account(self, number: int, attempt: int, offset: int, length: int, eof: bool) -> None:
         if attempt < self._attempt:

@@ -52,10 +52,10 @@ class Run:
     """One call. For one use.
 
     Args:
-        pid: the shim's process, to see whether it is stopped; None for one that is stopped with us.
+        pid: the shim's process, to see whether it is stopped.
     """
 
-    def __init__(self, service: Service, port: Port, call: Call, pid: int | None) -> None:
+    def __init__(self, service: Service, port: Port, call: Call, pid: int) -> None:
         self._service = service
         self._config = service.config
         self._port = port
@@ -358,12 +358,12 @@ async def send_failure(port: Port, error: DffmpegError) -> None:
 
 
 async def serve(
-    service: Service, stream: trio.SocketStream, *, pid: int | None, accepts: Callable[[Call], bool]
+    service: Service, stream: trio.SocketStream, *, pid: int, accepts: Callable[[Call], bool]
 ) -> None:
     """Serve one shim from its call to its end; closes the stream.
 
     Args:
-        pid: the shim's process; None if it is our own.
+        pid: the shim's process.
         accepts: whether a call is for us.
     """
     port = Port(stream)

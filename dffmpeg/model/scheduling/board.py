@@ -7,9 +7,11 @@ whoever carries a decision out puts the row's truth in its place.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from dffmpeg.model import durations
 from dffmpeg.model.jobs import LIVE, JobState
 from dffmpeg.model.scheduling.capacity import charged
 from dffmpeg.model.scheduling.entries import Entry
@@ -179,7 +181,8 @@ class Board:
         if entry.blocked:
             yield Wait(f"{entry.blocked} of the jobs that it comes after have not completed")
         if entry.not_before is not None and entry.not_before > now:
-            yield Wait(f"it is not to be tried for another {entry.not_before - now:.1f} s")
+            left = durations.show(max(1, math.ceil(entry.not_before - now)))
+            yield Wait(f"it is not to be tried for another {left}")
         yield from self.ledger.gates(entry)
 
     def avoided(self, entry: Entry, now: float) -> str | None:

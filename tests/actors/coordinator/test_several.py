@@ -9,7 +9,9 @@ import pytest
 import trio
 
 from dffmpeg.actors.coordinator.operations import Elsewhere, TooMany
+from dffmpeg.configuration.coordinator import Janitor, Leases
 from dffmpeg.configuration.scheduling import Scheduling
+from dffmpeg.model.jobs import CLIENT_GONE
 from dffmpeg.store import Fenced, StoreSettings
 from dffmpeg.store.sqlite import SqliteDatabase
 from tests import databases
@@ -245,3 +247,15 @@ async def test_a_poll_at_one_hears_of_what_the_other_does(database: StoreSetting
             await first.operations.cancel(ALICE, job_id)
             with trio.fail_after(PATIENCE / 2):
                 await heard.wait()
+
+
+async def test_a_pending_job_is_dropped_wherever_its_client_was(
+    database: StoreSettings,
+) -> None:
+    sections = {"janitor": Janitor(interval=0.2), "leases": Leases(client_factor=1.5)}
+    async with open_coordinators(database, "a", "b", **sections) as (_, second):
+        kept = await second.submit(monitor=True, heartbeat_interval=60.0)
+        left = await second.submit(monitor=True, heartbeat_interval=1.0)
+        record = await second.until(left, "canceled")
+        assert record.reason == CLIENT_GONE
+        assert (await second.operations.job(ADMIN, kept)).status == "pending"

@@ -73,7 +73,7 @@ def test_what_it_waits_for() -> None:
     made.paused = True
     assert waits(made) == ["the queue is paused", "2 of the jobs that it comes after have not completed"]
     assert waits(board(job("j", not_before=NOW + 90))) == [
-        "it is not to be tried for another 90.0 s",
+        "it is not to be tried for another 1m30s",
         "no worker has ever registered",
     ]
     assert waits(board(job("j", binary="x"), worker("w"))) == ["no known worker could run it"]

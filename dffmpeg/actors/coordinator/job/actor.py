@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import trio
 
+from dffmpeg.actors.coordinator.endurance import Endurance
 from dffmpeg.actors.coordinator.job.messages import (
     Accept,
     Acknowledge,
@@ -69,6 +70,8 @@ class JobActor(Actor[JobMessage]):
         self._services = services
         self._verdicts = Verdicts(services)
         self._job: Job | None = None
+        self._before: Job | None = None
+        self._endurance = Endurance(self, self._unchanged)
         self._owners: set[int] = set()
         self._over = False
         self._late: list[Reply[object]] = []
@@ -104,7 +107,21 @@ class JobActor(Actor[JobMessage]):
         assert self._job is not None
         return self._job
 
-    async def handle(self, message: JobMessage) -> object:  # noqa: C901 - a table of messages
+    async def handle(self, message: JobMessage) -> object:
+        self._before = self._job
+        return await self._endurance.handle(message, self._take_message)
+
+    def _unchanged(self) -> bool:
+        """Whether the job is where it was before the message that failed. Else some of what follows from the
+        change is missing, and all of it is made again from the row."""
+        job, before = self._job, self._before
+        if job is None or before is None or (job.state, job.attempt) != (before.state, before.attempt):
+            return False
+        # What was taken and is not durable is not acknowledged, and the worker may wait for that.
+        self._endurance.repeat(Due("keep"))
+        return not self._over
+
+    async def _take_message(self, message: JobMessage) -> object:  # noqa: C901 - a table of messages
         if self._over:
             return await self._handle_late(message)
         match message:

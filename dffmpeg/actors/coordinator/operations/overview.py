@@ -71,6 +71,8 @@ class OverviewOperations(WorkerOperations):
             answer["transports"] = self._services.downlinks.health()
             if database != "online" or "unhealthy" in answer["transports"].values():
                 answer["status"] = "unhealthy"
+        if self._services.outage.lasts:
+            answer["status"] = "unhealthy"
         if self._services.leaving.is_set():
             answer["status"] = "shutdown"
         return answer

@@ -24,7 +24,7 @@ from dffmpeg.model.paths import PathError, validated
 from dffmpeg.model.substitutions import Substitution
 from dffmpeg.model.views import Bind, ViewError, ViewPlan, plan
 from dffmpeg.wire import bytestring, descriptors, jobs
-from dffmpeg.wire.jobs import Launch
+from dffmpeg.wire.jobs import DEVICES, Launch
 from dffmpeg.wire.workers import JobRequest
 
 
@@ -252,7 +252,7 @@ def _file(
 ) -> Descriptor:
     assert one.path is not None
     travelled = bytestring.from_wire(one.path, "launch.descriptors.path")
-    if travelled in descriptors.DEVICES:
+    if travelled in DEVICES:
         return replace(made, path=travelled, below=(b"/dev",))
     path = paths.path_to_directory(travelled, present, names)
     if not paths.inside(path, present.values()):

@@ -1,9 +1,9 @@
-"""The engine inside the stand-in's own process, where no agent does the work."""
+"""The engine of a single call, in a process beside the stand-in's, where no agent does the work."""
 
 from __future__ import annotations
 
 import socket
-import threading
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -16,21 +16,18 @@ from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import ConfigurationError, DffmpegError
 
 
-def start(config: str) -> socket.socket:
-    """Start an engine for one call in a thread.
+def run(config: str, connection: socket.socket, shim: int) -> None:
+    """Serve one call to its end.
 
     Args:
         config: absolute path of the configuration.
-
-    Returns:
-        The shim's end of the socket, which is the caller's. The thread ends with the process.
+        connection: to the shim; owned from here on.
+        shim: the number of its process.
     """
-    ours, theirs = socket.socketpair()
-    threading.Thread(target=trio.run, args=(_serve, config, ours), daemon=True, name="engine").start()
-    return theirs
+    trio.run(partial(_serve, config, connection, shim))
 
 
-async def _serve(config: str, connection: socket.socket) -> None:
+async def _serve(config: str, connection: socket.socket, shim: int) -> None:
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(connection))
     try:
         service = Service(_load(Path(config)))
@@ -41,7 +38,7 @@ async def _serve(config: str, connection: socket.socket) -> None:
         await port.aclose()
         return
     try:
-        await serve(service, stream, pid=None, accepts=lambda call: True)
+        await serve(service, stream, pid=shim, accepts=lambda call: True)
     finally:
         await service.aclose()
 

@@ -1,24 +1,43 @@
-"""What a client says of all its jobs, and which of its variables travel: checked as a submission would be."""
+"""What `client.toml` may say beyond its types: of all jobs, checked as a submission would be."""
 
 from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Iterable
 from typing import Any
 
+from dffmpeg.configuration.checks.values import (
+    check_connection,
+    check_environment,
+    check_hook,
+    check_name,
+    check_transports,
+    mapped_paths,
+)
 from dffmpeg.configuration.client import ClientConfig, JobDefaults
 from dffmpeg.errors import BadInput
-from dffmpeg.model import hooks, requirements
-from dffmpeg.wire import codec
-from dffmpeg.wire.jobs import SubmitRequest
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?|\*")
 _FIELD = re.compile(r"(?P<name>\w+)(?P<index>\[\d+\])?: (?P<expected>.*)", re.DOTALL)
+
+
+def changes(config: ClientConfig) -> dict[str, object]:
+    """What is normalised of it; raises ValueError as `check`."""
+    check_connection(config)
+    check_transports("transports", config.transports)
+    paths = mapped_paths(config.paths)
+    check_environment(config.environment)
+    for index, label in enumerate(config.job.labels):
+        check_name(f"job.labels[{index}]", label)
+    if config.job != JobDefaults():
+        check_job(config.job)
+    check_fallback(config)
+    return {"paths": paths}
 
 
 def check_job(job: JobDefaults) -> None:
     """Raises ValueError where a submission with these values would be refused whatever it submits."""
+    from dffmpeg.model import requirements
+
     for index, text in enumerate(job.require):
         try:
             requirements.required([text])
@@ -39,6 +58,10 @@ def check_job(job: JobDefaults) -> None:
 
 
 def _check_as_sent(job: JobDefaults) -> None:
+    # Most say nothing of their jobs, and then a stand-in need not load it.
+    from dffmpeg.wire import codec
+    from dffmpeg.wire.jobs import SubmitRequest
+
     given: dict[str, Any] = {
         name: value for name in job.__struct_fields__ if (value := getattr(job, name)) not in (None, [])
     }
@@ -59,23 +82,6 @@ def _with_value(complaint: str, given: dict[str, Any]) -> str:
     there = "" if isinstance(value, list) else f", got {value!r}"
     expected = found["expected"].partition(", got ")[0]
     return f"job.{found['name']}{found['index'] or ''}: {expected}{there}"
-
-
-def check_hook(key: str, url: str) -> str:
-    """A URL that a coordinator may be asked to call."""
-    reason = hooks.unusable(url)
-    if reason is not None:
-        raise ValueError(f"{key}: {reason}, got {url!r}")
-    return url
-
-
-def check_environment(patterns: Iterable[str]) -> None:
-    """Names of variables, or the beginnings of some with a `*` behind them."""
-    for index, pattern in enumerate(patterns):
-        if not _VARIABLE.fullmatch(pattern):
-            raise ValueError(
-                f"environment[{index}]: expected a variable's name, or its beginning and a *, got {pattern!r}"
-            )
 
 
 def check_fallback(config: ClientConfig) -> None:
