@@ -82,22 +82,27 @@ class Configurations:
             connect_timeout=PATIENCE,
         )
 
-    def coordinator(self, number: int) -> Path:
-        """The file of one."""
+    def coordinator(self, number: int, *, peers: int, database: Sequence[int], broker: Sequence[int]) -> Path:
+        """The file of one.
+
+        Args:
+            peers: the port where the others reach it.
+            database, broker: the ports where it reaches those.
+        """
         transports = {
             "enabled_transports": list(self._downlink.names),
-            "transport_settings": self._downlink.settings(COORDINATOR, self._downlink.ports),
+            "transport_settings": self._downlink.settings(COORDINATOR, broker),
         }
         values = {
             "host": LOOPBACK,
             "port": self.ports[number],
             "allowed_binaries": ["ffmpeg", "ffprobe", "recorder"],
-            "database": self._database.settings,
+            "database": self._database.settings(database),
             "transports": transports,
             "leases": {"worker": LEASE, "worker_disconnect": LEASE / 2},
             "janitor": {"interval": 2.0},
             "security": {"trusted_proxies": ["127.0.0.0/8"]},
-            "cluster": self._cluster(number),
+            "cluster": self._cluster(peers),
         }
         return self._write(f"coordinator{number + 1}", CoordinatorConfig, values)
 
@@ -118,17 +123,20 @@ class Configurations:
 
     async def add_identities(self) -> None:
         """Everybody gets a row, before anything runs."""
-        config = load(CoordinatorConfig, "coordinator", self.coordinator(0))
+        file = self.coordinator(
+            0, peers=self.ports[0], database=self._database.ports, broker=self._downlink.ports
+        )
+        config = load(CoordinatorConfig, "coordinator", file)
         roles = {"caller": Role.CLIENT, "admin": Role.ADMIN}
         async with open_store(store_settings(config)) as store:
             for name, key in self._keys.items():
                 identity = Identity(client_id=name, role=roles.get(name, Role.WORKER), key=decode_key(key))
                 await store.identities.add(identity)
 
-    def _cluster(self, number: int) -> dict[str, Any]:
+    def _cluster(self, port: int) -> dict[str, Any]:
         if len(self.ports) == 1:
             return {}
-        return {"advertise": f"http://{LOOPBACK}:{self.ports[number]}", "secret": self._secret}
+        return {"advertise": f"http://{LOOPBACK}:{port}", "secret": self._secret}
 
     def _connection(self, name: str, port: int) -> dict[str, Any]:
         url = f"http://{LOOPBACK}:{port}"
