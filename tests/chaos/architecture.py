@@ -58,11 +58,6 @@ class Architecture:
     ffmpeg: str
     victims: Mapping[str, Sequence[Victim]]
 
-    @property
-    def sole(self) -> frozenset[str]:
-        """Names of the victims that there is only one of."""
-        return frozenset(some[0].name for some in self.victims.values() if len(some) == 1)
-
 
 @asynccontextmanager
 async def open_architecture(plan: Plan) -> AsyncIterator[Architecture]:
