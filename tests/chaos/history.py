@@ -218,7 +218,7 @@ def _in_vain(history: History, one: Execution, attempt: Attempt) -> bool:
         and _undisturbed(history, one.ended, two.begin) <= REPORT
         for two in history.disturbances
     )
-    # Nobody was answered for as long as the lease: that counts from the last word before, and ends with a next.
+    # Nobody was answered for as long as the lease, which counts from the last word before.
     return struck or any(
         end - begin >= history.lease / 2 and begin <= given_up and end >= one.ended
         for begin, end in history.silences
