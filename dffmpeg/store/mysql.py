@@ -56,6 +56,19 @@ class MysqlDatabase(ServerDatabase):
         return int(connection.scalar(_SESSIONS) or 0)
 
     @classmethod
+    def doubts(cls, connection: sa.Connection) -> list[str]:
+        names = "'innodb_flush_log_at_trx_commit', 'wsrep_on'"
+        rows = connection.exec_driver_sql(f"SHOW VARIABLES WHERE variable_name IN ({names})").all()
+        found = {str(name).lower(): str(value) for name, value in rows}
+        level = found.get("innodb_flush_log_at_trx_commit")
+        # A cluster has it on other machines, too.
+        if level == "1" or found.get("wsrep_on") == "ON":
+            return []
+        return [
+            f"the server has innodb_flush_log_at_trx_commit = {level}: only 1 keeps what was acknowledged"
+        ]
+
+    @classmethod
     def lock(cls, connection: sa.Connection) -> None:
         # Its name is the server's, so that each database has to have its own; at most 64 characters.
         name = sa.func.concat("dffmpeg.", sa.func.md5(sa.func.database()))

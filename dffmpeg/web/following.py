@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 import msgspec
 import trio
 
+from dffmpeg.actors.coordinator.endurance import is_gone
 from dffmpeg.actors.coordinator.job.inputs import Reached
-from dffmpeg.actors.coordinator.operations import Ear, Elsewhere, Operations
+from dffmpeg.actors.coordinator.operations import Ear, Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
 from dffmpeg.web import errors
@@ -69,7 +70,7 @@ class Following:
             try:
                 news = await self._operations.follow(self._who, self.job_id, progress.cursor, self._ear)
             except errors.TEMPORARY as error:
-                if isinstance(error, Elsewhere):
+                if not is_gone(error):
                     raise
                 # The connection is as good as any, and what was sent over it stays sent.
                 logger.debug("job %s has no news just now: %r", self.job_id, error)
@@ -90,7 +91,7 @@ class Following:
         try:
             await self._operations.acknowledge(self._who, self.job_id, check(position))
         except errors.TEMPORARY as error:
-            if isinstance(error, Elsewhere):
+            if not is_gone(error):
                 raise
             # The next one says the same, and more.
             logger.debug("job %s took no acknowledgement: %r", self.job_id, error)

@@ -248,3 +248,13 @@ async def test_ndjson_refusal_has_its_status(site: Site) -> None:
     headers = {**sign("client", "GET", path), "accept": "application/x-ndjson"}
     async with httpx.AsyncClient(trust_env=False) as client:
         assert (await client.get(site.url + path, headers=headers)).status_code == 404
+
+
+async def test_a_worker_that_has_moved_is_told_to_connect_again(site: Site) -> None:
+    async with site.websocket(PATH, "worker") as connection:
+        await site.operations.until(lambda: "worker" in site.operations.attached)
+        site.operations.moved.add("worker")
+        site.operations.attached["worker"].close()
+        with pytest.raises(ConnectionClosed) as closed:
+            await connection.get_message()
+        assert code_of(closed.value) == 1012

@@ -10,9 +10,11 @@ import trio
 import trio_websocket
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
 from dffmpeg.actors.coordinator.operations import Unavailable
+from dffmpeg.store import StoreUnavailable
 from dffmpeg.web.following import MAX_MESSAGE, Progress, messages
 from dffmpeg.wire import codec, frames
 from dffmpeg.wire.frames import Frame, Kind
@@ -196,6 +198,21 @@ async def test_operation_that_fails_later(site: Site) -> None:
         await connection.send_message("{}")
         await collect(connection)
     assert closed(connection) == (1011, "the job is being moved")
+
+
+async def test_a_database_that_is_gone_ends_no_follower(site: Site) -> None:
+    job = await site.submit()
+    async with following(site, job.job_id) as connection:
+        await connection.get_message()
+        site.operations.failure = StoreUnavailable("nobody there")
+        site.operations.write(job.job_id, Kind.STDOUT, b"meanwhile")
+        await connection.send_message("{}")
+        await wait_all_tasks_blocked(0.1)
+        site.operations.failure = None
+        site.operations.end(job.job_id)
+        found = await collect(connection)
+    assert b"".join(frame.payload for frame in found if frame.kind is Kind.STDOUT) == b"meanwhile"
+    assert closed(connection) == (1000, "the job has ended")
 
 
 async def test_defect_is_logged_and_not_told(site: Site, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from dffmpeg.actors.coordinator.refusals import DatabaseGone
-from dffmpeg.actors.runtime import Actor
+from dffmpeg.actors.runtime import Actor, Timer
 from dffmpeg.store import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Endurance:
     def __init__(self, actor: Actor[Any], consistent: Callable[[], bool] = lambda: True) -> None:
         self._actor = actor
         self._consistent = consistent
-        self._again: list[Any] = []
+        self._again: list[tuple[Any, Timer]] = []
 
     async def handle(self, message: Any, work: Callable[[Any], Awaitable[R]]) -> R | None:
         """Have a message handled.
@@ -42,8 +42,7 @@ class Endurance:
         Raises:
             DatabaseGone: to whoever asked.
         """
-        if message in self._again:
-            self._again.remove(message)
+        self._settle(message)
         try:
             return await work(message)
         except Exception as error:
@@ -58,9 +57,15 @@ class Endurance:
 
     def repeat(self, message: Any) -> None:
         """Say it to the actor once more in a while, unless that is planned already."""
-        if message not in self._again:
-            self._again.append(message)
-            self._actor.context.tell_after(AGAIN, message)
+        if all(known != message for known, _ in self._again):
+            self._again.append((message, self._actor.context.tell_after(AGAIN, message)))
+
+    def _settle(self, message: Any) -> None:
+        """It is handled now, for all that was planned."""
+        for known, timer in self._again:
+            if known == message:
+                timer.cancel()
+        self._again = [one for one in self._again if one[0] != message]
 
 
 def is_gone(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from ulid import ULID
 
 from dffmpeg.actors.coordinator.operations import Elsewhere, TooMany
 from dffmpeg.configuration.coordinator import Janitor, Leases
@@ -14,6 +15,7 @@ from dffmpeg.configuration.scheduling import Scheduling
 from dffmpeg.model.jobs import CLIENT_GONE
 from dffmpeg.store import Fenced, StoreSettings
 from dffmpeg.store.sqlite import SqliteDatabase
+from dffmpeg.wire.jobs import JobRecord, SubmitRequest
 from tests import databases
 from tests.actors.coordinator.several import configured, eventually, open_coordinators, until
 from tests.actors.coordinator.tree import ADMIN, ALICE, PATIENCE, Coordinator, FakeWorker, open_coordinator
@@ -247,6 +249,22 @@ async def test_a_poll_at_one_hears_of_what_the_other_does(database: StoreSetting
             await first.operations.cancel(ALICE, job_id)
             with trio.fail_after(PATIENCE / 2):
                 await heard.wait()
+
+
+async def test_a_job_submitted_again_at_the_other_one_is_the_same_job(database: StoreSettings) -> None:
+    async with open_coordinators(database, "a", "b") as (first, second):
+        request = SubmitRequest(binary_name="ffmpeg", job_id=str(ULID()), monitor=True)
+        records: list[JobRecord] = []
+
+        async def submit(one: Coordinator) -> None:
+            records.append(await one.operations.submit(ALICE, request))
+
+        async with trio.open_nursery() as nursery:
+            for one in (first, second, first, second):
+                nursery.start_soon(submit, one)
+        assert {record.job_id for record in records} == {request.job_id}
+        listed = await second.operations.jobs(ALICE, window=60.0, since_id=None, limit=10)
+        assert [record.job_id for record in listed] == [request.job_id]
 
 
 async def test_a_pending_job_is_dropped_wherever_its_client_was(
