@@ -13,6 +13,7 @@ from dffmpeg.configuration import load
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import BadInput, DffmpegError
 from dffmpeg.store import SCHEMA_VERSION, InUse, StoreSettings, open_store, upkeeps
+from dffmpeg.store.migrations import only_expands
 
 
 class Unsound(DffmpegError):
@@ -25,8 +26,8 @@ def migrate(options: argparse.Namespace) -> None:
     databases = upkeeps(settings)
     before = [database.version() for database in databases]
     for database, version in zip(databases, before, strict=True):
-        # Whoever has it open knows the older tables only.
-        if 0 < version < SCHEMA_VERSION and database.in_use():
+        # Whoever has it open knows the older tables only, and may not get on with the newer ones.
+        if 0 < version < SCHEMA_VERSION and not only_expands(version) and database.in_use():
             raise InUse(f"{database.name} is open in another process, a coordinator perhaps: stop that first")
 
     async def run() -> None:

@@ -10,6 +10,7 @@ from dffmpeg.admin import (
     databases,
     janitor,
     jobs,
+    moving,
     queue,
     security,
     status,
@@ -60,6 +61,7 @@ COMMANDS: Mapping[tuple[str, ...], Command] = {
     ("db", "migrate"): databases.migrate,
     ("db", "check"): databases.check,
     ("db", "backup"): databases.backup,
+    ("db", "copy"): moving.copy_all,
     ("completion",): completion.show,
 }
 

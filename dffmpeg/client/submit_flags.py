@@ -7,7 +7,8 @@ import re
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
+
+import msgspec
 
 from dffmpeg.client.endings import say
 from dffmpeg.client.options import JobOptions
@@ -22,19 +23,19 @@ MAX_ATTEMPTS = 100
 PROBE = "probe"
 """As a size: have a local ffprobe find it out."""
 
-T = TypeVar("T")
-
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add them to a parser."""
+    """Add them to a parser, each under the name of its field in `JobOptions`."""
     who = parser.add_argument_group("what it is")
     who.add_argument("--name", type=_text, metavar="NAME", help="a name to find it by")
-    who.add_argument("--label", action="append", type=identifier, metavar="LABEL", help="may be repeated")
+    who.add_argument(
+        "--label", dest="labels", action="append", type=identifier, metavar="LABEL", help="may be repeated"
+    )
     who.add_argument("--idempotency-key", type=_key, metavar="KEY", help="submitting again is the same job")
     when = parser.add_argument_group("when it runs")
     when.add_argument("--priority", type=priority, metavar="N", help="from -100 to 100, or a class's name")
     when.add_argument(
-        "--after", action="append", type=_jobs, metavar="JOB[,JOB]", help="not before these have completed"
+        "--after", action="extend", type=_jobs, metavar="JOB[,JOB]", help="not before these have completed"
     )
     when.add_argument(
         "--start-at", type=_moment, metavar="TIME", help="such as 2030-01-31T22:00, or +10m: not before"
@@ -69,24 +70,35 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     ends.add_argument(
         "--retry-on-exit",
-        action="append",
+        dest="retry_exit_codes",
+        action="extend",
         type=_codes,
         metavar="CODE[,CODE]",
         help="run it again if it ends so",
     )
     ends.add_argument(
         "--retry-on-stderr",
+        dest="retry_stderr",
         action="append",
         type=_pattern,
         metavar="REGEX",
         help="run it again if it fails and the end of stderr matches",
     )
     ends.add_argument(
-        "--fail-if-impossible", action="store_true", help="fail at once if no known worker could ever run it"
+        "--fail-if-impossible",
+        dest="impossible",
+        action="store_const",
+        const="fail",
+        help="fail at once if no known worker could ever run it",
     )
     ends.add_argument("--retention", type=duration, metavar="T", help="keep it and its output for T")
     ends.add_argument(
-        "--hook", action="append", type=_url, metavar="URL", help="is told of each change of its state"
+        "--hook",
+        dest="hooks",
+        action="append",
+        type=_url,
+        metavar="URL",
+        help="is told of each change of its state",
     )
 
 
@@ -96,27 +108,8 @@ def read(options: argparse.Namespace, config: ClientConfig, arguments: Sequence[
     Args:
         arguments: the program's.
     """
-    return JobOptions(
-        name=options.name,
-        labels=_tuple(options.label),
-        priority=options.priority,
-        require=_tuple(options.require),
-        after=_flat(options.after),
-        idempotency_key=options.idempotency_key,
-        start_at=options.start_at,
-        size=_found_out(options, config, arguments),
-        pending_timeout=options.pending_timeout,
-        max_attempts=options.max_attempts,
-        assignment_timeout=options.assignment_timeout,
-        lease=options.lease,
-        run_timeout=options.run_timeout,
-        stall_timeout=options.stall_timeout,
-        retry_exit_codes=_flat(options.retry_on_exit),
-        retry_stderr=_tuple(options.retry_on_stderr),
-        impossible="fail" if options.fail_if_impossible else None,
-        retention=options.retention,
-        hooks=_tuple(options.hook),
-    )
+    given = {name: getattr(options, name) for name in JobOptions.__struct_fields__}
+    return msgspec.convert({**given, "size": _found_out(options, config, arguments)}, JobOptions)
 
 
 def _found_out(options: argparse.Namespace, config: ClientConfig, arguments: Sequence[bytes]) -> float | None:
@@ -138,14 +131,6 @@ def notice(options: argparse.Namespace) -> str | None:
         return None
     moment = datetime.fromtimestamp(options.start_at).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
     return f"--start-at: {moment} has passed, so the job does not wait for it"
-
-
-def _tuple(values: list[str] | None) -> tuple[str, ...] | None:
-    return None if values is None else tuple(values)
-
-
-def _flat(lists: list[list[T]] | None) -> tuple[T, ...] | None:
-    return None if lists is None else tuple(value for values in lists for value in values)
 
 
 def _text(text: str) -> str:

@@ -155,7 +155,8 @@ def upkeeps(settings: StoreSettings) -> list[Upkeep]:
         engine = settings.engines.get(name, "sqlite")
         kind = _repository(name, engine).database_kind
         options = settings.engine_defaults.get(engine, {})
-        found.setdefault((engine, kind.identity(options)), kind.upkeep(options))
+        upkeep = found.setdefault((engine, kind.identity(options)), kind.upkeep(options))
+        upkeep.repositories.add(name)
     return list(found.values())
 
 

@@ -56,7 +56,8 @@ class Json(TypeDecorator[Any]):
         self._decode = lru_cache(remembered)(decode) if remembered else decode
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
-        return TEXT.dialect_impl(dialect)
+        # Of text itself: JSON writes a NUL otherwise.
+        return mysql.LONGTEXT() if dialect.name == "mysql" else self.impl_instance
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
         del dialect
@@ -74,7 +75,7 @@ class Inodes(TypeDecorator[Any]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
-        return BYTES.dialect_impl(dialect)
+        return mysql.LONGBLOB() if dialect.name == "mysql" else self.impl_instance
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> bytes | None:
         del dialect

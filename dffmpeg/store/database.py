@@ -165,7 +165,7 @@ class Database:
         failure: Exception | None = None
         self._patience.open()
         try:
-            await trio.to_thread.run_sync(self._prepare, upgrade)
+            await trio.to_thread.run_sync(self.prepare, upgrade)
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.writer.run)
                 self._open = True
@@ -186,8 +186,7 @@ class Database:
         finally:
             self._open = False
             await self._last_reader()
-            self._reading.dispose()
-            self._writing.dispose()
+            self.dispose()
         if failure is not None:
             raise failure
 
@@ -201,7 +200,8 @@ class Database:
             for place in places:
                 self._readers.release_on_behalf_of(place)
 
-    def _prepare(self, upgrade: bool) -> None:
+    def prepare(self, upgrade: bool = True) -> None:
+        """Migrate, as `opened` does when it begins. Blocks; the caller disposes of the connections."""
         try:
             with translated():
                 if not self._is_usable(upgrade):
@@ -209,6 +209,11 @@ class Database:
                         migrate(connection, lambda: self._is_alone(connection))
         except StoreError as error:
             raise type(error)(f"{self._name}: {error}") from error
+
+    def dispose(self) -> None:
+        """Close the connections that nobody uses now."""
+        self._reading.dispose()
+        self._writing.dispose()
 
     def _is_usable(self, upgrade: bool) -> bool:
         with self._writing.begin() as connection:

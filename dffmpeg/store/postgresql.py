@@ -19,6 +19,7 @@ OLDEST = 120_000
 """Version 12."""
 
 _SSLMODE = {"off": "disable", "prefer": "prefer", "require": "require", "verify": "verify-full"}
+_DURABLE = ("fsync", "full_page_writes")
 _MIGRATION = 0x64666670
 """Names the lock of those who migrate; any number that other programs do not use."""
 
@@ -73,7 +74,14 @@ class PostgresqlDatabase(ServerDatabase):
 
     @classmethod
     def sessions(cls, connection: sa.Connection) -> int:
+        # What a transaction has seen of others it sees again, unless it forgets it.
+        connection.execute(sa.select(sa.func.pg_stat_clear_snapshot()))
         return int(connection.scalar(_SESSIONS, {"program": PROGRAM}) or 0)
+
+    @classmethod
+    def doubts(cls, connection: sa.Connection) -> list[str]:
+        off = [name for name in _DURABLE if connection.exec_driver_sql(f"SHOW {name}").scalar() == "off"]
+        return [f"the server has {name} = off: it may lose what it has acknowledged" for name in off]
 
     @classmethod
     def lock(cls, connection: sa.Connection) -> None:

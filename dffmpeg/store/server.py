@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -76,6 +76,11 @@ class ServerDatabase(Database):
         """How many other connections of ours, of any process, the database has."""
 
     @classmethod
+    @abstractmethod
+    def doubts(cls, connection: sa.Connection) -> Collection[str]:
+        """What of the server's own settings endangers what it has acknowledged, a line each."""
+
+    @classmethod
     def identity(cls, settings: Mapping[str, Any]) -> str:
         return cls.settings(settings).name
 
@@ -86,7 +91,7 @@ class ServerDatabase(Database):
         def engine() -> sa.Engine:
             return cls._engine("READ COMMITTED", 1, cls.connecting(checked, writing=True, hurried=False))
 
-        return ServerUpkeep(checked.name, engine, cls.sessions)
+        return ServerUpkeep(checked.name, engine, cls.sessions, cls.doubts)
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Database:
@@ -143,8 +148,7 @@ class ServerDatabase(Database):
 
     def _is_alone(self, connection: sa.Connection) -> bool:
         # Of this process are those that wait in its pools; a server takes a moment to see them closed.
-        self._reading.dispose()
-        self._writing.dispose()
+        self.dispose()
         give_up = time.monotonic() + _CLOSING_S
         while self.sessions(connection):
             if time.monotonic() > give_up:

@@ -68,9 +68,9 @@ def server_settings(engine: str, port: int, options: Mapping[str, Any]) -> Serve
         ConfigurationError: a key is unknown, or its value no such thing.
     """
     section = _Section(f"database.engine_defaults.{engine}", options)
-    unknown = sorted(set(options) - _KEYS)
+    unknown = sorted(set(options) - KEYS)
     if unknown:
-        raise section.wrong(unknown[0], f"unknown key{did_you_mean(unknown[0], sorted(_KEYS))}")
+        raise section.wrong(unknown[0], f"unknown key{did_you_mean(unknown[0], sorted(KEYS))}")
     socket = section.text("socket")
     if socket is not None and ("host" in options or "port" in options):
         raise section.wrong("socket", "expected either this, or host and port")
@@ -96,7 +96,7 @@ def server_settings(engine: str, port: int, options: Mapping[str, Any]) -> Serve
     )
 
 
-_KEYS = frozenset(
+KEYS = frozenset(
     {
         "host",
         "port",
@@ -115,6 +115,7 @@ _KEYS = frozenset(
         "key",
     }
 )
+"""What may be set."""
 
 
 class _Section:

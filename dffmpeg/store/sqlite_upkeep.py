@@ -5,39 +5,21 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from dffmpeg.errors import ConfigurationError
-from dffmpeg.model.jobs import LIVE
 from dffmpeg.process_lock import Held, held
 from dffmpeg.store import schema
+from dffmpeg.store.contradictions import SHOWN, contradictions
 from dffmpeg.store.errors import StoreUnavailable
 from dffmpeg.store.migrations import STEPS, mismatch
 from dffmpeg.store.upkeep import Upkeep
 
-SHOWN = 20
-"""Problems of one kind that are named at most."""
-
 BUSY_S = 30.0
-
-_LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
-_ORPHANS = (
-    ("attempts", "SELECT DISTINCT job_id FROM attempts WHERE job_id NOT IN (SELECT job_id FROM jobs)"),
-    ("output", "SELECT DISTINCT job_id FROM stream_chunks WHERE job_id NOT IN (SELECT job_id FROM jobs)"),
-)
-_CONTRADICTIONS = (
-    (
-        "has no worker",
-        f"SELECT job_id FROM jobs WHERE state IN ({_LIVE}) AND worker_id IS NULL",  # noqa: S608
-    ),
-    (
-        "has no row of its current attempt",
-        f"""SELECT job_id FROM jobs WHERE state IN ({_LIVE}) AND NOT EXISTS (SELECT 1 FROM attempts
-            WHERE attempts.job_id = jobs.job_id AND attempts.attempt = jobs.attempt)""",  # noqa: S608
-    ),
-)
 
 
 class SqliteUpkeep(Upkeep):
@@ -96,7 +78,7 @@ class SqliteUpkeep(Upkeep):
         problems = self._modes()
         try:
             with self._reading() as connection:
-                return problems + list(_problems(connection))
+                return problems + list(_problems(connection, self.repositories))
         except StoreUnavailable as error:
             if isinstance(error.__cause__, sqlite3.OperationalError):
                 raise
@@ -118,6 +100,9 @@ class SqliteUpkeep(Upkeep):
                 with suppress(FileNotFoundError):
                     left.unlink()
             raise
+
+    def engine(self) -> sa.Engine:
+        return sa.create_engine(sa.URL.create("sqlite", database=str(self._path)), poolclass=sa.NullPool)
 
     def _copy(self, target: Path) -> int:
         with self._reading() as source, _errors(str(target)), closing(_connect(target, "rw", BUSY_S)) as copy:
@@ -178,21 +163,20 @@ def _errors(name: str) -> Iterator[None]:
         raise StoreUnavailable(f"{name}: {error}") from error
 
 
-def _problems(connection: sqlite3.Connection) -> Iterator[str]:
+def _problems(connection: sqlite3.Connection, repositories: Collection[str]) -> Iterator[str]:
     found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({SHOWN})")]
     if found != ["ok"]:
         # What rows say of each other means nothing in a file that is damaged.
         yield from found
         return
     version = _version(connection)
-    if version != len(STEPS):
+    if version < len(STEPS) or _harmed(connection):
         yield str(mismatch(version))
         return
     missing = list(_missing(connection))
     yield from missing
     if not missing:
-        yield from _orphans(connection)
-        yield from _contradictions(connection)
+        yield from contradictions(connection.execute, repositories)
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -203,6 +187,12 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute(f"SELECT max(version) FROM {table}").fetchone()[0] or 0)  # noqa: S608
 
 
+def _harmed(connection: sqlite3.Connection) -> bool:
+    """Whether a newer program has left what this one cannot use."""
+    query = "SELECT count(*) FROM schema_version WHERE version > ? AND NOT expands"
+    return bool(connection.execute(query, (len(STEPS),)).fetchone()[0])
+
+
 def _missing(connection: sqlite3.Connection) -> Iterator[str]:
     for table in schema.metadata.sorted_tables:
         found = {row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")}
@@ -211,23 +201,6 @@ def _missing(connection: sqlite3.Connection) -> Iterator[str]:
             for column in table.columns
             if column.name not in found
         )
-
-
-def _orphans(connection: sqlite3.Connection) -> Iterator[str]:
-    for what, query in _ORPHANS:
-        found = [row[0] for row in connection.execute(query)]
-        if found:
-            yield f"{what} of {len(found)} jobs that are not there: {_some(found)}"
-
-
-def _contradictions(connection: sqlite3.Connection) -> Iterator[str]:
-    for what, query in _CONTRADICTIONS:
-        for (job_id,) in connection.execute(f"{query} LIMIT {SHOWN}"):
-            yield f"job {job_id} is with a worker and {what}"
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def _sync(path: Path) -> None:

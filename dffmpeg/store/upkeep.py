@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+import sqlalchemy as sa
+
 
 class Upkeep(ABC):
     """One database, which need not be open, or there. Its methods block; call them in a thread.
@@ -18,6 +20,8 @@ class Upkeep(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.repositories: set[str] = set()
+        """Which of them stand in it, as the configuration has it."""
 
     @abstractmethod
     def version(self) -> int:
@@ -37,6 +41,10 @@ class Upkeep(ABC):
             ConfigurationError: another coordinator has it.
         """
         return nullcontext()
+
+    @abstractmethod
+    def engine(self) -> sa.Engine:
+        """For whoever reads or fills whole tables, one connection at a time, and disposes of it."""
 
     @abstractmethod
     def check(self) -> list[str]:

@@ -77,7 +77,8 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
             ChildSpec("hindrances", lambda: Hindrances(services), ref=services.hindrances, backoff=HEALING),
         ],
         strategy=Strategy.REST_FOR_ONE,
-        intensity=10,
+        # Each row may crash once for a reason of its own: that is no sign yet that healing does not help.
+        intensity=20,
         period=30.0,
     )
 

@@ -106,6 +106,9 @@ class BrokerDownlink(ABC):
                 async with self.open() as connection:
                     # Before anything is published: it may be for those who listen here.
                     await self._settle(connection)
+                    # One that takes nothing, for want of memory or disk, is of no use.
+                    if self.outbox:
+                        await self._publish_some(connection)
                     self._recovered()
                     if not found_out:
                         found_out = True
@@ -129,12 +132,15 @@ class BrokerDownlink(ABC):
 
     async def _publish(self, connection: BrokerConnection) -> None:
         while True:
-            posts = await self.outbox.take(BATCH)
-            try:
-                await connection.publish(posts)
-            except BaseException:
-                self.outbox.put_back(posts)
-                raise
+            await self._publish_some(connection)
+
+    async def _publish_some(self, connection: BrokerConnection) -> None:
+        posts = await self.outbox.take(BATCH)
+        try:
+            await connection.publish(posts)
+        except BaseException:
+            self.outbox.put_back(posts)
+            raise
 
     async def _subscribe(self, connection: BrokerConnection) -> None:
         while True:

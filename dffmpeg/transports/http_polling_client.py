@@ -36,7 +36,9 @@ class PollingSettings(Section, frozen=True):
 
 def configure(settings: Mapping[str, Any]) -> TransportFactory:
     """As the entry point has it."""
-    return partial(HttpPollingClient, settings=parsed(PollingSettings, "http_polling", settings))
+    return partial(
+        HttpPollingClient, settings=parsed(PollingSettings, "transport_settings.http_polling", settings)
+    )
 
 
 class HttpPollingClient:

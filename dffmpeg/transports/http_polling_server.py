@@ -62,7 +62,9 @@ class HttpPollingDownlink:
     @classmethod
     def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> HttpPollingDownlink:
         """As the entry point makes it."""
-        backend = parsed(PollingServerSettings, cls.name, settings).backend_transport
+        backend = parsed(
+            PollingServerSettings, f"transports.transport_settings.{cls.name}", settings
+        ).backend_transport
         if backend is None:
             return cls(StoredMessages(surroundings.messages))
         carrier = surroundings.transport(backend)

@@ -23,7 +23,7 @@ from dffmpeg.transports.signed_http import SignedHttp
 
 def configure(settings: Mapping[str, Any]) -> TransportFactory:
     """As the entry point has it."""
-    found = parsed(MqttSettings, "mqtt", settings)
+    found = parsed(MqttSettings, "transport_settings.mqtt", settings)
     checked("mqtt", found)
     return partial(MqttClient, found)
 

@@ -66,13 +66,7 @@ async def open_mqtt(settings: MqttSettings, name: str) -> AsyncIterator[MqttConn
         Refused: the broker does not want us.
         Unreachable: from the block: the connection broke.
     """
-    client = _client(settings, name)
-    secured = _secured(client, settings)
-    with trio.move_on_after(CONNECT_SECONDS):
-        await _connect(client, settings, secured)
-    if client.socket() is None:
-        raise NotConnected(f"mqtt: {settings!r}: no answer in time")
-    connection = MqttConnection(client, settings)
+    connection = MqttConnection(await _connect(settings, name), settings)
     with single_error():
         async with trio.open_nursery() as nursery:
             try:
@@ -118,25 +112,37 @@ def _secured(client: Client, settings: MqttSettings) -> list[ssl.SSLSocket]:
     return made
 
 
-async def _connect(client: Client, settings: MqttSettings, secured: list[ssl.SSLSocket]) -> None:
+async def _connect(settings: MqttSettings, name: str) -> Client:
+    """Connect to the first server that takes us."""
+    failure = NotConnected("no server is known")
+    for host, port in settings.addresses(1883, 8883):
+        try:
+            with trio.fail_after(CONNECT_SECONDS):
+                return await _connect_to(host, port, settings, name)
+        except trio.TooSlowError:
+            failure = NotConnected(f"{host}:{port}: no answer in time")
+        except (OSError, ValueError) as error:
+            failure = NotConnected(f"{host}:{port}: {error}")
+            failure.__cause__ = error
+    raise failure
+
+
+async def _connect_to(host: str, port: int, settings: MqttSettings, name: str) -> Client:
+    client = _client(settings, name)
+    secured = _secured(client, settings)
     properties: Properties | None = None
     if settings.protocol == "5":
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.ReceiveMaximum = WINDOW
-    failure: Exception | None = None
-    for host, port in settings.addresses(1883, 8883):
-        connect = partial(client.connect, host, port, KEEPALIVE, properties=properties)
-        try:
-            await trio.to_thread.run_sync(connect, abandon_on_cancel=True)
-        except (OSError, ValueError) as error:
-            failure = NotConnected(f"{host}:{port}: {error}")
-            failure.__cause__ = error
-            for socket in secured:
-                socket.close()
-        else:
-            return
-    assert failure is not None
-    raise failure
+    connect = partial(client.connect, host, port, KEEPALIVE, properties=properties)
+    try:
+        # A thread that is given up ends by its own time-out, and what it has made is nobody's.
+        await trio.to_thread.run_sync(connect, abandon_on_cancel=True)
+    except (OSError, ValueError):
+        for socket in secured:
+            socket.close()
+        raise
+    return client
 
 
 class MqttConnection:

@@ -27,7 +27,7 @@ class MqttDownlink(BrokerDownlink):
     def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> MqttDownlink:
         """As the entry point makes it."""
         del surroundings
-        found = parsed(MqttSettings, cls.name, settings)
+        found = parsed(MqttSettings, f"transports.transport_settings.{cls.name}", settings)
         checked(cls.name, found)
         return cls(found)
 

@@ -25,7 +25,7 @@ def server_downlinks(transports: Transports, messages: Callable[[], MessageRepos
 
     def make(name: str) -> Downlink:
         if name in making:
-            raise ConfigurationError(f"transport_settings.{name}: it is to be carried by itself")
+            raise ConfigurationError(f"transports.transport_settings.{name}: it is to be carried by itself")
         if name not in made:
             making.append(name)
             entry: DownlinkFactory = load_entry(SERVER_GROUP, name, "transports.enabled_transports")

@@ -22,7 +22,7 @@ from dffmpeg.transports.signed_http import SignedHttp
 
 def configure(settings: Mapping[str, Any]) -> TransportFactory:
     """As the entry point has it."""
-    found = parsed(RabbitMqSettings, "rabbitmq", settings)
+    found = parsed(RabbitMqSettings, "transport_settings.rabbitmq", settings)
     checked("rabbitmq", found)
     return partial(RabbitMqClient, found)
 

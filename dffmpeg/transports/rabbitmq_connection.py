@@ -12,14 +12,14 @@ import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, ParamSpec, TypeVar
 
 import aio_pika
 import trio
 import trio_asyncio  # type: ignore[import-untyped]
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import (
     CONNECTION_EXCEPTIONS,
     AuthenticationError,
@@ -94,18 +94,15 @@ async def open_rabbitmq(
         async with trio_asyncio.open_loop():
             connection = await _connect(settings, name, settings.vhost if vhost is None else vhost)
             try:
-                channel = connection.channel()
-                with trio.move_on_after(CONNECT_SECONDS):
-                    await _call(channel.initialize)
-                opened = RabbitMqConnection(settings, connection, channel)
+                opened = RabbitMqConnection(settings, connection)
                 await opened.start()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(opened.watch)
                     yield opened
                     nursery.cancel_scope.cancel()
             finally:
-                with trio.move_on_after(_CLOSE_SECONDS, shield=True):
-                    await trio_asyncio.aio_as_trio(connection.close)()
+                with trio.move_on_after(_CLOSE_SECONDS, shield=True), suppress(Unreachable, Refused):
+                    await _call(connection.close)
 
 
 async def _connect(settings: RabbitMqSettings, name: str, vhost: str) -> AbstractConnection:
@@ -127,7 +124,7 @@ async def _connect(settings: RabbitMqSettings, name: str, vhost: str) -> Abstrac
             )
         except Refused as error:
             failure = Refused(error.status, f"{host}:{port}: {error.detail}")
-        except Unreachable as error:
+        except (Unreachable, OSError) as error:
             failure = NotConnected(f"{host}:{port}: {error}")
     raise failure
 
@@ -135,12 +132,10 @@ async def _connect(settings: RabbitMqSettings, name: str, vhost: str) -> Abstrac
 class RabbitMqConnection:
     """`BrokerConnection`, with one channel, in confirm mode."""
 
-    def __init__(
-        self, settings: RabbitMqSettings, connection: AbstractConnection, channel: AbstractChannel
-    ) -> None:
+    def __init__(self, settings: RabbitMqSettings, connection: AbstractConnection) -> None:
         self._settings = settings
         self._connection = connection
-        self._channel = channel
+        self._channel = connection.channel()
         self._queue: AbstractQueue | None = None
         self._inbox: deque[AbstractIncomingMessage] = deque()
         self._arrived = trio.Event()
@@ -151,6 +146,13 @@ class RabbitMqConnection:
 
     async def start(self) -> None:
         """Get ready to receive, and to learn of the end."""
+        with trio.move_on_after(CONNECT_SECONDS):
+            await self._open_channel()
+            return
+        raise Unreachable("no answer in time")
+
+    async def _open_channel(self) -> None:
+        await _call(self._channel.initialize)
         self._connection.close_callbacks.add(self._on_close)
         self._channel.close_callbacks.add(self._on_close)
         channel = await _call(self._channel.get_underlay_channel)

@@ -27,7 +27,7 @@ class RabbitMqDownlink(BrokerDownlink):
     def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> RabbitMqDownlink:
         """As the entry point makes it."""
         del surroundings
-        found = parsed(RabbitMqSettings, cls.name, settings)
+        found = parsed(RabbitMqSettings, f"transports.transport_settings.{cls.name}", settings)
         checked(cls.name, found)
         return cls(found)
 

@@ -1,4 +1,5 @@
-"""A transport's own settings, `transport_settings.<name>` of a configuration."""
+"""A transport's own settings: `transports.transport_settings.<name>` of a coordinator's configuration, and
+`transport_settings.<name>` of a worker's."""
 
 from __future__ import annotations
 
@@ -17,11 +18,11 @@ class NoSettings(Section, frozen=True):
     """For a transport that has none."""
 
 
-def parsed(kind: type[S], name: str, settings: Mapping[str, Any]) -> S:
+def parsed(kind: type[S], key: str, settings: Mapping[str, Any]) -> S:
     """Check a transport's settings.
 
     Args:
-        name: the transport's.
+        key: where the configuration has them, for errors.
 
     Raises:
         ConfigurationError: something in them does not fit; names the key.
@@ -33,4 +34,4 @@ def parsed(kind: type[S], name: str, settings: Mapping[str, Any]) -> S:
         from dffmpeg.configuration.diagnosis import explain
 
         why = explain(dict(settings), kind) or str(error)
-        raise ConfigurationError(f"transport_settings.{name}.{why}") from None
+        raise ConfigurationError(f"{key}.{why}") from None

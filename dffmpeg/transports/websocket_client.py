@@ -36,7 +36,7 @@ _MAX_MESSAGE = 16 * 1024 * 1024
 
 def configure(settings: Mapping[str, Any]) -> TransportFactory:
     """As the entry point has it; there are no settings."""
-    parsed(NoSettings, "websocket", settings)
+    parsed(NoSettings, "transport_settings.websocket", settings)
     return WebSocketClient
 
 

@@ -35,7 +35,7 @@ class WebSocketDownlink:
     def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> WebSocketDownlink:
         """As the entry point makes it; it has no settings and stores nothing."""
         del surroundings
-        parsed(NoSettings, cls.name, settings)
+        parsed(NoSettings, f"transports.transport_settings.{cls.name}", settings)
         return cls()
 
     def worker_metadata(self, worker_id: str) -> dict[str, Any]:

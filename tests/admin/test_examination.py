@@ -31,7 +31,11 @@ CONNECTION = f'coordinator_url = "http://localhost:8000"\nclient_id = "me"\nhmac
             '[database.repositories.auth]\nencryption_keys_file = "broken.keys"',
             "database.repositories.auth: an encryption key is not a Fernet key",
         ),
-        ("worker", CONNECTION + 'transports = ["pigeon"]', "transports: 'pigeon' is not installed here"),
+        (
+            "worker",
+            CONNECTION + 'transports = ["pigeon"]',
+            "transports: there is no transport 'pigeon'; installed: ",
+        ),
         (
             "client",
             CONNECTION + 'transports = ["websoket"]',

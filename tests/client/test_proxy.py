@@ -222,6 +222,24 @@ async def test_a_job_without_an_end_of_its_own_is_one_line(
     assert_one_line(err, line)
 
 
+@pytest.mark.parametrize("kept_from", [4, 10])
+async def test_output_that_is_gone_is_never_a_success(
+    coordinator: Coordinator, programs: Programs, kept_from: int
+) -> None:
+    """The owner's, of which nothing may be lost: it came back, and what it had not taken has expired."""
+
+    async def expire(job: Job) -> None:
+        job.start()
+        job.write(b"0123456789")
+        job.kept_from[Kind.STDOUT] = kept_from
+        job.finish(exit_code=0)
+
+    coordinator.behave = expire
+    code, out, err = await programs.run("ffmpeg", "-i", "x")
+    assert (code, out) == (124, b"")
+    assert_one_line(err, "is not kept any more")
+
+
 async def test_a_wrong_key_is_one_line(coordinator: Coordinator, programs: Programs) -> None:
     programs.configure(coordinator.url, b"x" * 32)
     code, out, err = await programs.run("ffmpeg")

@@ -24,6 +24,7 @@ from dffmpeg.transports.broker import Post, Route
 from dffmpeg.transports.broker_settings import BrokerSettings
 from dffmpeg.transports.mqtt_connection import MqttSettings, open_mqtt
 from dffmpeg.transports.rabbitmq_connection import RabbitMqSettings, open_rabbitmq
+from tests.conformance.downlinks.site import tidy
 from tests.services import listening
 
 
@@ -88,7 +89,19 @@ def certificate(folder: Path, name: str, signer: tuple[x509.Certificate, Any] | 
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
         )
     )
-    made = builder.sign(key if signer is None else signer[1], hashes.SHA256())
+    signing = key if signer is None else signer[1]
+    # Python 3.13 asks for them, as RFC 5280 does.
+    builder = builder.add_extension(
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+    ).add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False)
+    if signer is None:
+        usage = dict.fromkeys(
+            ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"), False
+        ) | dict.fromkeys(("key_agreement", "encipher_only", "decipher_only"), False)
+        builder = builder.add_extension(
+            x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True
+        )
+    made = builder.sign(signing, hashes.SHA256())
     (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     (folder / f"{name}.key").write_bytes(
         key.private_bytes(
@@ -188,6 +201,8 @@ async def test_rabbitmq_over_tls(tmp_path: Path) -> None:
             with pytest.raises(Unreachable):
                 async with open_rabbitmq(RabbitMqSettings(**(settings | wrong)), "tls"):
                     pass
+    users = {"username": broker.username, "password": broker.password}
+    await tidy(broker.port, users, [], ["dffmpeg.tls"])
 
 
 async def test_the_next_host_is_tried() -> None:

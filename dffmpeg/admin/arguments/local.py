@@ -75,6 +75,10 @@ def _add_database(subjects: Any) -> None:
     command(actions, ("db", "check"), "look for damage and contradictions")
     backup = command(actions, ("db", "backup"), "copy the database, also while it is used")
     backup.add_argument("target", type=Path, metavar="FILE", help="a new file")
+    copy = command(actions, ("db", "copy"), "copy everything into the databases of another configuration")
+    copy.add_argument(
+        "--to", type=Path, required=True, metavar="FILE", help="a coordinator's configuration that names them"
+    )
 
 
 def _add_security(subjects: Any) -> None:

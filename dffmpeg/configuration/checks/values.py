@@ -164,4 +164,4 @@ def did_you_mean(name: str, names: Collection[str] | Mapping[str, object]) -> st
     near = difflib.get_close_matches(name, list(names), 1)
     if near:
         return f', did you mean "{near[0]}"?'
-    return f"; there are {', '.join(names)}"
+    return f"; there are {', '.join(names) or 'none'}"

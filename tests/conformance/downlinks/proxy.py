@@ -26,6 +26,11 @@ class Proxy:
         self._open = True
         self._connections: set[trio.CancelScope] = set()
 
+    @property
+    def connections(self) -> int:
+        """How many go through it now."""
+        return len(self._connections)
+
     def drop(self) -> None:
         """Break every connection, as a machine in between does that is restarted."""
         for scope in self._connections:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aio_pika
 import trio
+import trio_asyncio  # type: ignore[import-untyped]
 
 from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.actors.coordinator.services import Services
@@ -92,15 +94,19 @@ class Site:
     Attributes:
         proxy: what receivers, and the coordinator if there is a broker, reach the server through.
         restart: ends the server and starts it anew.
+
+    Args:
+        apart: part of every name, as a server of this machine remembers those of other tests.
     """
 
-    def __init__(self, kind: Kind, folder: Path, proxy: Proxy, settings: dict[str, dict[str, Any]]) -> None:
+    def __init__(
+        self, kind: Kind, folder: Path, proxy: Proxy, settings: dict[str, dict[str, Any]], apart: str
+    ) -> None:
         self.kind = kind
         self.proxy = proxy
         self.restart: Restart = self._restart_coordinator
         self._port = free_port()
-        # A server of this machine remembers those of other tests.
-        self._apart = secrets.token_hex(4)
+        self._apart = apart
         if kind.broker is None:
             proxy.target = self._port
         self.config = CoordinatorConfig(
@@ -286,14 +292,15 @@ async def open_site(kind: Kind, folder: Path, *, own: bool = False) -> AsyncIter
     Args:
         own: with a broker of its own, which can be restarted.
     """
+    apart = secrets.token_hex(4)
     async with open_proxy() as proxy:
         settings: dict[str, dict[str, Any]] = {kind.name: dict(kind.server)}
         if kind.broker is None:
-            site = Site(kind, folder, proxy, settings)
+            site = Site(kind, folder, proxy, settings, apart)
             async with site.running():
                 yield site
             return
-        async with _broker(kind.broker, own) as (port, told, restart):
+        async with _broker(kind.broker, own, apart) as (port, told, restart):
             proxy.target = port
             settings[kind.broker] = {
                 **settings.get(kind.broker, {}),
@@ -301,7 +308,7 @@ async def open_site(kind: Kind, folder: Path, *, own: bool = False) -> AsyncIter
                 "host": "127.0.0.1",
                 "port": proxy.port,
             }
-            site = Site(kind, folder, proxy, settings)
+            site = Site(kind, folder, proxy, settings, apart)
             if restart is not None:
                 site.restart = restart
             async with site.running():
@@ -310,9 +317,10 @@ async def open_site(kind: Kind, folder: Path, *, own: bool = False) -> AsyncIter
 
 
 @asynccontextmanager
-async def _broker(name: str, own: bool) -> AsyncIterator[tuple[int, dict[str, Any], Restart | None]]:
+async def _broker(
+    name: str, own: bool, apart: str
+) -> AsyncIterator[tuple[int, dict[str, Any], Restart | None]]:
     """Its port, what settings say of it, and how it is restarted."""
-    apart = secrets.token_hex(4)
     names: dict[str, Any] = (
         {"topic_prefix": f"dffmpeg-{apart}"}
         if name == "mqtt"
@@ -322,7 +330,13 @@ async def _broker(name: str, own: bool) -> AsyncIterator[tuple[int, dict[str, An
         found = listening(name)
         assert found.port is not None
         users = {"username": found.username, "password": found.password} if found.username else {}
-        yield found.port, {**names, **users}, None
+        try:
+            yield found.port, {**names, **users}, None
+        finally:
+            if name == "rabbitmq":
+                queues = [f"dffmpeg.worker.{who}-{apart}" for who in ROLES]
+                with trio.CancelScope(shield=True):
+                    await tidy(found.port, users, queues, list(names.values()))
         return
     try:
         if name == "mqtt":
@@ -335,6 +349,24 @@ async def _broker(name: str, own: bool) -> AsyncIterator[tuple[int, dict[str, An
                 yield cluster.nodes[0].port, {**names, **users}, lambda: _again(process)
     except Missing as missing:
         require(name, str(missing))
+
+
+async def tidy(
+    port: int, users: Mapping[str, str | None], queues: Sequence[str], exchanges: Sequence[str]
+) -> None:
+    """Take away from a broker that is not ours what outlives its connections."""
+    call = trio_asyncio.aio_as_trio
+    async with trio_asyncio.open_loop():
+        connection = await call(aio_pika.connect)(
+            host="127.0.0.1", port=port, login=users["username"], password=users["password"]
+        )
+        channel = connection.channel()
+        await call(channel.initialize)()
+        for queue in queues:
+            await call(channel.queue_delete)(queue)
+        for exchange in exchanges:
+            await call(channel.exchange_delete)(exchange)
+        await call(connection.close)()
 
 
 async def _again(process: Any) -> None:

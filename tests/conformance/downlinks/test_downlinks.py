@@ -9,7 +9,7 @@ from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.transports.http_polling_server import HttpPollingDownlink
 from dffmpeg.transports.relayed_messages import KEPT_BYTES, RelayedMessages
 from dffmpeg.wire.jobs import SubmitRequest
-from tests.conformance.downlinks.site import Listener, Site
+from tests.conformance.downlinks.site import KINDS, Listener, Site
 
 COUNT = 300
 
@@ -28,9 +28,9 @@ async def test_messages_reach_their_recipient_in_order_and_nobody_else(site: Sit
     assert (one.recipients, other.recipients) == ({site.name("worker1")}, {site.name("worker2")})
 
 
+# Over WebSockets a job is followed on one of its own.
+@pytest.mark.parametrize("site", [name for name in KINDS if name != "websocket"], indirect=True)
 async def test_a_requester_hears_of_its_job(site: Site) -> None:
-    if site.kind.name == "websocket":
-        pytest.skip("a job is followed on a WebSocket of its own")
     identity = await site.services.store.identities.get(site.name("alice"))
     assert identity is not None
     operations = Operations(site.services)
@@ -121,6 +121,22 @@ async def test_a_slow_receiver_takes_no_memory(site: Site) -> None:
     assert ours == sorted(set(ours))
 
 
+@pytest.mark.parametrize(
+    "site", [name for name, kind in KINDS.items() if kind.backend is not None], indirect=True
+)
+async def test_pollers_share_one_connection_to_the_broker(site: Site) -> None:
+    async with (
+        site.listening("worker1") as one,
+        site.listening("worker2") as other,
+        site.listening("worker1"),
+    ):
+        await site.send("worker1", 1)
+        await site.send("worker2", 2)
+        await one.until(1)
+        await other.until(2)
+        assert site.proxy.connections == 1
+
+
 async def test_it_comes_back_with_its_server(restartable: Site) -> None:
     site = restartable
     async with site.listening("worker1") as listener:
@@ -133,12 +149,14 @@ async def test_it_comes_back_with_its_server(restartable: Site) -> None:
     assert listener.numbers[0] == 0
 
 
-async def test_a_broker_that_is_away_makes_it_unusable_and_nothing_else(restartable: Site) -> None:
-    site = restartable
-    if site.kind.broker is None:
-        pytest.skip("there is no broker")
+@pytest.mark.parametrize(
+    "site", [name for name, kind in KINDS.items() if kind.broker is not None], indirect=True
+)
+async def test_a_broker_that_is_away_makes_it_unusable_and_nothing_else(site: Site) -> None:
     site.proxy.shut()
     await site.usable(False)
+    health = await Operations(site.services).health(deep=True)
+    assert health["transports"] == {site.kind.name: "unhealthy"}
     # Nobody has to wait for it.
     for number in range(1000):
         await site.send("worker1", number)
