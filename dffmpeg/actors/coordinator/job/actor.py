@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import trio
 
+from dffmpeg import logs
 from dffmpeg.actors.coordinator.endurance import Endurance
 from dffmpeg.actors.coordinator.job.messages import (
     Accept,
@@ -50,6 +51,7 @@ from dffmpeg.model.retries import STDERR_END
 from dffmpeg.store import StreamPiece
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import OutputReply
+from dffmpeg.wire.trace import trace_of
 
 CANCEL_PATIENCE = 120.0
 """Seconds after which a cancelation without its worker's word is taken as done: the attempt is fenced."""
@@ -83,6 +85,8 @@ class JobActor(Actor[JobMessage]):
             self.context.finish()
             return
         self._job = job
+        trace = trace_of(job.rules.traceparent)
+        logs.begin(job=job.job_id, attempt=job.attempt, worker=job.worker_id, trace=trace)
         self._streams = JobStreams(job, self._services, self.context)
         if job.state is not JobState.ASSIGNED:
             await self._streams.output.recover()
