@@ -44,7 +44,7 @@ class MysqlDatabase(ServerDatabase):
             refusals: list[str] = []
             for place in places:
                 try:
-                    return _connect({**common, **place}, writing=writing)
+                    return _connect({**common, **place}, writing=writing, hurried=hurried)
                 except Unreachable as error:
                     refusals.append(str(error))
             raise Unreachable("; ".join(refusals))
@@ -76,7 +76,7 @@ class MysqlDatabase(ServerDatabase):
             raise StoreUnavailable(f"another process has been changing its tables for {MIGRATION_S} s")
 
 
-def _connect(parameters: dict[str, Any], *, writing: bool) -> Any:
+def _connect(parameters: dict[str, Any], *, writing: bool, hurried: bool) -> Any:
     import pymysql
 
     try:
@@ -86,7 +86,7 @@ def _connect(parameters: dict[str, Any], *, writing: bool) -> Any:
     try:
         _require(connection)
         with connection.cursor() as cursor:
-            for statement in _session(_is_mariadb(connection), writing=writing):
+            for statement in _session(_is_mariadb(connection), writing=writing, hurried=hurried):
                 cursor.execute(statement)
     except BaseException as error:
         # Nobody has it yet who could close it, whatever went wrong; the error goes on.
@@ -142,16 +142,14 @@ def _context(settings: ServerSettings) -> ssl.SSLContext:
     return context
 
 
-def _session(mariadb: bool, *, writing: bool) -> list[str]:
+def _session(mariadb: bool, *, writing: bool, hurried: bool) -> list[str]:
     wanted = [f"SET SESSION innodb_lock_wait_timeout = {LOCK_S}"]
     if mariadb:
         # With Galera: whoever reads sees what any other node had committed by then.
         wanted.append("SET SESSION wsrep_sync_wait = 1")
-    if mariadb and writing:
-        wanted.append(f"SET SESSION idle_transaction_timeout = {IDLE_S}")
-    elif writing:
-        # It knows no such time for transactions only. Coordinators show signs of life more often than that.
-        wanted.append(f"SET SESSION wait_timeout = {IDLE_S}")
+    if writing and hurried:
+        # MySQL knows no such time for transactions only; coordinators show signs of life more often.
+        wanted.append(f"SET SESSION {'idle_transaction_timeout' if mariadb else 'wait_timeout'} = {IDLE_S}")
     if not writing:
         wanted.append("SET SESSION TRANSACTION READ ONLY")
     return wanted

@@ -100,7 +100,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--keep", action="store_true", help="leave the folder also if all is right")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.coordinators > 1 and options.database == "sqlite":
+        parser.error("--coordinators: SQLite is for one; choose another --database")
+    return options
 
 
 if __name__ == "__main__":

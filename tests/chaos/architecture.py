@@ -1,8 +1,11 @@
 """A cluster as it is set up in earnest, of processes of this machine.
 
+Each worker is behind links of its own, and so is what each coordinator has to do with the database, the
+broker and the other coordinators. A link can be cut; callers reach such a coordinator all the while.
+
 ```
-callers ─┬─ HAProxy ─── coordinators ─── database
-workers ─┘ (a link each, which can be cut)
+callers ─┬─ HAProxy ─── coordinators ─┬─ database
+workers ─┘                            └─ broker ─── workers
 ```
 """
 
@@ -21,13 +24,16 @@ from dffmpeg.standalone.readiness import open_http
 from dffmpeg.wire.workers import WorkerRecord
 from tests.chaos import proxy, recorder
 from tests.chaos.configurations import LEASE, Configurations, Plan
-from tests.chaos.databases import DATABASES
+from tests.chaos.databases import DATABASES, Database
 from tests.chaos.downlinks import DOWNLINKS, Downlink
 from tests.chaos.victims import Victim, cut, frozen, killed
 from tests.servers.haproxy import open_haproxy
 from tests.servers.link import open_links
 from tests.servers.process import Ready, ServerProcess
 from tests.servers.requirements import program
+
+MEMBER = 6.0
+"""Seconds after which the other coordinators have noticed: more than `cluster.lease`."""
 
 SECONDS = 5.0
 """For an answer to whoever asks whether something is there."""
@@ -52,11 +58,6 @@ class Architecture:
     ffmpeg: str
     victims: Mapping[str, Sequence[Victim]]
 
-    @property
-    def sole(self) -> frozenset[str]:
-        """Names of the victims that there is only one of."""
-        return frozenset(some[0].name for some in self.victims.values() if len(some) == 1)
-
 
 @asynccontextmanager
 async def open_architecture(plan: Plan) -> AsyncIterator[Architecture]:
@@ -68,11 +69,12 @@ async def open_architecture(plan: Plan) -> AsyncIterator[Architecture]:
     """
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(DATABASES[plan.database](plan.folder))
-        downlink = await stack.enter_async_context(DOWNLINKS[plan.downlink]())
+        downlink = await stack.enter_async_context(DOWNLINKS[plan.downlink](plan.worker_names))
         configurations = Configurations(plan, database, downlink)
         await configurations.add_identities()
         processes = _Processes(stack, plan.folder, configurations)
-        coordinators = [await processes.coordinator(number) for number in range(plan.coordinators)]
+        numbers = range(plan.coordinators)
+        coordinators = [await processes.coordinator(number, database, downlink) for number in numbers]
         text = proxy.configuration(configurations.entry, configurations.ports)
         await stack.enter_async_context(open_haproxy(text, [configurations.entry]))
         workers = [await processes.worker(name, downlink) for name in configurations.workers]
@@ -105,15 +107,26 @@ class _Processes:
         self.ffmpeg = program("ffmpeg", "ffmpeg")
         self._workers: list[ServerProcess] = []
 
-    async def coordinator(self, number: int) -> Victim:
-        """One that answers."""
+    async def coordinator(self, number: int, database: Database, downlink: Downlink) -> Victim:
+        """One that answers, behind links of its own."""
         name = f"coordinator{number + 1}"
-        admin = self._configurations.client("admin", self._configurations.ports[number])
-        file = self._configurations.coordinator(number)
+        port = self._configurations.ports[number]
+        links = await self._stack.enter_async_context(open_links(port, *database.ports, *downlink.ports))
+        peers, *others = [link.port for link in links]
+        rear = len(database.ports)
+        file = self._configurations.coordinator(
+            number, peers=peers, database=others[:rear], broker=others[rear:]
+        )
+        admin = self._configurations.client("admin", port)
         process = self._process(name, "dffmpeg.coordinator", file, _healthy(admin))
         self._stack.push_async_callback(process.kill)
         await process.start()
-        return Victim(name, [killed(process), frozen(process)])
+        ways = [killed(process), frozen(process)]
+        if len(links) > 1:
+            ways.append(cut(links, process.wait_ready))
+        # The others take over what it did, and it comes back.
+        ways += [replace(way, shortest=MEMBER, longest=2 * MEMBER) for way in ways[1:]]
+        return Victim(name, ways)
 
     async def worker(self, name: str, downlink: Downlink) -> Victim:
         """One that is being started, behind links of its own."""

@@ -20,7 +20,7 @@ from dffmpeg.store import open_store
 from dffmpeg.wire.signature import decode_key, encode_key, generate_key
 from tests.chaos import recorder
 from tests.chaos.databases import Database
-from tests.chaos.downlinks import Downlink
+from tests.chaos.downlinks import COORDINATOR, Downlink
 from tests.servers.ports import LOOPBACK, free_port
 
 LEASE = 20.0
@@ -41,6 +41,11 @@ class Plan:
     workers: int = 4
     slots: int = 4
 
+    @property
+    def worker_names(self) -> list[str]:
+        """Of all of them."""
+        return [f"worker{number + 1}" for number in range(self.workers)]
+
 
 class Configurations:
     """Writes them into the plan's folder.
@@ -57,7 +62,7 @@ class Configurations:
         self._downlink = downlink
         self.entry = free_port()
         self.ports = [free_port() for _ in range(plan.coordinators)]
-        self.workers = [f"worker{number + 1}" for number in range(plan.workers)]
+        self.workers = plan.worker_names
         self.media = plan.folder / "media"
         self.media.mkdir()
         self._keys = {name: encode_key(generate_key()) for name in ("caller", "admin", *self.workers)}
@@ -77,22 +82,27 @@ class Configurations:
             connect_timeout=PATIENCE,
         )
 
-    def coordinator(self, number: int) -> Path:
-        """The file of one."""
+    def coordinator(self, number: int, *, peers: int, database: Sequence[int], broker: Sequence[int]) -> Path:
+        """The file of one.
+
+        Args:
+            peers: the port where the others reach it.
+            database, broker: the ports where it reaches those.
+        """
         transports = {
             "enabled_transports": list(self._downlink.names),
-            "transport_settings": self._downlink.settings(self._downlink.ports),
+            "transport_settings": self._downlink.settings(COORDINATOR, broker),
         }
         values = {
             "host": LOOPBACK,
             "port": self.ports[number],
             "allowed_binaries": ["ffmpeg", "ffprobe", "recorder"],
-            "database": self._database.settings,
+            "database": self._database.settings(database),
             "transports": transports,
             "leases": {"worker": LEASE, "worker_disconnect": LEASE / 2},
             "janitor": {"interval": 2.0},
             "security": {"trusted_proxies": ["127.0.0.0/8"]},
-            "cluster": self._cluster(number),
+            "cluster": self._cluster(peers),
         }
         return self._write(f"coordinator{number + 1}", CoordinatorConfig, values)
 
@@ -104,7 +114,7 @@ class Configurations:
             "binaries": {"ffmpeg": self._recorder, "recorder": self._recorder},
             "paths": {"Media": str(self.media)},
             "transports": list(self._downlink.names),
-            "transport_settings": self._downlink.settings(broker),
+            "transport_settings": self._downlink.settings(name, broker),
             "registration_interval": 2.0,
             "benchmark": False,
             "cache": str(self._plan.folder / "cache"),
@@ -113,17 +123,20 @@ class Configurations:
 
     async def add_identities(self) -> None:
         """Everybody gets a row, before anything runs."""
-        config = load(CoordinatorConfig, "coordinator", self.coordinator(0))
+        file = self.coordinator(
+            0, peers=self.ports[0], database=self._database.ports, broker=self._downlink.ports
+        )
+        config = load(CoordinatorConfig, "coordinator", file)
         roles = {"caller": Role.CLIENT, "admin": Role.ADMIN}
         async with open_store(store_settings(config)) as store:
             for name, key in self._keys.items():
                 identity = Identity(client_id=name, role=roles.get(name, Role.WORKER), key=decode_key(key))
                 await store.identities.add(identity)
 
-    def _cluster(self, number: int) -> dict[str, Any]:
+    def _cluster(self, port: int) -> dict[str, Any]:
         if len(self.ports) == 1:
             return {}
-        return {"advertise": f"http://{LOOPBACK}:{self.ports[number]}", "secret": self._secret}
+        return {"advertise": f"http://{LOOPBACK}:{port}", "secret": self._secret}
 
     def _connection(self, name: str, port: int) -> dict[str, Any]:
         url = f"http://{LOOPBACK}:{port}"

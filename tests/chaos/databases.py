@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,22 @@ class Database:
     """A database that runs.
 
     Attributes:
-        settings: the coordinator's table `database`.
+        settings: the coordinator's table `database`, for one who reaches it at its ports, or at others that
+            lead there.
+        ports: of its nodes.
         victims: what of it may break.
     """
 
-    settings: dict[str, Any]
+    settings: Callable[[Sequence[int]], dict[str, Any]]
+    ports: Sequence[int] = ()
     victims: Sequence[Victim] = ()
 
 
 @asynccontextmanager
 async def open_sqlite(folder: Path) -> AsyncIterator[Database]:
     """A file of the coordinator's, which breaks with it."""
-    yield Database({"engine_defaults": {"sqlite": {"path": str(folder / "dffmpeg.db")}}})
+    place = {"engine_defaults": {"sqlite": {"path": str(folder / "dffmpeg.db")}}}
+    yield Database(lambda ports: place)
 
 
 @asynccontextmanager
@@ -41,7 +46,7 @@ async def open_single_postgresql(_folder: Path) -> AsyncIterator[Database]:
     """One server, without which everybody waits."""
     async with open_postgresql() as server:
         victim = Victim("postgresql", [killed(server.process), frozen(server.process)])
-        yield Database(_settings("postgresql", [server.port], server), [victim])
+        yield Database(partial(_settings, "postgresql", server), [server.port], [victim])
 
 
 @asynccontextmanager
@@ -49,7 +54,7 @@ async def open_single_mariadb(_folder: Path) -> AsyncIterator[Database]:
     """One server, without which everybody waits."""
     async with open_mariadb() as server:
         victim = Victim("mariadb", [killed(server.process), frozen(server.process)])
-        yield Database(_settings("mysql", [server.port], server), [victim])
+        yield Database(partial(_settings, "mysql", server), [server.port], [victim])
 
 
 @asynccontextmanager
@@ -59,7 +64,8 @@ async def open_galera_cluster(_folder: Path) -> AsyncIterator[Database]:
         victims = [
             Victim(f"galera{number + 1}", _ways(cluster, node)) for number, node in enumerate(cluster.nodes)
         ]
-        yield Database(_settings("mysql", [node.port for node in cluster.nodes], cluster), victims)
+        ports = [node.port for node in cluster.nodes]
+        yield Database(partial(_settings, "mysql", cluster), ports, victims)
 
 
 def _ways(cluster: Galera, node: Node) -> list[Way]:
@@ -80,7 +86,7 @@ def _ways(cluster: Galera, node: Node) -> list[Way]:
     ]
 
 
-def _settings(engine: str, ports: Sequence[int], server: Server) -> dict[str, Any]:
+def _settings(engine: str, server: Server, ports: Sequence[int]) -> dict[str, Any]:
     # All coordinators begin at the same node: of two that write to different ones one has to repeat.
     place = {
         "host": [f"{LOOPBACK}:{port}" for port in ports],

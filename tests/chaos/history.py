@@ -5,6 +5,7 @@ Times are Unix seconds of one clock.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ FINAL = ("completed", "failed", "canceled")
 
 REPORT = 10.0
 """Seconds in which a worker that nothing disturbs tells of a program's end, on a busy machine."""
+
+Span = tuple[float, float]
+"""From when until when."""
 
 COMPLETED = "completed"
 LOST = "lost"
@@ -89,7 +93,7 @@ class History:
         endings: every job that there is in the end.
         digests: of the outputs that arrived, by key.
         alive: keys of programs that still ran when every job had ended.
-        sole: targets without which nobody can be told anything, such as the only coordinator.
+        silences: times in which somebody waited for an answer and nobody got one.
         lease: seconds after which a worker that hears nothing gives up what it holds.
     """
 
@@ -100,7 +104,7 @@ class History:
     digests: Mapping[str, str] = field(default_factory=dict)
     unanswered: frozenset[str] = frozenset()
     alive: frozenset[str] = frozenset()
-    sole: frozenset[str] = frozenset()
+    silences: Sequence[Span] = ()
     lease: float = 60.0
 
 
@@ -202,36 +206,42 @@ def _completions(history: History, ending: Ending, executions: Sequence[Executio
 
 
 def _in_vain(history: History, one: Execution, attempt: Attempt) -> bool:
-    """Whether nobody could know that it had come to its end.
-
-    Its worker was struck before it could say so, or there was nobody to be told for as long as its lease; the
-    attempt was given up for lost, and not before that.
-    """
-    assert one.ended is not None
-    return attempt.outcome == LOST and any(
-        (struck.target == one.worker or _too_long(history, struck))
-        and struck.end >= one.ended
-        and (attempt.ended is None or struck.begin <= attempt.ended)
-        and _undisturbed(history, one.ended, struck.begin) <= REPORT
-        for struck in history.disturbances
+    """Whether nobody could know that it had come to its end, so that its attempt was given up for lost."""
+    if attempt.outcome != LOST or one.ended is None:
+        return False
+    given_up = math.inf if attempt.ended is None else attempt.ended
+    # Its worker was struck before it could say so.
+    struck = any(
+        two.target == one.worker
+        and two.begin <= given_up
+        and two.end >= one.ended
+        and _undisturbed(history, one.ended, two.begin) <= REPORT
+        for two in history.disturbances
     )
-
-
-def _too_long(history: History, struck: Disturbance) -> bool:
-    # The lease counts from the last word before, and the next word comes some time after.
-    return struck.target in history.sole and struck.end - struck.begin >= history.lease / 2
+    # Nobody was answered for as long as the lease, which counts from the last word before.
+    return struck or any(
+        end - begin >= history.lease / 2 and begin <= given_up and end >= one.ended
+        for begin, end in history.silences
+    )
 
 
 def _undisturbed(history: History, begin: float, end: float) -> float:
     """The seconds between two times in which nothing was away."""
-    left = begin
-    total = 0.0
-    for one in sorted(history.disturbances, key=lambda one: one.begin):
-        if one.end <= left or one.begin >= end:
-            continue
-        total += max(0.0, one.begin - left)
-        left = max(left, one.end)
-    return total + max(0.0, end - left)
+    left = end - begin
+    for one, two in merged((struck.begin, struck.end) for struck in history.disturbances):
+        left -= max(0.0, min(end, two) - max(begin, one))
+    return left
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The same times, in order and without overlaps."""
+    found: list[Span] = []
+    for begin, end in sorted(spans):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((begin, end))
+    return found
 
 
 def _attempt(ending: Ending, execution: Execution) -> Attempt | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from dffmpeg.client.options import JobOptions
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import DffmpegError, Refused, Unreachable
 from tests.chaos.configurations import PATIENCE
-from tests.chaos.history import Submission
+from tests.chaos.history import Span, Submission
 
 LANES = 8
 """Callers that submit short jobs at the same time."""
@@ -96,6 +97,7 @@ class Told:
         unanswered: keys whose submission nobody answered in time.
         digests: of what the callers of piped encodes got, by key.
         complaints: what callers of piped encodes were told in place of their output, by key.
+        silences: in which one of them waited for an answer to a submission and nobody got one.
         slow: probes that came to no end in time.
     """
 
@@ -103,6 +105,7 @@ class Told:
     unanswered: set[str] = field(default_factory=set)
     digests: dict[str, str] = field(default_factory=dict)
     complaints: dict[str, str] = field(default_factory=dict)
+    silences: list[Span] = field(default_factory=list)
     slow: list[str] = field(default_factory=list)
 
 
@@ -118,6 +121,7 @@ class Load:
         self.told = Told()
         self._config = config
         self._media = media
+        self._answered_at = 0.0
         self._references: dict[int, str] = {}
 
     async def run(self, plan: Plan, program: str) -> None:
@@ -158,6 +162,7 @@ class Load:
         self, client: Client, key: str, program: str, arguments: list[str], *, monitor: bool = False
     ) -> str | None:
         options = JobOptions(name=key, idempotency_key=key, max_attempts=ATTEMPTS)
+        begin = time.time()
         try:
             record = await client.submit(
                 program, arguments, cwd=str(self._media), monitor=monitor, job=options
@@ -166,8 +171,14 @@ class Load:
             if isinstance(error, Refused) and not error.temporary:
                 raise
             self.told.unanswered.add(key)
+            self._note_silence(begin)
             return None
+        self._note_silence(begin)
+        self._answered_at = time.time()
         return record.job_id
+
+    def _note_silence(self, begin: float) -> None:
+        self.told.silences.append((max(begin, self._answered_at), time.time()))
 
     async def _encode(self, encode: Encode, at: float) -> None:
         await trio.sleep_until(at)

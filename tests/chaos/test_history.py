@@ -73,9 +73,11 @@ def struck(*disturbances: Disturbance) -> History:
         ),
         pytest.param(
             replace(
-                struck(Disturbance(target="only", begin=11.5, end=29.0)), sole=frozenset({"only"}), lease=20.0
+                struck(Disturbance(target="database", begin=11.5, end=13.0)),
+                silences=((11.6, 25.0),),
+                lease=20.0,
             ),
-            id="nobody was there to be told for as long as the lease",
+            id="nobody answered for as long as the lease",
         ),
         pytest.param(CANCELED, id="canceled"),
         pytest.param(replace(CANCELED, executions=()), id="canceled before it ran"),
@@ -138,10 +140,12 @@ def test_it_takes_what_is_right(history: History) -> None:
         ),
         pytest.param(
             replace(
-                struck(Disturbance(target="only", begin=11.5, end=14.0)), sole=frozenset({"only"}), lease=20.0
+                struck(Disturbance(target="database", begin=11.5, end=13.0)),
+                silences=((11.6, 17.0), (17.0, 25.0)),
+                lease=20.0,
             ),
             "twice",
-            id="nobody was there to be told, for a moment",
+            id="nobody answered, for moments",
         ),
         pytest.param(replace(RIGHT, executions=(DONE, AGAIN)), "twice", id="without an attempt"),
         pytest.param(

@@ -109,7 +109,7 @@ async def _history(
         digests=load.told.digests,
         unanswered=frozenset(load.told.unanswered),
         alive=ledger.alive(lines),
-        sole=architecture.sole,
+        silences=load.told.silences,
         lease=LEASE,
     )
 
@@ -146,6 +146,7 @@ def _figures(history: History, records: Sequence[JobRecord]) -> dict[str, object
         "ends": dict(Counter(record.status for record in records)),
         "more than one attempt": sum(record.attempt > 1 for record in records),
         "executed in vain": excused(history),
+        "longest without an answer": f"{max((two - one for one, two in history.silences), default=0):.1f} s",
         "disturbances": len(history.disturbances),
         "by target": dict(sorted(Counter(one.target for one in history.disturbances).items())),
     }

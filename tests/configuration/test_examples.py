@@ -67,13 +67,18 @@ def test_mariadb_knows_every_option_of_a_galera_node() -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_the_users_of_a_cluster_are_made_once(tmp_path: Path) -> None:
+BROKER = ["rabbitmq", "rabbitmq1", "rabbitmq2"]
+
+
+@pytest.mark.parametrize("broker", [[], BROKER], ids=["without", "with a broker"])
+def test_the_users_of_a_cluster_are_made_once(tmp_path: Path, broker: list[str]) -> None:
     file = tmp_path / "coordinator.toml"
     text = (CONFIG / "architectures/simple/coordinator.toml").read_text()
     file.write_text(text.replace("/var/lib/dffmpeg/", f"{tmp_path}/"))
     users = tmp_path / "users"
     users.mkdir()
     command = [str(CONFIG / "container/users.sh"), str(file), str(users), "http://coordinator:8000", "2"]
+    command += broker
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     made: dict[str, bytes] = {}
     for _start in range(2):
@@ -84,5 +89,9 @@ def test_the_users_of_a_cluster_are_made_once(tmp_path: Path) -> None:
     assert sorted(made) == ["admin.toml", "client.toml", "worker1.toml", "worker2.toml"]
     worker = load(WorkerConfig, "worker", users / "worker2.toml")
     assert (worker.client_id, worker.paths) == ("worker2", {"Media": "/media"})
+    if broker:
+        assert worker.transports[0] == "rabbitmq"
+        settings = worker.transport_settings["rabbitmq"]
+        assert (settings["hosts"], settings["username"]) == (["rabbitmq1", "rabbitmq2"], "worker2")
     client = load(ClientConfig, "client", users / "client.toml")
     assert client.coordinator_url == "http://coordinator:8000"

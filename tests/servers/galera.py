@@ -5,6 +5,7 @@ A node that comes back gets what it missed (IST) from another one's cache, or ev
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from tests.servers.account import Account
 from tests.servers.ports import LOOPBACK, free_port
 from tests.servers.process import ServerProcess
 from tests.servers.requirements import galera_library, program
+
+EXAMPLE = Path(__file__).parents[2] / "config/galera/galera.cnf"
 
 SYNCED = "4"
 """`wsrep_local_state` of a node that takes writes; others answer every statement with an error."""
@@ -97,32 +100,23 @@ class _Member:
         ports = all_ports[number]
         self.folder = folder
         self._account = account
+        here = {
+            "gmcast.listen_addr": f"tcp://{LOOPBACK}:{ports.group}",
+            "ist.recv_addr": f"{LOOPBACK}:{ports.ist}",
+            "gcache.size": "32M",
+            "gcache.page_size": "32M",
+        }
+        self._defaults = account.write(folder / "galera.cnf", EXAMPLE.read_text("utf-8"))
         self._options = {
-            "binlog-format": "ROW",
-            "innodb-autoinc-lock-mode": "2",
             # What a commit survives is the end of a process; the end of all machines at once is not tested.
             "innodb-flush-log-at-trx-commit": "2",
-            "wsrep-on": "ON",
             "wsrep-provider": f"{galera_library()}",
-            "wsrep-cluster-name": "dffmpeg",
             "wsrep-node-name": f"node{number + 1}",
             "wsrep-node-address": LOOPBACK,
-            "wsrep-sst-method": "rsync",
             "wsrep-sst-receive-address": f"{LOOPBACK}:{ports.sst}",
             "wsrep-slave-threads": "2",
             "wsrep-provider-options": "; ".join(
-                f"{name}={value}"
-                for name, value in {
-                    "gmcast.listen_addr": f"tcp://{LOOPBACK}:{ports.group}",
-                    "ist.recv_addr": f"{LOOPBACK}:{ports.ist}",
-                    "gcache.size": "32M",
-                    "gcache.page_size": "32M",
-                    "evs.suspect_timeout": "PT2S",
-                    "evs.inactive_timeout": "PT4S",
-                    "evs.keepalive_period": "PT0.5S",
-                    "evs.inactive_check_period": "PT0.5S",
-                    "pc.recovery": "true",
-                }.items()
+                f"{name}={value}" for name, value in {**_provider_options(), **here}.items()
             ),
         }
         self._peers = ",".join(f"{LOOPBACK}:{one.group}" for one in all_ports)
@@ -145,6 +139,7 @@ class _Member:
             self.folder,
             self._port,
             {**self._options, "wsrep-cluster-address": f"gcomm://{peers}"},
+            defaults=self._defaults,
         )
 
 
@@ -184,6 +179,14 @@ async def _form(account: Account, members: Sequence[_Member]) -> None:
     async with trio.open_nursery() as nursery:
         for member in members:
             nursery.start_soon(member.node.size, len(members))
+
+
+def _provider_options() -> dict[str, str]:
+    """Those of the example; whoever sets one of them sets all."""
+    found = re.search(r'(?m)^wsrep_provider_options = "(.*)"$', EXAMPLE.read_text("utf-8"))
+    assert found is not None
+    pairs = (option.partition("=") for option in found[1].split(";"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 async def _synced(port: int) -> bool:

@@ -57,8 +57,15 @@ class MariaDB:
         return await sql.run(self.port, statement)
 
 
-def arguments(account: Account, folder: Path, port: int, options: Mapping[str, str]) -> list[str]:
-    """The command line of a node whose data is `folder/data`."""
+def arguments(
+    account: Account, folder: Path, port: int, options: Mapping[str, str], *, defaults: Path | None = None
+) -> list[str]:
+    """The command line of a node whose data is `folder/data`.
+
+    Args:
+        options: by name without dashes; they go before those of `defaults`.
+        defaults: a configuration file; the machine's own is for the machine's own server.
+    """
     settings = {
         **SMALL,
         "datadir": f"{folder}/data",
@@ -70,10 +77,8 @@ def arguments(account: Account, folder: Path, port: int, options: Mapping[str, s
         **options,
     }
     server = program("mariadbd", PACKAGE)
-    # The machine's own configuration is for the machine's own server.
-    return account.command(
-        server, "--no-defaults", *(f"--{name}={value}" for name, value in settings.items())
-    )
+    source = "--no-defaults" if defaults is None else f"--defaults-file={defaults}"
+    return account.command(server, source, *(f"--{name}={value}" for name, value in settings.items()))
 
 
 async def install(account: Account, folder: Path) -> None:

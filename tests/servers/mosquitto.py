@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trio
 
@@ -13,6 +14,8 @@ from tests.servers.process import ServerProcess
 from tests.servers.requirements import program
 
 PACKAGE = "mosquitto"
+
+EXAMPLE = Path(__file__).parents[2] / "config/mosquitto/mosquitto.conf"
 
 
 class Mosquitto:
@@ -30,13 +33,14 @@ class Mosquitto:
 
 @asynccontextmanager
 async def open_mosquitto(
-    *, access: str | None = None, passwords: dict[str, str] | None = None
+    *, passwords: Mapping[str, str] | None = None, access: str = ""
 ) -> AsyncIterator[Mosquitto]:
     """A broker around a block.
 
     Args:
-        access: the text of an `acl_file`; None lets everybody do everything.
-        passwords: by user; None lets everybody in.
+        passwords: by user, who then are let in as the example in `config/` says; None lets everybody in, to
+            do everything.
+        access: the text of the `acl_file` with it.
 
     Raises:
         Missing: this machine has none.
@@ -46,16 +50,15 @@ async def open_mosquitto(
     argv = account.command(program("mosquitto", PACKAGE))
     with account.folder("mosquitto") as folder:
         port = free_port()
-        lines = [f"listener {port} {LOOPBACK}", f"allow_anonymous {str(passwords is None).lower()}"]
-        if access is not None:
-            lines.append(f"acl_file {account.write(folder / 'acl', access)}")
-        if passwords is not None:
-            file = account.write(folder / "passwords", "")
-            for user, password in passwords.items():
-                tool = program("mosquitto_passwd", PACKAGE)
-                await trio.run_process(account.command(tool, "-b", str(file), user, password))
-            lines.append(f"password_file {file}")
-        configuration = account.write(folder / "mosquitto.conf", "\n".join(lines) + "\n")
+        listener = f"listener {port} {LOOPBACK}"
+        if passwords is None:
+            text = f"{listener}\nallow_anonymous true\n"
+        else:
+            await _write_passwords(account, folder / "passwords", passwords)
+            account.write(folder / "acl", access)
+            example = EXAMPLE.read_text("utf-8").replace("/mosquitto/config/", f"{folder}/")
+            text = example.replace("listener 1883", listener)
+        configuration = account.write(folder / "mosquitto.conf", text)
         process = ServerProcess(
             "mosquitto", [*argv, "-c", str(configuration)], folder / "log", lambda: listens(port)
         )
@@ -64,3 +67,10 @@ async def open_mosquitto(
             yield Mosquitto(process, port)
         finally:
             await process.kill()
+
+
+async def _write_passwords(account: Account, file: Path, passwords: Mapping[str, str]) -> None:
+    account.write(file, "")
+    tool = program("mosquitto_passwd", PACKAGE)
+    for user, password in passwords.items():
+        await trio.run_process(account.command(tool, "-b", str(file), user, password))

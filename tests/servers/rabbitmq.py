@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,6 +28,11 @@ _PLACES = ("/usr/lib/rabbitmq/bin",)
 
 # One scheduler a node that does not spin: several nodes share few cores.
 _ERLANG = "+S 1:1 +A 4 +sbwt none +sbwtdcpu none +sbwtdio none"
+
+EXAMPLE = Path(__file__).parents[2] / "config/rabbitmq/rabbitmq.conf"
+
+_LINE = re.compile(r"(?m)^(cluster_formation\.classic_config\.nodes\.|load_definitions\b).*\n")
+"""What of it is about machines and folders."""
 
 _GREETING = b"AMQP\x00\x00\x09\x01"
 
@@ -139,17 +145,15 @@ class Node:
             return False
 
     def _configuration(self, folder: Path, shared: _Shared, definitions: Definitions) -> Path:
+        """The example, for these nodes and this folder."""
         file = self._account.write(folder / "definitions.json", json.dumps(definitions))
+        text = _LINE.sub("", EXAMPLE.read_text("utf-8"))
         lines = {
             "load_definitions": f"{file}",
             "loopback_users": "none",
-            "cluster_formation.peer_discovery_backend": "classic_config",
             # The first is started first; there is no race that waiting could avoid.
             "cluster_formation.randomized_startup_delay_range.min": "0",
             "cluster_formation.randomized_startup_delay_range.max": "0",
-            # As the example has it, where the reason stands.
-            "cluster_partition_handling": "autoheal",
-            "net_ticktime": "8",
             # What is left of a disk or of memory is the machine's business, not a test's.
             "disk_free_limit.absolute": "50MB",
             **{
@@ -157,7 +161,7 @@ class Node:
                 for position, name in enumerate(shared.names)
             },
         }
-        text = "".join(f"{name} = {value}\n" for name, value in lines.items())
+        text += "".join(f"{name} = {value}\n" for name, value in lines.items())
         return self._account.write(folder / "rabbitmq.conf", text)
 
 

@@ -11,7 +11,8 @@ from dffmpeg.configuration.coordinator import Cluster, CoordinatorConfig
 from dffmpeg.store import StoreSettings
 from tests.actors.coordinator.tree import PATIENCE, Coordinator, open_coordinator
 
-LEASE = 3.0
+LEASE = 60.0
+"""Seconds. However slow the machine is nobody counts as gone of whom a test does not say so."""
 
 
 def configured(name: str, **sections: object) -> CoordinatorConfig:
