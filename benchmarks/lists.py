@@ -33,12 +33,12 @@ REQUESTS = {
     "newest first": PageRequest(),
     "oldest first": PageRequest(descending=False),
     "latest changes": PageRequest(key=Key.LAST_UPDATE),
-    "1000 of them": PageRequest(limit=1000),
-    "offset 5000": PageRequest(offset=5000),
+    "500 of them": PageRequest(limit=500),
+    "offset 2000": PageRequest(offset=2000),
     "failed": PageRequest(filter=JobFilter(states=frozenset({JobState.FAILED}))),
-    "of a requester": PageRequest(filter=JobFilter(requester_id="user7")),
+    "of a requester": PageRequest(filter=JobFilter(requester_id="user46")),
     "failed of a requester": PageRequest(
-        filter=JobFilter(requester_id="user7", states=frozenset({JobState.FAILED}))
+        filter=JobFilter(requester_id="user46", states=frozenset({JobState.FAILED}))
     ),
     "of a worker": PageRequest(filter=JobFilter(worker_id="w3")),
     "with a label": PageRequest(filter=JobFilter(labels=("nightly",))),
