@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,8 @@ import trio
 from tests import databases
 from tests.cluster.kit import Cluster
 from tests.cluster.test_piped import COMMAND, FRAME, FRAMES, Transcode, source
-from tests.servers.mariadb import open_mariadb
-from tests.servers.postgresql import open_postgresql
+from tests.servers.mariadb import MariaDB, open_mariadb
+from tests.servers.postgresql import PostgreSQL, open_postgresql
 
 pytestmark = [pytest.mark.cluster, pytest.mark.ffmpeg]
 
@@ -93,7 +93,10 @@ def test_a_piped_transcode_survives_the_loss_of_every_connection(
     assert cluster.pid("coordinator") == coordinator
 
 
-SERVERS = {"postgresql": open_postgresql, "mysql": open_mariadb}
+SERVERS: Mapping[str, Callable[[], AbstractAsyncContextManager[PostgreSQL | MariaDB]]] = {
+    "postgresql": open_postgresql,
+    "mysql": open_mariadb,
+}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,7 @@ async def test_a_piped_transcode_survives_a_server_that_is_killed_and_started_ag
     data = source()[: FRAME * FRAMES]
     local = await trio.run_process(["ffmpeg", *COMMAND], stdin=data, capture_stdout=True)
     async with SERVERS[engine]() as server:
-        options = {"host": server.host, "port": server.port, "database": server.database}
+        options: databases.Options = {"host": server.host, "port": server.port, "database": server.database}
         options |= {"user": server.user, "password": server.password}
         with cluster_on(tmp_path, engine, options) as cluster:
             coordinator = cluster.pid("coordinator")
