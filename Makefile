@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: test fidelity chaos demo lint format types check lock clean
+.PHONY: test fidelity chaos demo lint format types check lock vendor clean
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +49,20 @@ COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no
 lock:
 	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
 	echo imageio-ffmpeg | $(COMPILE) --constraint requirements.lock --output-file requirements-ffmpeg.lock -
+
+# Swagger UI and ReDoc, which ship with the package. Needs npm.
+VENDOR := dffmpeg/web/static/vendor
+vendor:
+	rm -rf build/vendor && mkdir -p build/vendor/swagger-ui build/vendor/redoc
+	cd build/vendor && npm pack --silent swagger-ui-dist@5.35.0 redoc@2.5.4
+	tar -xzf build/vendor/swagger-ui-dist-5.35.0.tgz -C build/vendor/swagger-ui --strip-components=1
+	tar -xzf build/vendor/redoc-2.5.4.tgz -C build/vendor/redoc --strip-components=1
+	cd build/vendor/swagger-ui && cp LICENSE NOTICE swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt \
+	  $(CURDIR)/$(VENDOR)/swagger-ui/
+	cp build/vendor/redoc/LICENSE build/vendor/redoc/bundles/redoc.standalone.js.LICENSE.txt \
+	  build/vendor/redoc/bundles/*.worker.js.LICENSE.txt $(VENDOR)/redoc/
+	sed 's|https://cdn.redoc.ly/redoc/logo-mini.svg|data:,|' build/vendor/redoc/bundles/redoc.standalone.js \
+	  > $(VENDOR)/redoc/redoc.standalone.js
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache

@@ -1,24 +1,90 @@
-"""What the long-running processes log: one line an event, to stderr."""
+"""What the long-running processes log: one line an event, to stderr, as text or as JSON.
+
+What an event is about (which job, which attempt, which request) is said once, by the task that deals with
+it, and stands in each line that is logged there.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Literal
+
+import msgspec
 
 from dffmpeg.errors import DffmpegError
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
+LogFormat = Literal["text", "json"]
+
+Fields = Mapping[str, str | int]
+
+_SUBJECT: ContextVar[Fields] = ContextVar("dffmpeg.subject", default=MappingProxyType({}))
+
+
+def begin(**fields: str | int | None) -> None:
+    """Say what the calling task deals with from now on, and nothing else; tasks that it starts begin so too.
+
+    Args:
+        fields: `job`, `attempt`, `request`, `trace` and such; one that is None is left out.
+    """
+    _SUBJECT.set({name: value for name, value in fields.items() if value is not None})
+
+
+def subject() -> Fields:
+    """What the calling task deals with."""
+    return _SUBJECT.get()
+
 
 class OneLine(logging.Formatter):
-    """Errors of ours say all there is to say in their text; only a defect needs a traceback."""
+    """Errors of ours say all there is to say in their text; only a defect needs a traceback.
+
+    Behind the text stands what it is about: `[job=… attempt=1]`.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - overrides logging's own
+        line = super().formatMessage(record)
+        about = " ".join(f"{name}={value}" for name, value in _about(record).items())
+        return f"{line} [{about}]" if about else line
 
     def formatException(self, ei: object) -> str:  # noqa: N802 - overrides logging's own
         error = ei[1] if isinstance(ei, tuple) else None
         if isinstance(error, BaseException) and expected(error):
             return ""
         return super().formatException(ei)  # type: ignore[arg-type]
+
+
+class JsonLines(OneLine):
+    """Each line an object: `time`, `level`, `logger`, `message`, what it is about, `error`, `traceback`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        found: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_about(record),
+        }
+        if record.exc_info:
+            error, traceback = record.exc_info[1], self.formatException(record.exc_info)
+            found["error"] = repr(error)
+            if traceback:
+                found["traceback"] = traceback
+        return msgspec.json.encode(found).decode()
+
+
+FIELDS = ("job", "attempt", "worker", "request", "trace", "route", "status", "seconds")
+"""What a line may be about, beyond what its task said: given to the logger as `extra`."""
+
+
+def _about(record: logging.LogRecord) -> Fields:
+    given = {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
+    return {**subject(), **given}
 
 
 def expected(error: BaseException) -> bool:
@@ -47,13 +113,10 @@ def failures_told_by_caller() -> Iterator[None]:
         supervisors.removeFilter(failures)
 
 
-def configure(level: str) -> None:
+def configure(level: str, form: LogFormat = "text") -> None:
     """Log to stderr from this level on; the libraries' own chatter only from warnings on."""
     handler = logging.StreamHandler()
-    handler.setFormatter(OneLine(FORMAT))
+    handler.setFormatter(JsonLines() if form == "json" else OneLine(FORMAT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # What these tell of a broken connection, with tracebacks, is told in a line of ours.
-    for name in ("aiormq", "aio_pika"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in ("httpx", "httpcore", "hypercorn", "trio-websocket"):
         logging.getLogger(name).setLevel(max(logging.getLevelName(level), logging.WARNING))

@@ -6,6 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from dffmpeg.logs import LogFormat
+
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
 Keep = Seconds | Literal["forever"]
 """How long something is kept."""
@@ -41,6 +43,7 @@ class Connection(Section, frozen=True):
     client_id: str
     hmac_key: str
     log_level: LogLevel = "INFO"
+    log_format: LogFormat = "text"
 
     @property
     def holds_key(self) -> bool:

@@ -9,6 +9,7 @@ from msgspec import field
 
 from dffmpeg.configuration.common import Count, Keep, LogLevel, Port, Process, Seconds, Section, Size, Window
 from dffmpeg.configuration.scheduling import Scheduling
+from dffmpeg.logs import LogFormat
 
 
 class Repository(Section, frozen=True):
@@ -157,6 +158,7 @@ class CoordinatorConfig(Section, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 8000
     log_level: LogLevel = "INFO"
+    log_format: LogFormat = "text"
     proxy_protocol: bool = False
     """Whether each connection begins with a PROXY protocol header, which only trusted proxies may send."""
     shutdown_delay_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
@@ -167,6 +169,7 @@ class CoordinatorConfig(Section, frozen=True):
     allowed_binaries: list[str] = field(default_factory=lambda: ["ffmpeg", "ffprobe"])
     web_dashboard_enabled: bool = True
     allowed_dashboard_ips: list[str] = field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
+    allowed_metrics_ips: list[str] = field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
     database: Database = Database()
     transports: Transports = Transports()
     janitor: Janitor = Janitor()

@@ -33,6 +33,7 @@ _CONNECTION = {
     "client_id": "Who this is: the identity made by `dffmpeg-admin user add`.",
     "hmac_key": "Its key, as that command printed it. Keep this file at mode 0600.",
     "log_level": "One of DEBUG, INFO, WARNING, ERROR.",
+    "log_format": "`text`, or `json`: an object a line.",
 }
 
 _PATHS = "Path variables: what travels is `$NAME/...`, and each machine says here which directory that is."
@@ -43,6 +44,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "host": "Address to listen on; 0.0.0.0 or :: for every network.",
         "port": "Port to listen on.",
         "log_level": _CONNECTION["log_level"],
+        "log_format": _CONNECTION["log_format"],
         "proxy_protocol": "Whether every connection begins with a PROXY protocol header (version 1 or 2), as "
         "`security.trusted_proxies` send. Any other connection is refused.",
         "shutdown_delay_seconds": "Seconds between /health saying that this coordinator goes and its going, "
@@ -53,6 +55,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "allowed_binaries": "Programs that a job may name.",
         "web_dashboard_enabled": "The read-only dashboard at /status.",
         "allowed_dashboard_ips": "Networks from which the dashboard may be seen.",
+        "allowed_metrics_ips": "Networks from which `/metrics` may be read without a signature.",
         "database": "The database is the cluster's memory. SQLite needs nothing else.",
         "transports": "How messages reach workers and clients.",
         "janitor": "Sweeps up what nobody owns any more.",

@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
     services = coordinator_services(
         config, lambda opened: server_downlinks(config.transports, lambda: opened.current.messages)
     )
-    logs.configure(config.log_level)
+    logs.configure(config.log_level, config.log_format)
     favor_latency()
     with ExitStack() as claimed:
         # Around everything, restarts of the store too: two that adopt each other's jobs lose them.

@@ -22,6 +22,7 @@ class Rules:
             lacks what its command line asks of ffmpeg runs nevertheless, and fails as it would locally.
         retention: how long the finished job and its output are kept.
         hooks: URLs that are told of each change of state.
+        traceparent: the trace that its submission belongs to, as it came.
     """
 
     assignment_timeout: float | None = None
@@ -33,6 +34,7 @@ class Rules:
     impossible: Literal["wait", "fail", "run"] = "wait"
     retention: float | None = None
     hooks: tuple[str, ...] = ()
+    traceparent: str | None = None
 
 
 def filled(rules: Rules, defaults: Rules) -> Rules:

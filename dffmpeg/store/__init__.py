@@ -77,6 +77,8 @@ class Store:
     streams: StreamRepository
     settings: SettingsRepository
     members: MemberRepository
+    databases: Mapping[str, Database] = field(default_factory=dict)
+    """Each once, by the repositories that it has: `jobs,workers`."""
 
     @property
     def hooks(self) -> HookRepository:
@@ -128,6 +130,7 @@ async def open_store(settings: StoreSettings, *, upgrade: bool = True) -> AsyncI
     async with AsyncExitStack() as stack:
         databases: dict[tuple[str, str], Database] = {}
         made: dict[str, Any] = {}
+        users: dict[tuple[str, str], list[str]] = {}
         for name in REPOSITORIES:
             engine = settings.engines.get(name, "sqlite")
             kind = _repository(name, engine)
@@ -136,12 +139,14 @@ async def open_store(settings: StoreSettings, *, upgrade: bool = True) -> AsyncI
             if key not in databases:
                 database = kind.database_kind.open(options)
                 databases[key] = await stack.enter_async_context(database.opened(upgrade=upgrade))
+            users.setdefault(key, []).append(name)
             made[name] = kind(databases[key], keys) if name == "auth" else kind(databases[key])
             if name == "jobs":
                 # What is about the jobs as a whole stands where they do.
                 made["settings"] = SqlAlchemySettingsRepository(databases[key])
                 made["members"] = SqlAlchemyMemberRepository(databases[key])
-        yield Store(identities=made.pop("auth"), **made)
+        named = {",".join(names): databases[key] for key, names in users.items()}
+        yield Store(identities=made.pop("auth"), databases=named, **made)
 
 
 def upkeeps(settings: StoreSettings) -> list[Upkeep]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, ClassVar, Self, TypeVar
@@ -13,6 +14,7 @@ from dffmpeg.store.errors import Duplicate, StoreError, StoreUnavailable, transl
 from dffmpeg.store.journal import Journal
 from dffmpeg.store.migrations import migrate, require_usable, usable, version
 from dffmpeg.store.patience import Patience, Trial
+from dffmpeg.store.tallies import SECONDS, Tallied, Tally
 from dffmpeg.store.writer import Writer
 
 T = TypeVar("T")
@@ -63,6 +65,7 @@ class Database:
         self._readers = trio.CapacityLimiter(readers)
         self._patience = patience or Patience()
         self._open = False
+        self._seconds = Tally(SECONDS)
         self.writer = Writer(writing.begin, patience=self._patience)
 
     @property
@@ -76,7 +79,15 @@ class Database:
         Raises:
             StoreUnavailable: the database is not open, or failed.
         """
-        return await trio.to_thread.run_sync(self._read, query, limiter=self._readers)
+        begun = time.monotonic()
+        result = await trio.to_thread.run_sync(self._read, query, limiter=self._readers)
+        self._seconds.observe(time.monotonic() - begun)
+        return result
+
+    @property
+    def read_times(self) -> Tallied:
+        """Seconds from asking for a query until its result was there, waiting for a thread included."""
+        return self._seconds.read()
 
     def _read(self, query: Callable[[sa.Connection], T]) -> T:
         trial = Trial()

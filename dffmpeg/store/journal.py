@@ -7,6 +7,7 @@ says nothing, and a caller that is cancelled while it waits loses nothing: the j
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -49,6 +50,11 @@ class MessageStored:
     recipient_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something was changed of which nobody knows what it was. Only listeners hear of it so."""
+
+
 Change = Job | Transition | JobChanged | Worker | WorkerChanged | Pause | MemberChanged | MessageStored
 """A new job, a transition that was made, a worker's registration (its hold and strikes aside), where to
 look, the queue's switch, or what matters to other coordinators only."""
@@ -65,10 +71,19 @@ def noted(connection: sa.Connection) -> list[Change]:
     return found
 
 
+Listener = Callable[[Sequence[Change | Missing]], None]
+"""Called in trio's thread with what was committed. It must not wait, and must not raise."""
+
+
 class Journal:
-    """Changes in the order of their commits, for one reader; kept only while there is one."""
+    """Changes in the order of their commits, for one reader; kept only while there is one.
+
+    Attributes:
+        listeners: told of the same at once, whether or not somebody reads.
+    """
 
     def __init__(self) -> None:
+        self.listeners: Sequence[Listener] = ()
         self._changes: list[Change] | None = None
         self._missed = False
 
@@ -80,6 +95,9 @@ class Journal:
         self._changes = None
 
     def extend(self, changes: list[Change]) -> None:
+        if changes:
+            for listener in self.listeners:
+                listener(changes)
         if self._changes is None:
             return
         if len(self._changes) + len(changes) > LIMIT:
@@ -89,6 +107,8 @@ class Journal:
 
     def miss(self) -> None:
         """Something was changed of which nobody knows what it was."""
+        for listener in self.listeners:
+            listener((Missing(),))
         if self._changes is not None:
             self._changes, self._missed = [], True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ import trio
 from dffmpeg.store.errors import Conflict, Fenced, StoreUnavailable, translated
 from dffmpeg.store.journal import Change, Journal, noted
 from dffmpeg.store.patience import Patience, Trial
+from dffmpeg.store.tallies import OPERATIONS, SECONDS, Tallied, Tally
 
 T = TypeVar("T")
 
@@ -61,12 +63,19 @@ class _Failed:
 @dataclass(frozen=True, slots=True)
 class WriterStatistics:
     """How much it has done since it began, how often it had to begin a transaction again, and how many
-    operations wait or are under way."""
+    operations wait or are under way.
+
+    Attributes:
+        groups: operations by commit.
+        seconds: how long a transaction took, its commit and its repetitions included.
+    """
 
     operations: int
     commits: int
     waiting: int
     repeated: int
+    groups: Tallied
+    seconds: Tallied
 
 
 class Companion(Protocol):
@@ -120,6 +129,7 @@ class Writer:
         self._operations = 0
         self._commits = 0
         self._repeated = 0
+        self._groups, self._seconds = Tally(OPERATIONS), Tally(SECONDS)
         self._changes: list[Change] = []
         self._companion: Companion = Alone()
         self._fenced: Fenced | None = None
@@ -127,7 +137,14 @@ class Writer:
         self.journal = Journal()
 
     def statistics(self) -> WriterStatistics:
-        return WriterStatistics(self._operations, self._commits, self._places.borrowed_tokens, self._repeated)
+        return WriterStatistics(
+            self._operations,
+            self._commits,
+            self._places.borrowed_tokens,
+            self._repeated,
+            self._groups.read(),
+            self._seconds.read(),
+        )
 
     def accompany(self, companion: Companion) -> None:
         """From the next transaction on, write this with each of them."""
@@ -228,11 +245,13 @@ class Writer:
 
     def _together(self, group: list[_Operation[Any]]) -> bool:
         """Run a group in one transaction; returns False if it was rolled back and each has to run alone."""
-        trial = Trial()
+        trial, begun = Trial(), time.monotonic()
         while isinstance(outcome := self._attempt(group), _Failed) and self._worth_repeating(outcome, trial):
             self._repeated += 1
         if isinstance(outcome, _Done):
             self._commits += 1
+            self._groups.observe(len(group))
+            self._seconds.observe(time.monotonic() - begun)
             self._changes += outcome.changes
             for operation, result in zip(group, outcome.results, strict=True):
                 operation.result = result

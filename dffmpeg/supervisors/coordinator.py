@@ -6,15 +6,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dffmpeg.actors.coordinator import chronicle
 from dffmpeg.actors.coordinator.backlog import Backlog
 from dffmpeg.actors.coordinator.directory import Directory
 from dffmpeg.actors.coordinator.downlinks import DownlinkActor
+from dffmpeg.actors.coordinator.events import EventLog
 from dffmpeg.actors.coordinator.feed import Feed
 from dffmpeg.actors.coordinator.hindrances import Hindrances, Review
 from dffmpeg.actors.coordinator.hooks import Call, Hooks
 from dffmpeg.actors.coordinator.janitor import Janitor, Sweep
 from dffmpeg.actors.coordinator.job.actor import JobActor
 from dffmpeg.actors.coordinator.job.messages import JobMessage
+from dffmpeg.actors.coordinator.measurements import Measurements
 from dffmpeg.actors.coordinator.members import Members, Refresh
 from dffmpeg.actors.coordinator.membership import Membership
 from dffmpeg.actors.coordinator.scheduler import Scheduler, Wake
@@ -95,6 +98,10 @@ def coordinator_services(
         clock: what the scheduler takes for the time, Unix seconds.
     """
     opened = OpenStore()
+    backlog = Backlog(config.scheduling.policy, clock)
+    measurements = Measurements(backlog, config.limits.live_jobs)
+    events = EventLog()
+    opened.listeners += [measurements.take, events.take, chronicle.take]
     # Children refer to the services, and the services to where the children are.
     made: list[Services] = []
 
@@ -119,7 +126,9 @@ def coordinator_services(
         janitor=ActorRef[Sweep].unbound("janitor"),
         members=ActorRef[Refresh].unbound("members", Members.mailbox_size),
         membership=Membership(config.cluster.advertise, lambda job_id: made[0].jobs.find(job_id) is not None),
-        backlog=Backlog(config.scheduling.policy, clock),
+        backlog=backlog,
+        measurements=measurements,
+        events=events,
     )
     made.append(services)
     return services

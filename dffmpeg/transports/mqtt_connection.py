@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import trio
 from msgspec import Meta
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -240,7 +240,7 @@ class MqttConnection:
             raise self._broken()
 
     def _broken(self) -> Unreachable:
-        return Unreachable(f"the connection to the broker broke: {self._why or 'closed'}")
+        return Unreachable(f"the connection to the broker broke{f': {self._why}' if self._why else ''}")
 
     # The library's life
 
@@ -316,9 +316,15 @@ class MqttConnection:
         self._connected.set(reason)
 
     def _on_disconnect(
-        self, client: Client, data: object, flags: object, reason: ReasonCode, properties: Properties | None
+        self,
+        client: Client,
+        data: object,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
     ) -> None:
-        self._why = str(reason)
+        if flags.is_disconnect_packet_from_server:
+            self._why = str(reason)
 
     def _on_publish(
         self, client: Client, data: object, number: int, reason: ReasonCode, properties: Properties | None

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dffmpeg.model.identities import Role
+from dffmpeg.web.versions import Alias
 
 if TYPE_CHECKING:
     from werkzeug.routing import Map, Rule
@@ -22,7 +23,7 @@ EVERYONE = frozenset(Role)
 """Everyone with a key."""
 
 OPEN = None
-"""No signature; the dashboard's routes look at the source address themselves."""
+"""No signature; the dashboard's routes and those of metrics look at the source address themselves."""
 
 DASHBOARD = OPEN
 
@@ -31,10 +32,21 @@ ACCESS: Mapping[str, Roles | None] = {
     "GET /status": DASHBOARD,
     "GET /status/data": DASHBOARD,
     "GET /status/<name>": DASHBOARD,
+    "GET /openapi.json": OPEN,
+    "GET /docs": OPEN,
+    "GET /docs/<name>": OPEN,
+    "GET /redoc": OPEN,
     "GET /health": OPEN,
-    "GET /metrics": EVERYONE,
+    "GET /ready": OPEN,
+    "GET /stats": CLIENTS,
+    "GET /metrics": OPEN,
+    "GET /metrics.json": EVERYONE,
     "POST /jobs/submit": CLIENTS,
     "GET /jobs": CLIENTS,
+    "GET /api/v1/jobs": CLIENTS,
+    "GET /api/v1/workers": CLIENTS,
+    "GET /api/v1/events": EVERYONE,
+    "WEBSOCKET /api/v1/events": EVERYONE,
     "GET /jobs/<job_id>/status": EVERYONE,
     "GET /jobs/<job_id>/attempts": CLIENTS,
     "POST /jobs/<job_id>/cancel": CLIENTS,
@@ -86,10 +98,11 @@ OUTPUT_ROUTE = "POST /jobs/<job_id>/output"
 
 
 def key(rule: Rule, method: str) -> str:
-    """A route's name in the table. HEAD is what GET is."""
+    """A route's name in the table. HEAD is what GET is, and an alias what it stands for."""
+    path = rule.original if isinstance(rule, Alias) else rule.rule
     if rule.websocket:
-        return f"WEBSOCKET {rule.rule}"
-    return f"{'GET' if method == 'HEAD' else method} {rule.rule}"
+        return f"WEBSOCKET {path}"
+    return f"{'GET' if method == 'HEAD' else method} {path}"
 
 
 def keys(routes: Map) -> set[str]:

@@ -17,18 +17,25 @@ from dffmpeg.web import (
     access,
     admin,
     debug,
+    documents,
     downlink,
     errors,
+    events,
     follow,
     health,
     homes,
     jobs,
+    lists,
     metrics,
+    observation,
+    observed,
+    openapi,
     poll,
     proxy_protocol,
     requests,
     run,
     status,
+    versions,
     workers,
 )
 from dffmpeg.web.authentication import Authentication, Identities
@@ -223,14 +230,22 @@ def create_app(
     app.register_blueprint(downlink.blueprint(operations, app.closing))
     app.register_blueprint(poll.blueprint(operations, app.closing))
     app.register_blueprint(health.blueprint(operations, app.closing))
-    app.register_blueprint(metrics.blueprint(operations))
+    app.register_blueprint(observed.blueprint(operations, app.closing, tree))
+    app.register_blueprint(metrics.blueprint(operations, config, authentication, tree))
     app.register_blueprint(admin.blueprint(operations, tree))
+    app.register_blueprint(events.blueprint(operations, app.closing))
+    app.register_blueprint(lists.blueprint(operations))
+    app.register_blueprint(documents.blueprint(app.url_map))
     if config.web_dashboard_enabled:
         app.register_blueprint(status.blueprint(operations, config))
     if config.debug.routes and crash is not None:
         app.register_blueprint(debug.blueprint(crash))
+    versions.add_aliases(app)
     access.check_complete(app.url_map)
     homes.check_complete(app.url_map)
+    openapi.check_complete(app.url_map)
+    versions.add_etags(app)
+    observation.observe(app, operations.measurements)
     _guard(app, authentication)
     return app
 
@@ -250,7 +265,8 @@ def _guard(app: WebApp, authentication: Authentication) -> None:
         g.identity = await authentication.check(websocket.scope, route, None)
 
     async def add_headers(response: Response) -> Response:
-        response.headers.extend(SECURITY_HEADERS)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
     app.before_request(check_request)

@@ -23,6 +23,7 @@ from dffmpeg.actors.coordinator.operations import (
 from dffmpeg.actors.coordinator.refusals import DatabaseGone
 from dffmpeg.errors import BadInput, MalformedInput
 from dffmpeg.store.errors import StoreUnavailable
+from dffmpeg.web import versions
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.connections import MessageTooLarge, Misdirected, WrongKind
 from dffmpeg.wire.signature import SignatureError
@@ -114,9 +115,9 @@ def answer(error: BaseException, *, request: str) -> Response:
     """
     error = unwrap(error)
     if isinstance(error, HTTPException):
-        return _http(error)
+        return _http(error, request)
     status, detail = problem(error, request=request)
-    reply = json_answer({"detail": detail}, status)
+    reply = _reply(status, detail, request)
     if status in (429, 503):
         reply.headers["Retry-After"] = str(math.ceil(retry_after(error)))
     if status == 401:
@@ -151,9 +152,16 @@ def problem(error: BaseException, *, request: str) -> tuple[int, str]:
     return status, _detail(error, status)
 
 
-def _http(error: HTTPException) -> Response:
+def _reply(status: int, detail: str, request: str) -> Response:
+    path = request.partition(" ")[2]
+    if versions.versioned(path):
+        return versions.problem(status, detail, path)
+    return json_answer({"detail": detail}, status)
+
+
+def _http(error: HTTPException, request: str) -> Response:
     status = error.code or 500
-    reply = json_answer({"detail": HTTPStatus(status).phrase.lower()}, status)
+    reply = _reply(status, HTTPStatus(status).phrase.lower(), request)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         reply.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return reply

@@ -101,7 +101,7 @@ class Forwarding:
             if answer.status == MISDIRECTED:
                 await answer.aclose()
                 return None
-            return await _response(answer)
+            return await _response(answer, empty=scope["method"] == "HEAD")
         except Unreachable as error:
             logger.info("%s was not passed on to %s: %s", scope["path"], member.coordinator_id, error)
             return None
@@ -187,10 +187,15 @@ def _returned(answer: PeerAnswer) -> Headers:
     )
 
 
-async def _response(answer: PeerAnswer) -> Response:
+async def _response(answer: PeerAnswer, *, empty: bool) -> Response:
+    """The answer to pass on.
+
+    Args:
+        empty: it has no body, whatever its headers say of one.
+    """
     headers = _returned(answer)
     size = dict(answer.headers).get(b"content-length")
-    if size is not None and int(size) <= WHOLE:
+    if empty or (size is not None and int(size) <= WHOLE):
         try:
             return Response(await _read(answer, WHOLE), answer.status, headers=headers)
         finally:

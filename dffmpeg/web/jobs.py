@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 
 from dffmpeg.actors.coordinator.operations import Operations, Unavailable
 from dffmpeg.errors import BadInput
@@ -11,7 +11,7 @@ from dffmpeg.web import requests
 from dffmpeg.web.answers import frames_answer, json_answer
 from dffmpeg.web.closing import Closing
 from dffmpeg.web.requests import caller
-from dffmpeg.wire import frames
+from dffmpeg.wire import frames, trace
 from dffmpeg.wire.jobs import AttemptReport, AttendRequest, FinishReport, LogsRequest, SubmitRequest
 
 MAX_WINDOW = 366 * 86_400.0
@@ -50,7 +50,10 @@ def blueprint(operations: Operations, closing: Closing) -> Blueprint:
 def _add_client_routes(routes: Blueprint, operations: Operations) -> None:
     @routes.post("/submit")
     async def submit() -> Response:
-        return json_answer(await operations.submit(caller(), requests.body(SubmitRequest)))
+        wanted = requests.body(SubmitRequest)
+        if wanted.traceparent is None:
+            wanted.traceparent = trace.read(request.headers.get(trace.HEADER))
+        return json_answer(await operations.submit(caller(), wanted))
 
     @routes.get("")
     async def jobs() -> Response:

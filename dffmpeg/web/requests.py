@@ -6,6 +6,7 @@ import math
 from typing import TypeVar, cast
 
 from quart import g, has_websocket_context, request, websocket
+from werkzeug.datastructures import MultiDict
 
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
@@ -59,9 +60,14 @@ def body(kind: type[T], *, empty: T | None = None) -> T:
     return codec.decode(content, kind)
 
 
+def _arguments() -> MultiDict[str, str]:
+    """The query string, of whichever is in hand."""
+    return websocket.args if has_websocket_context() else request.args
+
+
 def number(name: str, default: float, *, maximum: float, minimum: float = 0.0) -> float:
     """A finite number from the query string; raises BadInput if it is none, or out of bounds."""
-    text = request.args.get(name)
+    text = _arguments().get(name)
     if text is None:
         return default
     try:
@@ -84,7 +90,7 @@ def whole_number(name: str, default: int, *, maximum: int, minimum: int = 1) -> 
 
 def text(name: str) -> str | None:
     """A text from the query string; None if it is missing or empty."""
-    value = request.args.get(name) or None
+    value = _arguments().get(name) or None
     if value is not None and len(value) > 128:
         raise BadInput(f"{name}: at most 128 characters")
     return value
@@ -92,7 +98,7 @@ def text(name: str) -> str | None:
 
 def names(name: str) -> list[str]:
     """Names behind commas in the query string; none if it is missing or empty."""
-    value = request.args.get(name, "")
+    value = _arguments().get(name, "")
     if len(value) > 4096:
         raise BadInput(f"{name}: at most 4096 characters")
     return [part for part in value.split(",") if part]
@@ -100,7 +106,7 @@ def names(name: str) -> list[str]:
 
 def flag(name: str, default: bool | None = None) -> bool | None:
     """A truth value from the query string; raises BadInput if it is none."""
-    value = request.args.get(name)
+    value = _arguments().get(name)
     if value is None:
         return default
     if value.lower() in _TRUE:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from quart import Blueprint, Response, redirect, render_template, request
+from quart import Blueprint, Response, redirect, render_template
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as Redirect
 
 from dffmpeg import __version__
-from dffmpeg.actors.coordinator.operations import Forbidden, Operations
+from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.web import addresses, requests
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.jobs import MAX_WINDOW
-from dffmpeg.web.origins import origin
+from dffmpeg.web.viewers import require_near
 
 ASSETS = {"dashboard.css": "text/css; charset=utf-8", "dashboard.js": "text/javascript; charset=utf-8"}
 
@@ -30,12 +30,7 @@ def blueprint(operations: Operations, config: CoordinatorConfig) -> Blueprint:
     assets = {name: (static / name).read_bytes() for name in ASSETS}
 
     async def check_address() -> None:
-        found = origin(request.scope)
-        if found.doubtful:
-            # A proxy on this very host would open the dashboard to whoever comes through it.
-            raise Forbidden("the dashboard is not open through a proxy that trusted_proxies does not name")
-        if found.address is None or not addresses.contains(allowed, found.address):
-            raise Forbidden("the dashboard is not open to this address")
+        require_near(allowed, "the dashboard is")
 
     routes.before_request(check_address)
 

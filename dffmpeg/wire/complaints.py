@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from dffmpeg.wire import trace
+
 _KINDS = {
     "str": "a string",
     "int": "a whole number",
@@ -22,6 +24,7 @@ _PATTERNS = {
     r"^[0-7][0-9A-HJKMNP-TV-Z]{25}\Z": "that is a ULID",
     r"\A[A-Za-z0-9]{1,64}\Z": "of at most 64 letters and digits",
     r"^https?://": "that begins with http:// or https://",
+    trace.PATTERN: "that is a traceparent, as W3C Trace Context has it",
 }
 """What the patterns of the wire's types mean; a test holds the two together."""
 

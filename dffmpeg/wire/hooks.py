@@ -8,7 +8,7 @@ import hmac
 import msgspec
 
 from dffmpeg.model.jobs import Job
-from dffmpeg.wire import codec, times
+from dffmpeg.wire import codec, times, trace
 from dffmpeg.wire.jobs import JobRecord
 from dffmpeg.wire.records import job_record
 
@@ -39,6 +39,25 @@ def body(event: str, job: Job, now: float) -> bytes:
     )
 
 
+class _Rules(msgspec.Struct):
+    traceparent: str | None = None
+
+
+class _Job(msgspec.Struct):
+    rules: _Rules = msgspec.field(default_factory=_Rules)
+
+
+class _Told(msgspec.Struct):
+    """What matters here of a HookEvent, also of one that an older version wrote."""
+
+    job: _Job
+
+
+def traceparent_of(content: bytes) -> str | None:
+    """The trace that a call's job belongs to."""
+    return codec.decode(content, _Told).job.rules.traceparent
+
+
 def headers(event: str, content: bytes, secret: str, now: float) -> dict[str, str]:
     """A call's headers.
 
@@ -48,7 +67,9 @@ def headers(event: str, content: bytes, secret: str, now: float) -> dict[str, st
         now: Unix seconds, of this very try.
     """
     stamp = str(int(now))
+    traceparent = traceparent_of(content)
     return {
+        **({} if traceparent is None else {trace.HEADER: traceparent}),
         "content-type": "application/json",
         "user-agent": "dffmpeg-hook/1",
         "accept-encoding": "identity",

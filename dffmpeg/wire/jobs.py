@@ -10,6 +10,7 @@ from dffmpeg.model.needs import Needs
 from dffmpeg.model.progress import Progress
 from dffmpeg.model.rules import Rules
 from dffmpeg.wire.bytestring import ByteString
+from dffmpeg.wire.trace import Traceparent
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")]
 """A name that people choose: a binary's, a path variable's, an identity's."""
@@ -136,6 +137,7 @@ class SubmitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     impossible: Literal["wait", "fail", "run"] = "wait"
     retention: Seconds | None = None
     hooks: Annotated[list[Url], msgspec.Meta(max_length=8)] = []
+    traceparent: Traceparent | None = None
 
 
 class JobRecord(msgspec.Struct, kw_only=True):

@@ -123,6 +123,7 @@ def job_request(job: Job, defaults: Rules) -> JobRequest:
         launch=launch_of(job),
         heartbeat_interval=interval,
         resources=dict(job.resources),
+        traceparent=rules.traceparent,
         run_timeout=rules.run_timeout,
         stall_timeout=rules.stall_timeout,
         begun=[Begun(path=to_wire(path), inode=inode) for path, inode in job.begun.items()],

@@ -23,6 +23,7 @@ class JobRequest(msgspec.Struct, kw_only=True):
 
     Attributes:
         resources: what it takes of the worker's, besides one of its slots.
+        traceparent: the trace that its submission belongs to.
         run_timeout: seconds after which it is ended as a failure.
         stall_timeout: seconds without output and without use of a processor after which it is given back.
         begun: output files that earlier attempts made: they are to be removed, if they are still those.
@@ -39,6 +40,7 @@ class JobRequest(msgspec.Struct, kw_only=True):
     launch: Launch | None = None
     heartbeat_interval: float
     resources: dict[str, int] = {}
+    traceparent: str | None = None
     run_timeout: float | None = None
     stall_timeout: float | None = None
     begun: list[Begun] = []

@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     config = load(WorkerConfig, "worker", options.config)
-    logs.configure(config.log_level)
+    logs.configure(config.log_level, config.log_format)
     folder = default_folder() if config.cache is None else Path(config.cache)
     with sole(folder, config.coordinator_url, config.client_id) as sole_on:
         tree = _tree(config, sole_on)

@@ -65,18 +65,32 @@ class Load:
                 self.requests += 1
 
 
+async def dashboard(town: Town, address: str, **headers: str) -> int:
+    """What the dashboard says to somebody at that address, who comes through the load balancer."""
+    transport = httpx.AsyncHTTPTransport(local_address=address)
+    async with httpx.AsyncClient(transport=transport, timeout=GUARD) as client:
+        return (await client.get(f"{town.url}/status", headers=headers)).status_code
+
+
 @pytest.mark.parametrize("proxy_protocol", [False, True], ids=["x-forwarded-for", "proxy-protocol"])
 async def test_a_rolling_restart_fails_nothing(tmp_path: Path, proxy_protocol: bool) -> None:
     echo = program(tmp_path / "echo", 'echo "$@"')
     ffmpeg = shutil.which("ffmpeg")
     assert ffmpeg is not None
-    more = {"allowed_binaries": ["ffmpeg", "echo"]}
+    more = {"allowed_binaries": ["ffmpeg", "echo"], "allowed_dashboard_ips": ["127.0.0.2"]}
     async with open_town(
         tmp_path,
         coordinator=more,
         proxy_protocol=proxy_protocol,
         binaries={"ffmpeg": ffmpeg, "echo": str(echo)},
     ) as town:
+        assert await dashboard(town, "127.0.0.2") == 200
+        assert await dashboard(town, "127.0.0.3") == 403
+        # Not from there, whatever it says.
+        assert await dashboard(town, "127.0.0.3", **{"X-Forwarded-For": "127.0.0.2"}) == 403
+        # Behind the PROXY protocol nobody can have added this but a proxy that is not trusted.
+        status = 403 if proxy_protocol else 200
+        assert await dashboard(town, "127.0.0.2", **{"X-Forwarded-For": "8.8.8.8"}) == status
         wanted = await trio.to_thread.run_sync(expected)
         load = Load(town)
         with town.calling("-re", *COMMAND) as transcode:

@@ -7,12 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 import trio
 
-from dffmpeg.shim import rendezvous
+from dffmpeg.shim import rendezvous, wire
 from dffmpeg.wire import control
 from tests.client.coordinator import Coordinator
 from tests.client.jobs import Job
@@ -159,25 +161,70 @@ async def test_another_configuration_is_another_agents_business(
     assert coordinator.requests.count("WS /jobs/run") >= 2
 
 
-async def test_an_init_system_may_listen_for_it(coordinator: Coordinator, agents: Agents) -> None:
-    coordinator.behave = quick
+@asynccontextmanager
+async def activated(agents: Agents) -> AsyncIterator[None]:
+    """An agent behind the socket that does not say whose it is, as an init system starts it."""
     agents.sockets.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(agents.sockets / rendezvous.ACTIVATED))
         listener.listen()
-        program = ACTIVATE
         agent = await trio.lowlevel.open_process(
-            [sys.executable, "-c", program, str(listener.fileno()), str(agents.config)],
+            [sys.executable, "-c", ACTIVATE, str(listener.fileno()), str(agents.config)],
             env=agents.env,
             pass_fds=[listener.fileno()],
             stdin=subprocess.DEVNULL,
         )
         try:
-            assert await agents.run_stand_in("ffmpeg") == (3, b"hello\n", b"")
-            assert not agents.socket.exists()
+            yield
         finally:
             agent.kill()
             await agent.wait()
+
+
+async def test_an_init_system_may_listen_for_it(coordinator: Coordinator, agents: Agents) -> None:
+    coordinator.behave = quick
+    async with activated(agents):
+        assert await agents.run_stand_in("ffmpeg") == (3, b"hello\n", b"")
+        assert not agents.socket.exists()
+
+
+async def test_an_agent_of_another_version_is_done_without(coordinator: Coordinator, agents: Agents) -> None:
+    coordinator.behave = quick
+    async with activated(agents):
+        assert await agents.run_stand_in("ffmpeg") == (3, b"hello\n", b"")
+        # Version, place and configuration are one name, which is not the agent's any more.
+        agents.configure(coordinator.url, more="agent_idle = 500.0")
+        call = [(b"v", wire.PROTOCOL), (b"k", rendezvous.identity(str(agents.config)).encode())]
+        async with await trio.open_unix_socket(str(agents.sockets / rendezvous.ACTIVATED)) as shim:
+            await shim.send_all(wire.frame(wire.CALL, wire.pack_fields(call)))
+            with trio.fail_after(GUARD):
+                assert (await shim.receive_some())[0] == wire.REFUSED
+        assert await agents.run_stand_in("ffmpeg") == (3, b"hello\n", b"")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may be somebody else")
+async def test_a_shim_of_another_user_is_refused(coordinator: Coordinator, agents: Agents) -> None:
+    coordinator.behave = quick
+    await agents.agent()
+    # Nobody else comes as far as this, because the folders are of mode 700.
+    for folder in (agents.runtime, agents.sockets):
+        folder.chmod(0o711)
+    path = agents.socket
+    path.chmod(0o777)
+    with socket.socket(socket.AF_UNIX) as connection:
+        os.seteuid(65534)
+        try:
+            connection.connect(str(path))
+        finally:
+            os.seteuid(0)
+        stranger = trio.SocketStream(trio.socket.from_stdlib_socket(connection.dup()))
+        agents.sockets.chmod(0o700)
+        async with stranger:
+            heard = b""
+            with trio.fail_after(GUARD), suppress(trio.BrokenResourceError):
+                heard = bytes(await stranger.receive_some())
+            assert heard == b""
+    assert await agents.run_stand_in("ffmpeg") == (3, b"hello\n", b"")
 
 
 @pytest.mark.parametrize("with_agent", [True, False])

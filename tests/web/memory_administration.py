@@ -3,20 +3,79 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Collection
+from typing import cast
 
+from dffmpeg.actors.coordinator import gauges
+from dffmpeg.actors.coordinator.backlog import Backlog
+from dffmpeg.actors.coordinator.events import EventLog, Subscription
+from dffmpeg.actors.coordinator.measurements import Measurements
 from dffmpeg.actors.coordinator.operations import NotFound
 from dffmpeg.model.identities import Identity
+from dffmpeg.model.pages import PageRequest, Place
+from dffmpeg.model.scheduling.policy import Policy
 from dffmpeg.model.workers import Hold
+from dffmpeg.store import Store
+from dffmpeg.supervisors import TreeNode
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.administration import Overview, RetryRequest
 from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import JobRecord, StatusReply
+from dffmpeg.wire.lists import JobList, WorkerList, cursor
+from dffmpeg.wire.observation import Slots, Stats
 from dffmpeg.wire.scheduling import Explanation, QueueState
 from dffmpeg.wire.workers import WorkerRecord
 from tests.web.memory_state import MemoryState
 
 
 class MemoryAdministration(MemoryState):
+    def __init__(self) -> None:
+        super().__init__()
+        self.events = EventLog()
+        self.pages: list[PageRequest] = []
+        self._measurements = Measurements(Backlog(Policy(), time.time))
+
+    @property
+    def measurements(self) -> Measurements:
+        return self._measurements
+
+    async def exposition(self, accept: str, tree: Callable[[], TreeNode] | None) -> tuple[bytes, str]:
+        assert tree is not None
+        return gauges.exposition(self.measurements, gauges.actors(tree()), accept)
+
+    async def waits_for(self, tree: Callable[[], TreeNode] | None) -> list[str]:
+        assert tree is not None
+        return [] if self.failure is None else ["the database does not answer"]
+
+    async def stats(self, who: Identity) -> Stats:
+        counts = {"pending": len(self.all)}
+        return Stats(version="1", jobs=counts, workers={}, slots=Slots(total=0, used=0), queue=self.queue)
+
+    def subscribe(
+        self, who: Identity, *, after: str | None, kinds: Collection[str] | None, interval: float
+    ) -> Subscription:
+        return Subscription(
+            self.events, cast("Store", None), who, after=after, kinds=kinds, interval=interval
+        )
+
+    async def job_page(self, who: Identity, request: PageRequest) -> JobList:
+        self.pages.append(request)
+        records = [job.record for job in self.all.values() if job.record.requester_id == who.client_id]
+        following = cursor(request, Place(1.5, "X"), 0) if len(records) > request.limit else None
+        return JobList(items=records[: request.limit], next=following)
+
+    async def worker_page(
+        self,
+        who: Identity,
+        *,
+        limit: int,
+        offset: int,
+        after: str | None,
+        statuses: Collection[str] | None = None,
+        labels: Collection[str] = (),
+    ) -> WorkerList:
+        return WorkerList(items=list(self.known_workers.values())[offset : offset + limit], next=None)
+
     async def run_janitor(self, who: Identity, action: str) -> JanitorRecord:
         self.swept.append(action)
         now = times.to_wire(time.time())

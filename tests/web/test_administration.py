@@ -17,7 +17,7 @@ from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import JobRecord, StatusReply
 from dffmpeg.wire.scheduling import Explanation, QueueState
 from dffmpeg.wire.workers import RegisterRequest, WorkerRecord
-from tests.web.conftest import Site, serving
+from tests.web.conftest import Site, serving, sign
 
 
 async def get(site: Site, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
@@ -34,6 +34,13 @@ async def test_health(site: Site) -> None:
     assert (await get(site, "/health")).status_code == 500
     site.operations.failure = ActorStopped("store ended")
     assert (await get(site, "/health")).status_code == 503
+
+
+async def test_ready(site: Site) -> None:
+    assert (await get(site, "/ready")).json() == {"status": "ready", "waits_for": []}
+    site.operations.failure = ActorStopped("store ended")
+    waiting = await get(site, "/ready")
+    assert (waiting.status_code, waiting.json()["waits_for"]) == (503, ["the database does not answer"])
 
 
 def test_counts() -> None:
@@ -73,6 +80,41 @@ async def test_metrics(site: Site) -> None:
         metrics = msgspec.json.decode(await client.request("GET", "/metrics"))
     assert metrics["total"] == {"current": 1, "last_1m": 1, "last_5m": 1}
     assert metrics["per_worker"] == {}
+
+
+async def test_metrics_are_text_unless_an_older_client_asks(site: Site) -> None:
+    text = await get(site, "/metrics")
+    assert text.headers["content-type"].startswith("text/plain")
+    assert 'dffmpeg_actor_up{actor="coordinator/web"} 1.0' in text.text
+    scraper = {
+        "accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+    }
+    assert (
+        (await get(site, "/metrics", scraper)).headers["content-type"].startswith("application/openmetrics")
+    )
+    assert (await get(site, "/metrics", {"accept": "application/json"})).json()["total"]["current"] == 0
+    assert (await get(site, "/metrics.json")).status_code == 401
+    again = await get(site, "/metrics")
+    assert (
+        'dffmpeg_http_request_seconds_count{method="GET",route="/metrics.json",status="401"} 1.0'
+        in again.text
+    )
+    for role in ("client", "worker", "admin"):
+        signed = sign(role, "GET", "/metrics")
+        assert "total" in (await get(site, "/metrics", signed)).json()
+        named = await get(site, "/metrics", {**signed, "accept": "text/plain"})
+        assert named.headers["content-type"].startswith("text/plain")
+    wrong = {**sign("client", "GET", "/metrics"), "x-dffmpeg-client-id": "other"}
+    assert (await get(site, "/metrics", wrong)).status_code == 401
+
+
+async def test_metrics_without_a_signature_are_for_the_configured_networks() -> None:
+    async with serving({"allowed_metrics_ips": ["10.0.0.0/8"]}) as site:
+        refused = await get(site, "/metrics")
+        assert refused.status_code == 403
+        assert "allowed_metrics_ips" in refused.json()["detail"]
+    async with serving() as site:
+        assert (await get(site, "/metrics", {"x-forwarded-for": "10.1.1.1"})).status_code == 403
 
 
 async def test_tree_and_janitor(site: Site) -> None:

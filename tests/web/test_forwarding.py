@@ -147,6 +147,16 @@ async def test_body_query_and_answer_are_the_same(both: Pair) -> None:
         assert (await http.request("POST", f"/jobs/{job_id}/follow", json=position)).startswith(output[:20])
 
 
+async def test_head_is_what_get_is(both: Pair) -> None:
+    both.edges.workers["worker"] = "02HOME"
+    for _ in range(2):
+        signed = sign("worker", "HEAD", "/poll/worker")
+        answer = await both.edge.exchange(raw("HEAD", "/poll/worker?wait=0", signed))
+        assert status_of(answer) == 200
+        assert answer.endswith(b"\r\n\r\n")
+    assert both.home.server.connections == 1
+
+
 async def test_a_worker_registers_where_its_home_is(both: Pair) -> None:
     request = RegisterRequest(
         worker_id="worker", capabilities=[], binaries=["ffmpeg"], paths=[], supported_transports=["websocket"]

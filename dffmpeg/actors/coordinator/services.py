@@ -29,15 +29,18 @@ from dffmpeg.wire.records import downlink_message, job_status
 if TYPE_CHECKING:
     from dffmpeg.actors.coordinator.backlog import Backlog
     from dffmpeg.actors.coordinator.directory import Directory
+    from dffmpeg.actors.coordinator.events import EventLog
     from dffmpeg.actors.coordinator.hooks import Call
     from dffmpeg.actors.coordinator.janitor import Sweep
     from dffmpeg.actors.coordinator.job.messages import JobMessage
+    from dffmpeg.actors.coordinator.measurements import Measurements
     from dffmpeg.actors.coordinator.members import Refresh
     from dffmpeg.actors.coordinator.scheduler import Wake
     from dffmpeg.actors.coordinator.successors import Look
     from dffmpeg.actors.coordinator.worker_messages import Judged, WorkerMessage
     from dffmpeg.configuration.coordinator import CoordinatorConfig
     from dffmpeg.model.scheduling.entries import Entry
+    from dffmpeg.store.journal import Listener
     from dffmpeg.transports.downlink import Downlink, Downlinks
 
 
@@ -52,6 +55,8 @@ class OpenStore:
 
     def __init__(self) -> None:
         self._store: Store | None = None
+        self.listeners: list[Listener] = []
+        """Told of what is committed in each store that is opened from then on."""
 
     @property
     def current(self) -> Store:
@@ -66,6 +71,11 @@ class OpenStore:
 
     def set(self, store: Store | None) -> None:
         self._store = store
+        if store is not None:
+            for repository in (store.jobs, store.workers):
+                repository.journal.listeners = tuple(self.listeners)
+            # While there was none, others may have changed something.
+            store.jobs.journal.miss()
 
 
 class StoreActor(Actor[None]):
@@ -106,6 +116,8 @@ class Services:
     hooks: ActorRef[Call]
     janitor: ActorRef[Sweep]
     backlog: Backlog
+    measurements: Measurements
+    events: EventLog
     hindrances: ActorRef[Review]
     members: ActorRef[Refresh]
     membership: Membership

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-import secrets
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import trio
 
 from dffmpeg.actors.coordinator.endurance import Endurance
 from dffmpeg.actors.coordinator.job.messages import Lost
 from dffmpeg.actors.coordinator.refusals import Conflict, Elsewhere, NotFound
+from dffmpeg.actors.coordinator.registrations import ACTIVE, offers_other, registered
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.coordinator.worker_messages import (
     Connected,
@@ -33,7 +31,6 @@ from dffmpeg.actors.coordinator.worker_messages import (
 )
 from dffmpeg.actors.runtime import Actor, ActorStopped, MailboxFull
 from dffmpeg.model import instances
-from dffmpeg.model.abilities import UNTRIED, Abilities, ordered
 from dffmpeg.model.jobs import Job
 from dffmpeg.model.reconciliation import Held, reconcile
 from dffmpeg.model.scheduling import quarantine
@@ -42,8 +39,6 @@ from dffmpeg.wire.records import downlink_message, job_request
 from dffmpeg.wire.workers import AttemptRef, RegisterReply, RegisterRequest
 
 log = logging.getLogger(__name__)
-
-ACTIVE = frozenset({WorkerState.ONLINE, WorkerState.DRAINING})
 
 
 class WorkerActor(Actor[WorkerMessage]):
@@ -119,7 +114,15 @@ class WorkerActor(Actor[WorkerMessage]):
         self._admit(request, before)
         used = before.transport if before is not None and before.state in ACTIVE else None
         transport = self._services.downlinks.choose(request.supported_transports, used).name
-        self._worker = self._record(request, transport, before)
+        self._worker = registered(
+            self._worker_id,
+            request,
+            before,
+            transport=transport,
+            metadata=self._services.downlinks[transport].worker_metadata(self._worker_id),
+            home=self._services.membership.home,
+            now=time.time(),
+        )
         await self._store(self._worker, new=before is None)
         self._renewed_at = trio.current_time()
         await self._ask_for_token()
@@ -132,7 +135,7 @@ class WorkerActor(Actor[WorkerMessage]):
             offer, cancel, stop = plan.offer, plan.cancel, plan.stop
             for job in plan.missing:
                 await self._missing(job, known=instances.same(before, request.instance))
-        if _offers_other(before, self._worker):
+        if offers_other(before, self._worker):
             self._services.review_hindrances()
             if self._worker.state is WorkerState.ONLINE:
                 self._services.wake_scheduler()
@@ -186,51 +189,6 @@ class WorkerActor(Actor[WorkerMessage]):
     def _require_same(self, instance: str | None) -> None:
         if not instances.same(self._worker, instance):
             raise Conflict(f"another process is worker {self._worker_id}")
-
-    def _record(self, request: RegisterRequest, transport: str, before: Worker | None) -> Worker:
-        now = time.time()
-        active = before is not None and before.state in ACTIVE and instances.same(before, request.instance)
-        abilities, named = _abilities(request, before)
-        return Worker(
-            worker_id=self._worker_id,
-            state=WorkerState(request.status) if active else WorkerState.REGISTERING,
-            capabilities=tuple(request.capabilities),
-            binaries=tuple(request.binaries),
-            paths=tuple(request.paths),
-            supported_transports=tuple(request.supported_transports),
-            registration_interval=request.registration_interval,
-            slots=request.slots,
-            version=request.version,
-            transport=transport,
-            transport_metadata=self._metadata(request, transport),
-            registration_token=None if active else _token(before),
-            draining=request.status == "draining",
-            last_seen=now,
-            registered_at=before.registered_at if active and before else now,
-            labels=tuple(request.labels),
-            resources=request.resources,
-            weight=request.weight,
-            abilities=abilities,
-            abilities_digest=named,
-            benchmark=request.benchmark,
-            substitutions=request.substitutions,
-            hours=request.hours,
-            mounts=request.mounts,
-            hold=before.hold if before else None,
-            hold_reason=before.hold_reason if before else None,
-            hold_until=before.hold_until if before else None,
-            strikes=before.strikes if before else 0,
-            home=before.home if before else self._services.membership.home,
-            instance=request.instance,
-            sole_on=request.sole_on,
-        )
-
-    def _metadata(self, request: RegisterRequest, transport: str) -> dict[str, Any]:
-        metadata = self._services.downlinks[transport].worker_metadata(self._worker_id)
-        if request.instance is not None and "path" in metadata:
-            # Only this process may listen there.
-            metadata["path"] += f"/{request.instance}"
-        return metadata
 
     async def _ask_for_token(self) -> None:
         """The worker is online once it has sent back what only its downlink could tell it."""
@@ -387,26 +345,3 @@ class WorkerActor(Actor[WorkerMessage]):
         for job in await self._services.store.jobs.live(self._worker_id):
             await self._lose(job, f"worker {self._worker_id}: {why}")
         self.context.finish()
-
-
-def _token(before: Worker | None) -> str:
-    """A worker that registers again in the middle of its handshake may have the token on its way back."""
-    return (before.registration_token if before is not None else None) or secrets.token_urlsafe(24)
-
-
-def _abilities(request: RegisterRequest, before: Worker | None) -> tuple[Mapping[str, Abilities], str | None]:
-    """What the worker can do, and the name that it gave that; no name where it has to say it again."""
-    if request.abilities or request.abilities_digest is None:
-        sent = {name: ordered(abilities) for name, abilities in request.abilities.items()}
-        return sent, request.abilities_digest
-    if before is not None and before.abilities_digest == request.abilities_digest:
-        return before.abilities, before.abilities_digest
-    # They are not known here, which is not the same as those of a worker that cannot tell.
-    return dict.fromkeys(request.binaries, UNTRIED), None
-
-
-def _offers_other(before: Worker | None, now: Worker) -> bool:
-    """Whether there may be jobs for which it matters now what this worker is."""
-    if before is None:
-        return True
-    return replace(before, last_seen=now.last_seen, registered_at=now.registered_at) != now

@@ -175,7 +175,7 @@ def command(config: Path | None, idle: float | None, *, status: bool) -> None:
         return
     file = locate("client", config)
     settings = parse(ClientConfig, read(file), file)
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     run_agent(settings, file, settings.agent_idle if idle is None else idle)
 
 

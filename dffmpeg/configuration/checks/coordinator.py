@@ -52,6 +52,7 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
         check_name(f"allowed_binaries[{index}]", name)
     check_transports("transports.enabled_transports", config.transports.enabled_transports)
     check_networks("allowed_dashboard_ips", config.allowed_dashboard_ips)
+    check_networks("allowed_metrics_ips", config.allowed_metrics_ips)
     check_networks("security.trusted_proxies", config.security.trusted_proxies)
     if config.retries.backoff_minimum > config.retries.backoff_maximum:
         raise ValueError("retries.backoff_minimum: expected at most retries.backoff_maximum")

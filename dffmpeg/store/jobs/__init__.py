@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from dffmpeg.model.briefs import JobBrief
 from dffmpeg.model.jobs import Attempt, Job, JobState, Transition
 from dffmpeg.model.needs import Needs
+from dffmpeg.model.pages import JobPage, PageRequest
 from dffmpeg.model.progress import Progress
 from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.store.hooks import HookRepository
@@ -54,6 +56,18 @@ class JobRepository(ABC):
     @property
     @abstractmethod
     def hooks(self) -> HookRepository: ...
+
+    @abstractmethod
+    async def page(self, request: PageRequest) -> JobPage:
+        """A page of a list of jobs. What it costs does not depend on how many jobs there are."""
+
+    @abstractmethod
+    async def briefs(self, job_ids: Collection[str]) -> Sequence[JobBrief]:
+        """These jobs in brief, those that there are, in no order."""
+
+    @abstractmethod
+    async def depth(self, states: Collection[JobState]) -> Mapping[tuple[JobState, int], int]:
+        """How many jobs there are in each of these states with each priority."""
 
     @abstractmethod
     async def add(self, job: Job) -> Job:

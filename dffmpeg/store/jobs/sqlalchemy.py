@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
+from dffmpeg.model.briefs import JobBrief
 from dffmpeg.model.jobs import LIVE, TERMINAL, Attempt, Job, JobState, Transition
 from dffmpeg.model.needs import Needs
+from dffmpeg.model.pages import JobPage, PageRequest
 from dffmpeg.model.progress import Progress
 from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.hooks.sqlalchemy import SqlAlchemyHookRepository, enqueue
 from dffmpeg.store.janitor.sqlalchemy import SqlAlchemyJanitorRepository
-from dffmpeg.store.jobs import Use, consequences
+from dffmpeg.store.jobs import Use, consequences, pages
 from dffmpeg.store.jobs.aftermath import SqlAlchemyAftermath
 from dffmpeg.store.jobs.rows import ONE, RAW, to_attempt, to_entry, to_job, to_row
 from dffmpeg.store.jobs.transitions import apply_transition
@@ -81,6 +85,10 @@ _BY_KEY = sa.select(schema.jobs).where(
     _j.requester_id == sa.bindparam("requester"), _j.idempotency_key == sa.bindparam("key")
 )
 
+_BRIEFS = sa.select(*(_j[one.name] for one in fields(JobBrief))).where(
+    _j.job_id.in_(sa.bindparam("ids", expanding=True))
+)
+
 _AT_ONCE = 500
 """Ids in one question."""
 
@@ -139,10 +147,9 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         if states is not None:
             query = query.where(_j.state.in_(sorted(states)))
         for label in labels:
-            # As text, where each stands in quotation marks; none can hold one.
-            query = query.where(sa.type_coerce(_j.labels, sa.Text).icontains(f'"{label}"', autoescape=True))
+            query = query.where(pages.labelled(label))
         if name is not None:
-            query = query.where(_j.name.ilike(_pattern(name), escape=ESCAPE))
+            query = query.where(pages.named(name))
         if before_id is not None:
             other = schema.jobs.alias()
             place = sa.select(other.c.created_at).where(other.c.job_id == before_id).scalar_subquery()
@@ -250,6 +257,22 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         rows = await self.database.read(lambda c: c.execute(query).all())
         return {JobState(state): int(number) for state, number in rows}
 
+    async def page(self, request: PageRequest) -> JobPage:
+        return await self.database.read(lambda connection: pages.page(connection, request))
+
+    async def briefs(self, job_ids: Collection[str]) -> Sequence[JobBrief]:
+        found: builtins.list[JobBrief] = []
+        wanted = sorted(job_ids)
+        for start in range(0, len(wanted), _AT_ONCE):
+            ids = {"ids": wanted[start : start + _AT_ONCE]}
+            found += await self.database.read(partial(_briefs, ids))
+        return found
+
+    async def depth(self, states: Collection[JobState]) -> Mapping[tuple[JobState, int], int]:
+        query = sa.select(_j.state, _j.priority, sa.func.count()).where(_j.state.in_(sorted(states)))
+        rows = await self.database.read(lambda c: c.execute(query.group_by(_j.state, _j.priority)).all())
+        return {(JobState(state), priority): int(number) for state, priority, number in rows}
+
     async def _select(
         self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
     ) -> builtins.list[Job]:
@@ -257,13 +280,9 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         return [to_job(row) for row in rows]
 
 
-ESCAPE = "/"
-
-
-def _pattern(name: str) -> str:
-    for special in (ESCAPE, "%", "_"):
-        name = name.replace(special, ESCAPE + special)
-    return name.replace("*", "%")
+def _briefs(ids: Mapping[str, Any], connection: sa.Connection) -> builtins.list[JobBrief]:
+    rows = connection.execute(_BRIEFS, ids).mappings()
+    return [JobBrief(**{**row, "state": JobState(row["state"])}) for row in rows]
 
 
 def _find(connection: sa.Connection, job_id: str) -> Job | None:

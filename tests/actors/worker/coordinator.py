@@ -246,6 +246,9 @@ class FakeCoordinator:
             "output": self.output,
             "status": self.finish,
         }
+        if action not in route:
+            # As a coordinator answers that is too old to know it.
+            raise Problem(404, f"there is no {action} here")
         return route[action](job_id, body)
 
     # Serving

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import trio
 
+from dffmpeg import logs
 from dffmpeg.actors.coordinator.endurance import Endurance
 from dffmpeg.actors.coordinator.job.messages import (
     Accept,
@@ -37,6 +38,7 @@ from dffmpeg.actors.coordinator.job.messages import (
     WorkerBeat,
 )
 from dffmpeg.actors.coordinator.job.offers import offer
+from dffmpeg.actors.coordinator.job.presence import Presence
 from dffmpeg.actors.coordinator.job.streams import JobStreams
 from dffmpeg.actors.coordinator.job.verdicts import Verdicts
 from dffmpeg.actors.coordinator.refusals import Conflict, Forbidden
@@ -49,6 +51,7 @@ from dffmpeg.model.retries import STDERR_END
 from dffmpeg.store import StreamPiece
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import OutputReply
+from dffmpeg.wire.trace import trace_of
 
 CANCEL_PATIENCE = 120.0
 """Seconds after which a cancelation without its worker's word is taken as done: the attempt is fenced."""
@@ -72,7 +75,6 @@ class JobActor(Actor[JobMessage]):
         self._job: Job | None = None
         self._before: Job | None = None
         self._endurance = Endurance(self, self._unchanged)
-        self._owners: set[int] = set()
         self._over = False
         self._late: list[Reply[object]] = []
 
@@ -83,12 +85,14 @@ class JobActor(Actor[JobMessage]):
             self.context.finish()
             return
         self._job = job
+        trace = trace_of(job.rules.traceparent)
+        logs.begin(job=job.job_id, attempt=job.attempt, worker=job.worker_id, trace=trace)
         self._streams = JobStreams(job, self._services, self.context)
         if job.state is not JobState.ASSIGNED:
             await self._streams.output.recover()
-        # Silence is counted from now: whoever could not reach a coordinator that was
-        # away gets a whole lease to come back.
-        self._worker_seen = self._client_seen = self._owner_left = trio.current_time()
+        # Silence is counted from now, as the requester's is.
+        self._worker_seen = trio.current_time()
+        self._requester = Presence()
         self._enter(job.state, await self._ran(job))
         if job.monitor:
             self.context.tell_after(self._client_lease, Due("client"))
@@ -343,12 +347,12 @@ class JobActor(Actor[JobMessage]):
                 self._require_owner(message.who)
         elif message.heard is not None:
             self._require_owner(message.who)
-            self._owners.add(message.connection)
+            self._requester.connected(message.connection)
         return await self._streams.follow(message)
 
     async def _input(self, message: Input) -> list[Frame]:
         self._require_owner(message.who)
-        self._client_seen = trio.current_time()
+        self._requester.renew()
         return await self._streams.input(message.frames)
 
     def _require_owner(self, who: Identity) -> None:
@@ -360,17 +364,14 @@ class JobActor(Actor[JobMessage]):
             raise Forbidden(f"job {self._job_id} is not yours")
         if not access.is_owner(message.who, self.job):
             return
-        self._client_seen = trio.current_time()
+        self._requester.renew()
         if message.position.owner:
             await self._streams.acknowledge(message.position)
 
     def _left(self, message: Left) -> None:
         self._streams.forget(message.connection)
-        if message.connection not in self._owners:
-            return
-        self._owners.discard(message.connection)
-        if message.gone and self.job.monitor and not self._owners:
-            self._owner_left = trio.current_time()
+        if self._requester.disconnected(message.connection) and message.gone and self.job.monitor:
+            self._requester.leave()
             self.context.tell_after(self._services.config.leases.client_disconnect, Due("owner"))
 
     async def _cancel(self, message: Cancel) -> Job:
@@ -403,14 +404,13 @@ class JobActor(Actor[JobMessage]):
         return self.job.heartbeat_interval * self._services.config.leases.client_factor
 
     async def _due(self, what: str) -> None:
-        now = trio.current_time()
         state = self.job.state
         if what == "assignment" and state is JobState.ASSIGNED:
             await self._apply(self._verdicts.not_accepted(self.job))
         elif what == "cancel" and state is JobState.CANCELING:
             await self._apply(transitions.confirm_canceled(self.job, time.time()))
         elif what == "worker" and state is JobState.RUNNING:
-            left = self._worker_seen + self._verdicts.lease(self.job) - now
+            left = self._worker_seen + self._verdicts.lease(self.job) - trio.current_time()
             if left > 0:
                 self.context.tell_after(left, Due("worker"))
             else:
@@ -418,12 +418,12 @@ class JobActor(Actor[JobMessage]):
         elif what == "run" and state is JobState.RUNNING:
             await self._overrun()
         elif what == "client" and self.job.monitor and state is not JobState.CANCELING:
-            left = self._client_seen + self._client_lease - now
+            left = self._requester.remaining(self._client_lease)
             if left > 0:
                 self.context.tell_after(left, Due("client"))
             else:
                 await self._cancel(Cancel(None, CLIENT_GONE))
-        elif what == "owner" and not self._owners and self._client_seen <= self._owner_left:
+        elif what == "owner" and self._requester.gone:
             await self._cancel(Cancel(None, CLIENT_GONE))
         elif what == "keep":
             await self._streams.keep()

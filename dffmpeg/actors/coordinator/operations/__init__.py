@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dffmpeg.actors.coordinator.operations.administration import AdministrationOperations
 from dffmpeg.actors.coordinator.operations.attempts import AttemptOperations
+from dffmpeg.actors.coordinator.operations.events import EventOperations
+from dffmpeg.actors.coordinator.operations.lists import ListOperations
 from dffmpeg.actors.coordinator.operations.messages import MessageOperations
+from dffmpeg.actors.coordinator.operations.observation import ObservationOperations
 from dffmpeg.actors.coordinator.operations.requester import Ear, RequesterOperations
 from dffmpeg.actors.coordinator.operations.scheduling import SchedulingOperations
 from dffmpeg.actors.coordinator.refusals import (
@@ -23,7 +26,14 @@ from dffmpeg.actors.coordinator.refusals import (
 
 
 class Operations(
-    RequesterOperations, AttemptOperations, MessageOperations, AdministrationOperations, SchedulingOperations
+    RequesterOperations,
+    AttemptOperations,
+    MessageOperations,
+    AdministrationOperations,
+    SchedulingOperations,
+    ObservationOperations,
+    ListOperations,
+    EventOperations,
 ):
     """All of them."""
 

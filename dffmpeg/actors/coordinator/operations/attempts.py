@@ -76,6 +76,7 @@ class AttemptOperations(Base):
         for frame in pieces:
             if frame.kind not in _OUTPUTS:
                 raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
+        self._services.measurements.carried(pieces)
         return await self._report(who, job_id, Output(who.client_id, pieces), hold=15.0)
 
     async def streamed(self, who: Identity, job_id: str, pieces: Sequence[Frame]) -> None:
@@ -84,6 +85,7 @@ class AttemptOperations(Base):
         for frame in pieces:
             if frame.kind not in _FROM_WORKERS:
                 raise BadInput(f"frames: {frame.kind.name} does not come from a worker")
+        self._services.measurements.carried(pieces)
         await self._report(who, job_id, Streamed(who.client_id, pieces))
 
     async def attend(self, who: Identity, attempt: AttemptRef, connection: int, seen: Attendance) -> News:

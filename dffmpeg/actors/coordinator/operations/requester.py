@@ -192,6 +192,7 @@ class RequesterOperations(SubmissionOperations):
         Raises:
             BadInput: of a stream that the job does not have.
         """
+        self._services.measurements.carried(frames)
         try:
             return await self._ask(job_id, Input(who, frames))
         except NotLive as error:

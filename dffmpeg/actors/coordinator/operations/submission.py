@@ -161,6 +161,7 @@ def _rules(request: SubmitRequest) -> Rules:
         retry_stderr=tuple(dict.fromkeys(request.retry_stderr)),
         impossible=request.impossible,
         retention=request.retention,
+        traceparent=request.traceparent,
         hooks=tuple(dict.fromkeys(request.hooks)),
     )
 

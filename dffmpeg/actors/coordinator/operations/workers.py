@@ -16,7 +16,7 @@ from dffmpeg.actors.coordinator.refusals import (
     NotFound,
     Unavailable,
 )
-from dffmpeg.actors.coordinator.worker import ACTIVE
+from dffmpeg.actors.coordinator.registrations import ACTIVE
 from dffmpeg.actors.coordinator.worker_messages import (
     Connected,
     Deliver,

@@ -15,6 +15,7 @@ from functools import partial
 
 import trio
 
+from dffmpeg import logs
 from dffmpeg.actors.runtime import Actor, ActorRef, Down, Reply
 from dffmpeg.actors.worker.attempts.commands import NotRunnable
 from dffmpeg.actors.worker.attempts.messages import (
@@ -47,6 +48,7 @@ from dffmpeg.supervisors import (
     SupervisorRef,
 )
 from dffmpeg.wire.jobs import FinishReport
+from dffmpeg.wire.trace import trace_of
 from dffmpeg.wire.workers import AttemptRef, JobRequest, RegisterReply
 
 logger = logging.getLogger("dffmpeg.worker.attempts")
@@ -247,6 +249,8 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
 
     async def _begin(self, attempt: AttemptRef) -> None:
         held = self._held[attempt]
+        # The attempt's tree is started by this task.
+        logs.begin(job=attempt.job_id, attempt=attempt.attempt, trace=trace_of(held.request.traceparent))
         try:
             prepared = await self._preparation.prepare(held.request)
         except NotRunnable as reason:

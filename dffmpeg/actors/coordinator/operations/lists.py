@@ -1,0 +1,59 @@
+"""Lists by pages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from dffmpeg.actors.coordinator import lookups
+from dffmpeg.actors.coordinator.operations.base import Base, require
+from dffmpeg.actors.coordinator.refusals import Forbidden
+from dffmpeg.model.identities import Identity, Role
+from dffmpeg.model.pages import PageRequest
+from dffmpeg.wire.lists import JobList, WorkerList, cursor
+from dffmpeg.wire.records import job_record
+
+
+class ListOperations(Base):
+    """Each may raise `Forbidden`."""
+
+    async def job_page(self, who: Identity, request: PageRequest) -> JobList:
+        """A page of the caller's jobs, an administrator's of everybody's."""
+        require(who, Role.CLIENT, Role.ADMIN)
+        requester = request.filter.requester_id
+        if who.role is not Role.ADMIN:
+            if requester not in (None, who.client_id):
+                raise Forbidden(f"{requester}'s jobs are not yours")
+            request = replace(request, filter=replace(request.filter, requester_id=who.client_id))
+        page = await self._services.store.jobs.page(request)
+        following = None if page.next is None else cursor(request, page.next, page.skip)
+        return JobList(items=[job_record(job) for job in page.jobs], next=following)
+
+    async def worker_page(
+        self,
+        who: Identity,
+        *,
+        limit: int,
+        offset: int,
+        after: str | None,
+        statuses: Collection[str] | None = None,
+        labels: Collection[str] = (),
+    ) -> WorkerList:
+        """A page of all workers that are known, by id.
+
+        Args:
+            after: a worker's id; only those behind it.
+            statuses: only those with one of these.
+            labels: only those that have each of them.
+        """
+        require(who, Role.CLIENT, Role.ADMIN)
+        fitting = [
+            record
+            for record in await lookups.workers(self._services.store, None)
+            if (after is None or record.worker_id > after)
+            and (statuses is None or record.status in statuses)
+            and set(labels) <= set(record.labels)
+        ]
+        page = fitting[offset : offset + limit]
+        more = len(fitting) > offset + limit
+        return WorkerList(items=page, next=page[-1].worker_id if more else None)

@@ -1,0 +1,129 @@
+"""Pages of a list of jobs: together the whole list, each job once, whatever the filter, order and size."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.pages import JobFilter, Key, Looked, PageRequest, Place, merged
+from dffmpeg.store import Store
+from dffmpeg.store.jobs import pages
+from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository
+from tests.conformance.rows import job
+
+STATES = list(JobState)
+
+
+async def fill(store: Store, number: int = 60) -> list[Job]:
+    """Jobs of all states, of three requesters, several of them at the same moment."""
+    made = [
+        replace(
+            job(f"J{index:03}"),
+            created_at=100.0 + index // 3,
+            last_update=500.0 - index % 7,
+            state=STATES[index % len(STATES)],
+            requester_id=("alice", "bob", "carol")[index % 3],
+            worker_id="w1" if index % 4 == 0 else None,
+            labels=("nightly", "b") if index % 5 == 0 else (),
+            name=f"backup {index}%" if index % 2 else None,
+            binary_name="ffmpeg" if index % 6 else "ffprobe",
+            arguments=(b"-i", b"a\xff.mkv", b"-crf", str(index).encode()),
+        )
+        for index in range(number)
+    ]
+    for one in made:
+        await store.jobs.add(one)
+    return made
+
+
+async def read(store: Store, request: PageRequest) -> list[str]:
+    """All pages, one behind the other."""
+    found: list[str] = []
+    for _ in range(1000):
+        page = await store.jobs.page(request)
+        assert len(page.jobs) <= request.limit
+        found += [one.job_id for one in page.jobs]
+        if page.next is None:
+            return found
+        assert page.next != request.after
+        request = replace(request, after=page.next, offset=page.skip)
+    raise AssertionError("it never ends")
+
+
+Fits = Callable[[Job], bool]
+FILTERS: list[tuple[JobFilter, Fits]] = [
+    (JobFilter(), lambda one: True),
+    (JobFilter(states=frozenset({JobState.FAILED})), lambda one: one.state is JobState.FAILED),
+    (
+        JobFilter(states=frozenset({JobState.FAILED, JobState.PENDING}), requester_id="bob"),
+        lambda one: one.state in ("failed", "pending") and one.requester_id == "bob",
+    ),
+    (JobFilter(requester_id="alice"), lambda one: one.requester_id == "alice"),
+    (JobFilter(worker_id="w1"), lambda one: one.worker_id == "w1"),
+    (JobFilter(labels=("b", "nightly")), lambda one: bool(one.labels)),
+    (JobFilter(name="BACKUP 1*%"), lambda one: (one.name or "").startswith("backup 1")),
+    (JobFilter(binary_name="ffprobe", text=b"f.m"), lambda one: False),
+    (JobFilter(text=b"\xff.mk", binary_name="ffprobe"), lambda one: one.binary_name == "ffprobe"),
+    (
+        JobFilter(created_from=105.0, created_before=110.0, requester_id="carol"),
+        lambda one: 105 <= one.created_at < 110 and one.requester_id == "carol",
+    ),
+    (JobFilter(requester_id="nobody"), lambda one: False),
+]
+
+
+@pytest.mark.parametrize(("wanted", "fits"), FILTERS, ids=range(len(FILTERS)))
+async def test_pages_are_the_list(
+    store: Store, wanted: JobFilter, fits: Fits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await fill(store)
+    for key, descending in itertools.product(Key, (True, False)):
+        expected = [
+            one.job_id
+            for one in sorted(made, key=lambda one: (getattr(one, key), one.job_id), reverse=descending)
+            if fits(one)
+        ]
+        for look, limit, offset in ((7, 5, 0), (14, 1, 3), (5000, 7, 2), (5000, 100, 0), (7, 100, 9)):
+            monkeypatch.setattr(pages, "LOOK", look)
+            request = PageRequest(filter=wanted, key=key, descending=descending, limit=limit, offset=offset)
+            assert await read(store, request) == expected[offset:], (key, descending, look, limit, offset)
+
+
+async def test_a_page_follows_an_index(store: Store) -> None:
+    """Otherwise it would read, and sort, all rows that there are."""
+    assert isinstance(store.jobs, SqlAlchemyJobRepository)
+    await fill(store)
+    place = Place(110.0, "J030")
+    for (wanted, _), key, after in itertools.product(FILTERS, Key, (None, place)):
+        request = PageRequest(filter=wanted, key=key, after=after)
+
+        def explain(connection: sa.Connection, request: PageRequest = request) -> list[str]:
+            if connection.dialect.name != "sqlite":
+                return []
+            plans: list[str] = []
+            for query, _ in pages._looks(request):
+                text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+                plans += [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+            return plans
+
+        for plan in await store.jobs.database.read(explain):
+            # Of the same moment, ids may have to be sorted.
+            ties = "FOR LAST TERM OF ORDER BY" in plan or "FOR RIGHT PART OF ORDER BY" in plan
+            assert "INDEX jobs_by_" in plan or ties, (request, plan)
+
+
+def test_what_a_part_has_not_reached_is_left_to_the_next_page() -> None:
+    places = {letter: Place(float(number), letter) for number, letter in enumerate("abcdef")}
+    reached = Looked([places["f"], places["c"]], places["c"])
+    short = Looked([places["e"], places["b"], places["a"]], None)
+    page, end, skip = merged([reached, short], PageRequest(limit=10))
+    assert ([place.job_id for place in page], end, skip) == (["f", "e", "c"], places["c"], 0)
+    page, end, skip = merged([reached, short], PageRequest(limit=10, offset=5))
+    assert (page, end, skip) == ([], places["c"], 2)
+    page, end, skip = merged([reached, short], PageRequest(limit=2))
+    assert ([place.job_id for place in page], end, skip) == (["f", "e"], places["e"], 0)
