@@ -90,7 +90,7 @@ async def test_unknown_fields_are_ignored(site: Site) -> None:
         (ActorStopped("scheduler ended"), 503, "not available"),
         (ActorCrashed("scheduler crashed"), 503, "not available"),
         (MailboxFull("the mailbox holds 5"), 503, "not available"),
-        (StoreUnavailable("/var/lib/secret.db is locked"), 503, "not available"),
+        (StoreUnavailable("/var/lib/secret.db is locked"), 503, "the database cannot be reached"),
         (trio.TooSlowError(), 503, "not available"),
         (ZeroDivisionError("secret"), 500, "internal error"),
         (ExceptionGroup("one", [Conflict("stale attempt")]), 409, "stale attempt"),
