@@ -295,6 +295,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
 
     async def _start_tree(self, attempt: AttemptRef, held: _Held, prepared: Prepared) -> None:
         tree = self._make_tree(held.request, prepared, self.context.ref)
+        logger.info("%s is started", held.request.binary_name)
         try:
             await self._jobs.start_child(tree.spec)
         except (ChildStartFailed, SupervisorError) as error:

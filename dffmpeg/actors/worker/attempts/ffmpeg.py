@@ -26,6 +26,7 @@ from dffmpeg.actors.worker.processes.launches import CannotStart, Command
 from dffmpeg.actors.worker.uplink import Uplink, gone
 from dffmpeg.configuration.worker import Cancel as CancelSteps
 from dffmpeg.errors import Refused
+from dffmpeg.model.retries import ended_with
 from dffmpeg.wire.control import Closed, Record, Signal, Size
 from dffmpeg.wire.jobs import FinishReport
 from dffmpeg.wire.workers import AttemptRef
@@ -191,6 +192,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
     async def _finish_if_over(self, process: RunningProcess) -> None:
         # In either order: a program may close its streams long before it ends.
         if process.exited.is_set() and self._delivered is not None:
+            logger.info("its program has ended with %s", ended_with(process.exit.code, process.exit.signal))
             if process.failure is not None and not self._canceled:
                 await self._give_back(process.failure)
             else:
