@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 import tomli_w
+import trio
 
 from tests import databases
 from tests.cluster.kit import Cluster
 from tests.cluster.test_piped import COMMAND, FRAME, FRAMES, Transcode, source
+from tests.servers.mariadb import MariaDB, open_mariadb
+from tests.servers.postgresql import PostgreSQL, open_postgresql
 
 pytestmark = [pytest.mark.cluster, pytest.mark.ffmpeg]
 
@@ -35,14 +39,20 @@ def options(engine: str) -> Iterator[databases.Options]:
         yield made
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, engine: str, options: databases.Options) -> Iterator[Cluster]:
-    """With its coordinator on the server."""
-    (tmp_path / "data").mkdir(mode=0o700)
-    config = tmp_path / "data" / "coordinator.toml"
+@contextmanager
+def cluster_on(folder: Path, engine: str, options: databases.Options) -> Iterator[Cluster]:
+    """One whose coordinator has everything on a server."""
+    (folder / "data").mkdir(mode=0o700)
+    config = folder / "data" / "coordinator.toml"
     config.write_text(tomli_w.dumps({"database": {"engine": engine, "engine_defaults": {engine: options}}}))
     config.chmod(0o600)
-    with Cluster(tmp_path) as running:
+    with Cluster(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, engine: str, options: databases.Options) -> Iterator[Cluster]:
+    with cluster_on(tmp_path, engine, options) as running:
         yield running
 
 
@@ -81,3 +91,37 @@ def test_a_piped_transcode_survives_the_loss_of_every_connection(
     assert (status, errors) == (0, b"")
     assert output == local.stdout
     assert cluster.pid("coordinator") == coordinator
+
+
+SERVERS: Mapping[str, Callable[[], AbstractAsyncContextManager[PostgreSQL | MariaDB]]] = {
+    "postgresql": open_postgresql,
+    "mysql": open_mariadb,
+}
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param("postgresql", marks=pytest.mark.servers("postgresql")),
+        pytest.param("mysql", marks=pytest.mark.servers("mariadb")),
+    ],
+)
+async def test_a_piped_transcode_survives_a_server_that_is_killed_and_started_again(
+    tmp_path: Path, engine: str
+) -> None:
+    data = source()[: FRAME * FRAMES]
+    local = await trio.run_process(["ffmpeg", *COMMAND], stdin=data, capture_stdout=True)
+    async with SERVERS[engine]() as server:
+        options: databases.Options = {"host": server.host, "port": server.port, "database": server.database}
+        options |= {"user": server.user, "password": server.password}
+        with cluster_on(tmp_path, engine, options) as cluster:
+            coordinator = cluster.pid("coordinator")
+            await trio.to_thread.run_sync(cluster.start_agent)
+            transcode = Transcode(cluster, data)
+            await trio.to_thread.run_sync(transcode.some_output)
+            await server.process.kill()
+            await server.process.start()
+            status, output, errors = await trio.to_thread.run_sync(transcode.rest)
+            assert cluster.pid("coordinator") == coordinator
+    assert (status, errors) == (0, b"")
+    assert output == local.stdout
