@@ -224,6 +224,6 @@ class RegistrationActor(Actor[RegistrationMessage]):
             with trio.move_on_at(self._lease_end):
                 await self._lease_changed.wait()
                 continue
-            logger.error("the lease ran out without the coordinator: every attempt is killed")
+            logger.error("the lease ran out without the coordinator: what runs is killed")
             self._lease_end = math.inf
             await self._attempts.tell(StopAll())

@@ -26,6 +26,7 @@ from dffmpeg.actors.worker.attempts.messages import (
     CancelAttempt,
     Drain,
     EndRegistration,
+    Exited,
     Finishing,
     GiveBack,
     StopAll,
@@ -81,6 +82,7 @@ class _Held:
     canceled: bool = False
     killed: bool = False
     stopped: bool = False
+    exited: bool = False
     finishing: bool = False
     lost: str | None = None
     """Why it is given back although nothing here broke."""
@@ -129,8 +131,8 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
                 self._cancel(attempt, kill=kill)
             case StopAttempt() | StopJob() | StopAll() | GiveBack() | Withdraw():
                 self._end(message)
-            case Finishing(attempt):
-                self._free_slot(attempt)
+            case Exited() | Finishing():
+                self._note_end(message)
             case BeginRegistration():
                 return self._begin_registration()
             case EndRegistration(reply):
@@ -159,7 +161,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             case StopJob(job_id):
                 return [attempt for attempt in self._held if attempt.job_id == job_id]
             case StopAll():
-                return list(self._held)
+                return [attempt for attempt, held in self._held.items() if not held.exited]
 
     def _lacking(self, request: JobRequest) -> str | None:
         """What there is not enough of for one more attempt."""
@@ -170,10 +172,11 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             return None
         return f"all {lack} of the worker are in use" if lack else "all slots of the worker are in use"
 
-    def _free_slot(self, attempt: AttemptRef) -> None:
-        held = self._held.get(attempt)
+    def _note_end(self, message: Exited | Finishing) -> None:
+        held = self._held.get(message.attempt)
         if held is not None:
-            held.finishing = True
+            held.exited = True
+            held.finishing = held.finishing or isinstance(message, Finishing)
 
     # What the coordinator wants
 

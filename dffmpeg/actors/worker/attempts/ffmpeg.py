@@ -17,6 +17,7 @@ from dffmpeg.actors.worker.attempts.messages import (
     Control,
     Delivered,
     Ended,
+    Exited,
     Finishing,
     Opened,
     SendAgain,
@@ -70,7 +71,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
 
     Args:
         output: told when the pipes can be read, and when the process is gone.
-        attempts: told when its slot may be used again.
+        attempts: told when the program has ended, and when its slot may be used again.
         steps: how long each step of a cancelation may take.
         run_timeout: seconds after which the program is ended, by the same steps, as a failure.
         excuse: why a failure need not be the command's own, if that is so.
@@ -84,7 +85,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         processes: Processes,
         *,
         output: ActorRef[Opened | Ended | SendAgain],
-        attempts: ActorRef[Finishing],
+        attempts: ActorRef[Exited | Finishing],
         steps: CancelSteps,
         run_timeout: float | None = None,
         excuse: Callable[[], Awaitable[str | None]] | None = None,
@@ -147,6 +148,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         if self._escalation is not None:
             self._escalation.cancel()
         await self._output.tell(Ended())
+        await self._attempts.tell(Exited(self._attempt))
         if self._canceled:
             self.context.tell_after(_CANCELED_OUTPUT_SECONDS, GiveUpOutput())
         await self._finish_if_over(process)

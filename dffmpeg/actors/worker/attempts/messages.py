@@ -47,7 +47,18 @@ class StopJob:
 
 @dataclass(frozen=True, slots=True)
 class StopAll:
-    """The lease ran out: every attempt runs elsewhere, or will."""
+    """The lease ran out: every attempt runs elsewhere, or will.
+
+    Those whose program has ended are kept: if nobody else was given the job meanwhile, the report of that end
+    still counts, and saves it from running twice; if somebody was, the report is refused.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """Its program has ended by itself; of its output there may be something that is not delivered yet."""
+
+    attempt: AttemptRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,7 @@ AttemptsMessage = (
     | StopAttempt
     | StopJob
     | StopAll
+    | Exited
     | Finishing
     | GiveBack
     | Withdraw

@@ -254,6 +254,26 @@ async def test_the_worker_fences_itself_when_its_lease_runs_out(
     assert "/jobs/J1/status" not in coordinator.requests
 
 
+async def test_what_has_ended_is_reported_even_after_the_lease(
+    coordinator: FakeCoordinator, start_worker: StartWorker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    coordinator.lease = 2.0
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    async with start_worker():
+        job = coordinator.add("J1", "sh", "-c", f"echo $$; read go < {gate}; echo all of it")
+        await coordinator.until(lambda: b"\n" in job.stdout.data)
+        pid, said = int(job.stdout.data), bytes(job.stdout.data)
+        coordinator.outage = (503, "away")
+        await trio.to_thread.run_sync(gate.write_text, "go\n")
+        await coordinator.until(lambda: not alive(pid))
+        await coordinator.until(lambda: "the lease ran out" in caplog.text)
+        coordinator.outage = None
+        report = await coordinator.finished(job)
+    assert (report.status, report.exit_code) == ("completed", 0)
+    assert job.stdout.data == said + b"all of it\n"
+
+
 @pytest.mark.parametrize("child", ["process", "streams", "lease"])
 async def test_a_crash_in_a_jobs_tree_kills_the_process_and_gives_the_job_back(
     coordinator: FakeCoordinator, start_worker: StartWorker, child: str
