@@ -258,6 +258,8 @@ class WorkerActor(Actor[WorkerMessage]):
         now = trio.current_time()
         if message.job_id in self._struck or now < self._struck_at + quarantine.AT_ONCE:
             return
+        if quarantine.SILENT in message.failure and self._renewed_at < self._struck_at:
+            return
         self._struck_at = now
         self._struck.add(message.job_id)
         rule = self._services.backlog.board.policy.quarantine
@@ -334,7 +336,7 @@ class WorkerActor(Actor[WorkerMessage]):
         if left > 0:
             self.context.tell_after(left, LeaseDue())
         else:
-            await self._leave("no word from it")
+            await self._leave(f"{quarantine.SILENT} it")
 
     async def _leave(self, why: str) -> None:
         """The worker is gone: others run its jobs."""

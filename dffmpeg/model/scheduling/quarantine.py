@@ -18,6 +18,9 @@ AT_ONCE = 1.0
 LEFT = "it has left"
 """What is said of a worker that was stopped: no failure."""
 
+SILENT = "no word from"
+"""What is said of one that was not heard of: one silence is one strike, however many jobs it costs."""
+
 _OURS = frozenset({AttemptOutcome.LOST, AttemptOutcome.NOT_ACCEPTED})
 _FINE = frozenset({AttemptOutcome.COMPLETED, AttemptOutcome.FAILED})
 

@@ -117,3 +117,26 @@ async def test_what_counts_as_one_strike(tmp_path: Path, mock_clock: trio.testin
             await settled(coordinator)
             record = await coordinator.operations.worker(ADMIN, "w1")
             assert (record.status, record.strikes) == ("online", 1)
+
+
+async def test_one_silence_is_one_strike(tmp_path: Path, mock_clock: trio.testing.MockClock) -> None:
+    async with open_coordinator(tmp_path, FOREVER, Clock()) as coordinator:
+        worker = FakeWorker(coordinator, "w1")
+        async with worker.online(slots=3):
+            leases = (10.0, 20.0, 60.0)
+            jobs = [await coordinator.submit(max_attempts=1, lease=lease) for lease in leases]
+            for _ in jobs:
+                await worker.take()
+            for job_id in jobs[:2]:
+                await settled(coordinator)
+                mock_clock.jump(11.0)
+                assert "no word from w1" in ((await coordinator.until(job_id, "failed")).reason or "")
+                await settled(coordinator)
+                assert (await coordinator.operations.worker(ADMIN, "w1")).strikes == 1
+            # It was there again meanwhile: the next silence is another one.
+            worker.running.clear()
+            await worker.register(slots=3, running=None)
+            await settled(coordinator)
+            mock_clock.jump(61.0)
+            await coordinator.until(jobs[2], "failed")
+            await until_held(coordinator, "w1", Hold.QUARANTINED)

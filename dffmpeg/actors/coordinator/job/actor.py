@@ -48,6 +48,7 @@ from dffmpeg.model import access, jobs, transitions
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState, Transition
 from dffmpeg.model.retries import STDERR_END
+from dffmpeg.model.scheduling.quarantine import SILENT
 from dffmpeg.store import StreamPiece
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import OutputReply
@@ -414,7 +415,7 @@ class JobActor(Actor[JobMessage]):
             if left > 0:
                 self.context.tell_after(left, Due("worker"))
             else:
-                await self._lose(self._verdicts.losing(self.job, f"no word from {self.job.worker_id}"))
+                await self._lose(self._verdicts.losing(self.job, f"{SILENT} {self.job.worker_id}"))
         elif what == "run" and state is JobState.RUNNING:
             await self._overrun()
         elif what == "client" and self.job.monitor and state is not JobState.CANCELING:
