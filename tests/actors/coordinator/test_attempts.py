@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from dffmpeg.actors.coordinator.job import actor as job_module
+from dffmpeg.actors.coordinator.job import timers
 from dffmpeg.actors.coordinator.operations import Forbidden
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Retries
 from dffmpeg.errors import BadInput
@@ -209,7 +209,7 @@ async def test_a_job_s_own_patience_with_workers(coordinator: Coordinator, worke
 async def test_what_runs_for_too_long_ends_also_where_its_worker_does_not_end_it(
     coordinator: Coordinator, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_module, "RUN_PATIENCE", 0.0)
+    monkeypatch.setattr(timers, "RUN_PATIENCE", 0.0)
     job_id = await coordinator.submit(run_timeout=SHORT, stall_timeout=7.0)
     request = await worker.take()
     assert (request.run_timeout, request.stall_timeout) == (SHORT, 7.0)

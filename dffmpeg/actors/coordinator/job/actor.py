@@ -40,6 +40,7 @@ from dffmpeg.actors.coordinator.job.messages import (
 from dffmpeg.actors.coordinator.job.offers import offer
 from dffmpeg.actors.coordinator.job.presence import Presence
 from dffmpeg.actors.coordinator.job.streams import JobStreams
+from dffmpeg.actors.coordinator.job.timers import begin_timers
 from dffmpeg.actors.coordinator.job.verdicts import Verdicts
 from dffmpeg.actors.coordinator.refusals import Conflict, Forbidden
 from dffmpeg.actors.coordinator.services import Services
@@ -53,12 +54,6 @@ from dffmpeg.store import StreamPiece
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import OutputReply
 from dffmpeg.wire.trace import trace_of
-
-CANCEL_PATIENCE = 120.0
-"""Seconds after which a cancelation without its worker's word is taken as done: the attempt is fenced."""
-
-RUN_PATIENCE = 120.0
-"""Seconds that a worker has for ending what has run for too long, before the attempt is fenced."""
 
 
 class JobActor(Actor[JobMessage]):
@@ -208,20 +203,9 @@ class JobActor(Actor[JobMessage]):
             ran: for how many seconds the attempt has run already.
         """
         self._attempt = self.job.attempt
-        match state:
-            case JobState.ASSIGNED:
-                self.context.tell_after(self._verdicts.patience(self.job), Due("assignment"))
-            case JobState.RUNNING:
-                self._worker_seen = trio.current_time()
-                self.context.tell_after(self._verdicts.lease(self.job), Due("worker"))
-                limit = self._verdicts.rules(self.job).run_timeout
-                if limit is not None:
-                    # The worker ends it in time; this is for one that does not.
-                    self.context.tell_after(max(0.0, limit + RUN_PATIENCE - ran), Due("run"))
-            case JobState.CANCELING:
-                self.context.tell_after(CANCEL_PATIENCE, Due("cancel"))
-            case _:
-                raise AssertionError(f"{state} is not a live state")
+        if state is JobState.RUNNING:
+            self._worker_seen = trio.current_time()
+        begin_timers(self.context, self.job, self._verdicts, ran)
 
     async def _end(self) -> None:
         """The job has ended, or waits again: answer those who wait here, and go."""

@@ -13,7 +13,6 @@ from ulid import ULID
 from dffmpeg.actors.coordinator.job.messages import Attendance, Cancel, Finish, Follow, News
 from dffmpeg.actors.coordinator.operations import Conflict, Ear, Forbidden
 from dffmpeg.actors.runtime import ActorStopped
-from dffmpeg.configuration.coordinator import CoordinatorConfig, Leases
 from dffmpeg.errors import BadInput
 from dffmpeg.wire import codec, frames
 from dffmpeg.wire.frames import CONTROL, Frame, Kind
@@ -35,7 +34,6 @@ from tests.actors.coordinator.tree import (
     PATIENCE,
     Coordinator,
     FakeWorker,
-    open_coordinator,
 )
 
 PIPES = Launch(
@@ -363,52 +361,3 @@ async def test_attending_ends_with_the_attempt(coordinator: Coordinator, worker:
         await attend(coordinator, worker, request)
     with pytest.raises(Conflict):
         await coordinator.operations.streamed(worker.who, job_id, [])
-
-
-SHORT = 0.05
-
-
-@pytest.fixture
-def impatient() -> CoordinatorConfig:
-    return CoordinatorConfig(leases=Leases(client_disconnect=SHORT))
-
-
-async def follow_and_leave(coordinator: Coordinator, job_id: str, ear: Ear, *, gone: bool) -> None:
-    await coordinator.operations.follow(ALICE, job_id, Position(), ear)
-    coordinator.operations.left(job_id, ear, gone=gone)
-
-
-async def test_a_job_whose_owner_is_gone_is_killed(tmp_path: Any, impatient: CoordinatorConfig) -> None:
-    async with open_coordinator(tmp_path, impatient) as coordinator:
-        worker = FakeWorker(coordinator, "w1")
-        async with worker.online():
-            job_id = await owned(coordinator)
-            request = await worker.take()
-            await follow_and_leave(coordinator, job_id, Ear(1, {}), gone=True)
-            record = await coordinator.until(job_id, "canceling")
-            assert record.reason == "its client has gone"
-            with trio.fail_after(PATIENCE):
-                status = await worker.statuses.receive()
-            assert (status["status"], status["kill"]) == ("canceling", True)
-            await worker.finish(request, "canceled")
-
-
-@pytest.mark.parametrize("how", ["the coordinator stops", "another connection is open", "it comes back"])
-async def test_a_job_whose_owner_is_not_gone(tmp_path: Any, impatient: CoordinatorConfig, how: str) -> None:
-    async with open_coordinator(tmp_path, impatient) as coordinator:
-        worker = FakeWorker(coordinator, "w1")
-        async with worker.online():
-            job_id = await owned(coordinator)
-            request = await worker.take()
-            if how == "another connection is open":
-                await coordinator.operations.follow(ALICE, job_id, Position(), Ear(2, {}))
-            await follow_and_leave(coordinator, job_id, Ear(1, {}), gone=how != "the coordinator stops")
-            if how == "it comes back":
-                await coordinator.operations.follow(ALICE, job_id, Position(), Ear(3, {}))
-            # A later job's owner is gone: when that is noticed, the first one's time is up too.
-            other = await owned(coordinator)
-            await worker.take()
-            await follow_and_leave(coordinator, other, Ear(9, {}), gone=True)
-            await coordinator.until(other, "canceling")
-            assert (await coordinator.operations.job(ALICE, job_id)).status == "running"
-            await worker.finish(request)
