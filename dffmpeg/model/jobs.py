@@ -33,7 +33,7 @@ S = JobState
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
     {
         S.PENDING: frozenset({S.ASSIGNED, S.CANCELED, S.FAILED}),
-        S.ASSIGNED: frozenset({S.RUNNING, S.PENDING, S.CANCELED, S.CANCELING}),
+        S.ASSIGNED: frozenset({S.RUNNING, S.PENDING, S.FAILED, S.CANCELED, S.CANCELING}),
         S.RUNNING: frozenset({S.COMPLETED, S.FAILED, S.CANCELED, S.PENDING, S.CANCELING}),
         S.CANCELING: frozenset({S.CANCELED}),
         S.COMPLETED: frozenset(),

@@ -6,6 +6,7 @@ Each of these decides one change, `dffmpeg.model.jobs.Transition`, and makes non
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from dffmpeg.model.jobs import (
@@ -118,6 +119,31 @@ def reject(
             "excluded_worker": worker_id,
             "reason": reason,
             "not_before": _later(now, delay),
+        },
+        closes=AttemptOutcome.REJECTED,
+    )
+
+
+def unfit(
+    job: Job, attempt: int, worker_id: str, now: float, reason: str, policy: RetryPolicy, jitter: float
+) -> Transition:
+    """The worker found that it cannot run the job as it is. It counts: every other one may find the same."""
+    losses = job.losses + 1
+    verdict = policy.next(losses, jitter)
+    if isinstance(verdict, Retry):
+        rejected = reject(job, attempt, worker_id, now, reason, delay=verdict.delay)
+        return replace(rejected, changes={**rejected.changes, "losses": losses})
+    return Transition(
+        job_id=job.job_id,
+        sources=frozenset({S.ASSIGNED}),
+        target=S.FAILED,
+        now=now,
+        fence_attempt=attempt,
+        fence_worker=worker_id,
+        changes={
+            "excluded_worker": worker_id,
+            "losses": losses,
+            "reason": f"{worker_id}: {reason}; {losses} of {job.max_attempts} attempts are used up",
         },
         closes=AttemptOutcome.REJECTED,
     )

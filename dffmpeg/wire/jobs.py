@@ -203,7 +203,8 @@ class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     An older worker sends no body: its report is taken for the current attempt
     if that attempt is its own. `substitutions`, to accept: encoders that its own stand in for.
     `begun`, to a heartbeat: output files that the program has made where there were none.
-    `progress`, to a heartbeat: how far it is. `fault`, with a rejection: the worker's own, and not the job's.
+    `progress`, to a heartbeat: how far it is. `fault`, with a rejection: the worker's own, and not the job's;
+    `unfit`: it cannot run the job as it is, which may be the job's.
     """
 
     attempt: Attempt | None = None
@@ -212,6 +213,7 @@ class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     begun: Annotated[list[Begun], msgspec.Meta(max_length=64)] = []
     progress: Progress | None = None
     fault: bool = False
+    unfit: bool = False
 
 
 class AttemptRecord(msgspec.Struct, kw_only=True):

@@ -42,6 +42,7 @@ def test_the_table_is_the_published_one() -> None:
         ("pending", "failed"),
         ("assigned", "running"),
         ("assigned", "pending"),
+        ("assigned", "failed"),
         ("assigned", "canceled"),
         ("assigned", "canceling"),
         ("running", "completed"),
@@ -68,6 +69,11 @@ GRID: dict[str, tuple[Callable[[Job], Transition], frozenset[JobState], JobState
     "accept": (lambda job: transitions.accept(job, 1, "w1", 200.0), frozenset({S.ASSIGNED}), S.RUNNING),
     "reject": (
         lambda job: transitions.reject(job, 1, "w1", 200.0, "full"),
+        frozenset({S.ASSIGNED}),
+        S.PENDING,
+    ),
+    "unfit": (
+        lambda job: transitions.unfit(job, 1, "w1", 200.0, "cannot", POLICY, 0.5),
         frozenset({S.ASSIGNED}),
         S.PENDING,
     ),
@@ -156,6 +162,14 @@ def test_what_was_never_accepted_uses_nothing_up_but_waits(attempt: int, waits: 
     lost = transitions.lose(make_job(S.ASSIGNED, attempt=attempt, losses=2), 200.0, "w1 is gone", POLICY, 0.5)
     assert lost.target is S.PENDING
     assert (lost.changes["not_before"] is not None) == waits
+
+
+def test_what_workers_cannot_run_as_it_is_comes_to_an_end() -> None:
+    said = "w1: why; 3 of 3 attempts are used up"
+    for losses, target, reason in ((0, S.PENDING, "why"), (1, S.PENDING, "why"), (2, S.FAILED, said)):
+        refused = transitions.unfit(make_job(S.ASSIGNED, losses=losses), 1, "w1", 200.0, "why", POLICY, 0.5)
+        assert (refused.target, refused.closes) == (target, AttemptOutcome.REJECTED)
+        assert (refused.changes["losses"], refused.changes["reason"]) == (losses + 1, reason)
 
 
 def test_a_failure_that_is_tried_again_is_the_attempt_s_and_not_the_job_s() -> None:

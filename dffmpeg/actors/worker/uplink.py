@@ -67,7 +67,9 @@ class Uplink(Protocol):
         substitutions: Mapping[str, str] | None = None,
     ) -> None: ...
 
-    async def reject(self, attempt: AttemptRef, reason: str, *, fault: bool = False) -> None: ...
+    async def reject(
+        self, attempt: AttemptRef, reason: str, *, fault: bool = False, unfit: bool = False
+    ) -> None: ...
 
     async def heartbeat(
         self, attempt: AttemptRef, progress: Progress | None = None, begun: Mapping[bytes, int] | None = None
@@ -174,8 +176,10 @@ class HttpUplink:
         report = AttemptReport(attempt=attempt.attempt, substitutions=dict(substitutions or {}))
         await self._report("accept", attempt.job_id, report)
 
-    async def reject(self, attempt: AttemptRef, reason: str, *, fault: bool = False) -> None:
-        report = AttemptReport(attempt=attempt.attempt, reason=reason[:2000], fault=fault)
+    async def reject(
+        self, attempt: AttemptRef, reason: str, *, fault: bool = False, unfit: bool = False
+    ) -> None:
+        report = AttemptReport(attempt=attempt.attempt, reason=reason[:2000], fault=fault, unfit=unfit)
         await self._report("reject", attempt.job_id, report)
 
     async def heartbeat(

@@ -124,6 +124,18 @@ async def test_what_was_never_accepted_uses_nothing_up(coordinator: Coordinator,
     assert outcomes == ["rejected"] * 4 + ["completed"]
 
 
+async def test_what_workers_cannot_run_as_it_is_does(coordinator: Coordinator, worker: FakeWorker) -> None:
+    job_id = await coordinator.submit(max_attempts=2)
+    for _ in range(2):
+        with trio.fail_after(PATIENCE):
+            request = await worker.requests.receive()
+        report = AttemptReport(attempt=request.attempt, reason="a link leads out", unfit=True)
+        await coordinator.operations.reject(worker.who, request.job_id, report)
+    record = await coordinator.until(job_id, "failed")
+    assert (record.reason, record.losses) == ("w1: a link leads out; 2 of 2 attempts are used up", 2)
+    assert [one.outcome for one in await coordinator.operations.attempts(ALICE, job_id)] == ["rejected"] * 2
+
+
 async def test_what_is_lost_while_it_runs_does(coordinator: Coordinator, worker: FakeWorker) -> None:
     job_id = await coordinator.submit(max_attempts=2)
     first = await worker.take()

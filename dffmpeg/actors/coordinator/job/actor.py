@@ -275,7 +275,7 @@ class JobActor(Actor[JobMessage]):
 
     async def _reject(self, message: Reject) -> Job:
         self._fence(message.worker_id, message.attempt)
-        await self._lose(self._verdicts.rejected(self.job, message.worker_id, message.reason))
+        await self._lose(self._verdicts.rejected(self.job, message))
         return self.job
 
     async def _lose(self, transition: Transition) -> None:

@@ -32,6 +32,8 @@ class Reject(Request[Job]):
     worker_id: str
     attempt: int | None
     reason: str
+    unfit: bool = False
+    """It cannot run the job as it is."""
 
 
 @dataclass(frozen=True, slots=True)

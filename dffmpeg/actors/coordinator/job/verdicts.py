@@ -18,6 +18,7 @@ from dffmpeg.model.rules import Rules, filled
 from dffmpeg.wire.jobs import FinishReport
 
 if TYPE_CHECKING:
+    from dffmpeg.actors.coordinator.job.messages import Reject
     from dffmpeg.actors.coordinator.job.streams import JobStreams
     from dffmpeg.actors.coordinator.services import Services
 
@@ -48,10 +49,14 @@ class Verdicts:
         """The worker said nothing in time."""
         return transitions.not_accepted(job, time.time(), delay=self._pause(job))
 
-    def rejected(self, job: Job, worker_id: str, reason: str) -> Transition:
+    def rejected(self, job: Job, message: Reject) -> Transition:
         """The worker does not take the attempt, or gives it back."""
+        worker_id, reason = message.worker_id, message.reason
         if job.state is not JobState.ASSIGNED:
             return self.losing(job, f"{worker_id}: {reason}")
+        if message.unfit:
+            policy = self._policy(job)
+            return transitions.unfit(job, job.attempt, worker_id, time.time(), reason, policy, _chance())
         delay = self._pause(job)
         return transitions.reject(job, job.attempt, worker_id, time.time(), reason, delay=delay)
 

@@ -51,7 +51,7 @@ class AttemptOperations(Base):
         if report.fault:
             # First: once the job is free again, this worker may be the one that gets it.
             await self._services.judge(who.client_id, Judged(job_id, f"job {job_id}: {reason}"))
-        await self._report(who, job_id, Reject(who.client_id, report.attempt, reason))
+        await self._report(who, job_id, Reject(who.client_id, report.attempt, reason, report.unfit))
         return StatusReply()
 
     async def worker_heartbeat(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:

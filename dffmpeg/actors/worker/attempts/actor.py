@@ -258,7 +258,8 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
             prepared = await self._preparation.prepare(held.request)
         except NotRunnable as reason:
             self._forget(attempt)
-            await self._send_report(partial(self._uplink.reject, attempt, str(reason), fault=reason.fault))
+            said = partial(self._uplink.reject, fault=reason.fault, unfit=reason.unfit)
+            await self._send_report(partial(said, attempt, str(reason)))
             return
         await self._open.wait()
         if held.lost is not None:

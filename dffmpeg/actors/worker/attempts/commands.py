@@ -33,11 +33,16 @@ class NotRunnable(DffmpegError):
 
     Args:
         fault: it is the worker's own: what it offered it does not have, or it does not answer.
+        passing: it is for this moment only.
+
+    Attributes:
+        unfit: the job as it is may be at fault.
     """
 
-    def __init__(self, message: str, *, fault: bool = False) -> None:
+    def __init__(self, message: str, *, fault: bool = False, passing: bool = False) -> None:
         super().__init__(message)
         self.fault = fault
+        self.unfit = not (fault or passing)
 
 
 @dataclass(frozen=True, slots=True)

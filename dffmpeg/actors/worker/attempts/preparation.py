@@ -82,7 +82,7 @@ class Preparation:
         except trio.TooSlowError:
             raise NotRunnable("the worker's directories do not answer", fault=True) from None
         except ActorError as error:
-            raise NotRunnable("the worker is restarting") from error
+            raise NotRunnable("the worker is restarting", passing=True) from error
         return prepared
 
     async def clear(self, request: JobRequest, prepared: Prepared) -> None:
