@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dffmpeg.admin.examination import doubts, refuse_what_cannot_start
 from dffmpeg.admin.output import answer
 from dffmpeg.command_line import say
-from dffmpeg.configuration import load, locate
+from dffmpeg.configuration import load, locate, naming
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.common import Section
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.configuration.writing import render, write_file
-from dffmpeg.errors import ConfigurationError
 
 KINDS: Mapping[str, type[Section]] = {
     "coordinator": CoordinatorConfig,
@@ -38,10 +37,8 @@ def check(options: argparse.Namespace) -> None:
     """Say whether a configuration can be used, and what of it is missing on this machine."""
     file = locate(options.process, options.file)
     config = load(KINDS[options.process], options.process, file)
-    try:
+    with naming(file):
         refuse_what_cannot_start(config)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
     found = list(doubts(config))
     lines = [f"{file}: ok", *(f"warning: {line}" for line in found)]
     answer(options, {"file": str(file), "ok": True, "warnings": found}, "\n".join(lines))

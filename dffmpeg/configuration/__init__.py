@@ -1,6 +1,6 @@
 """Configuration: TOML files, where they are searched, and what they may hold."""
 
 from dffmpeg.configuration.common import Process
-from dffmpeg.configuration.loading import candidates, load, locate, parse, read
+from dffmpeg.configuration.loading import candidates, load, locate, naming, parse, read
 
-__all__ = ["Process", "candidates", "load", "locate", "parse", "read"]
+__all__ = ["Process", "candidates", "load", "locate", "naming", "parse", "read"]

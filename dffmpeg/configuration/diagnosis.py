@@ -20,10 +20,11 @@ def explain(data: dict[str, Any], kind: type[Section]) -> str | None:
 
 
 def _faults(value: Any, expected: inspect.Type, place: str) -> Iterator[str]:
+    words = describe(expected)
     if isinstance(expected, inspect.Metadata):
         expected = expected.type
     if not _fits(value, expected):
-        yield f"{place}: expected {describe(expected)}, got {_kind(value)}"
+        yield f"{place}: expected {words}, got {_kind(value)}"
     elif isinstance(expected, inspect.StructType):
         yield from _struct_faults(value, expected, place)
     elif isinstance(expected, inspect.DictType):
@@ -33,7 +34,7 @@ def _faults(value: Any, expected: inspect.Type, place: str) -> Iterator[str]:
         for index, entry in enumerate(value):
             yield from _faults(entry, expected.item_type, f"{place}[{index}]")
     elif not _in_bounds(value, expected):
-        yield f"{place}: expected {describe(expected)}, got {value!r}"
+        yield f"{place}: expected {words}, got {value!r}"
 
 
 def _struct_faults(table: dict[str, Any], expected: inspect.StructType, place: str) -> Iterator[str]:
@@ -64,9 +65,17 @@ def _in_bounds(value: Any, expected: inspect.Type) -> bool:
         return any(_fits(value, one) and _in_bounds(value, one) for one in expected.types)
     if isinstance(expected, inspect.LiteralType):
         return value in expected.values
+    if isinstance(expected, inspect.StrType):
+        return _text_in_bounds(value, expected)
     if isinstance(expected, inspect.IntType | inspect.FloatType):
         return all(bound is None or holds(value, bound) for bound, holds in _bounds(expected))
     return True
+
+
+def _text_in_bounds(value: str, expected: inspect.StrType) -> bool:
+    if not (expected.min_length or 0) <= len(value) <= (expected.max_length or len(value)):
+        return False
+    return expected.pattern is None or re.search(expected.pattern, value) is not None
 
 
 def _bounds(
@@ -83,7 +92,8 @@ def _bounds(
 def describe(expected: inspect.Type) -> str:
     """A type with its bounds, as a person says it: "an integer from 1 to 1000000"."""
     if isinstance(expected, inspect.Metadata):
-        return describe(expected.type)
+        said: str | None = (expected.extra_json_schema or {}).get("description")
+        return said or describe(expected.type)
     if isinstance(expected, inspect.UnionType):
         return " or ".join(describe(one) for one in expected.types if not isinstance(one, inspect.NoneType))
     if isinstance(expected, inspect.LiteralType):
@@ -91,6 +101,8 @@ def describe(expected: inspect.Type) -> str:
     name = _NAMES.get(type(expected), "another value")
     if isinstance(expected, inspect.IntType | inspect.FloatType):
         name += _range(expected)
+    if isinstance(expected, inspect.StrType) and expected.max_length is not None:
+        name += f" of {expected.min_length or 0} to {expected.max_length} characters"
     return name
 
 

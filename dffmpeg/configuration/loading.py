@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,6 +62,19 @@ def locate(process: Process, path: Path | None) -> Path:
         return Path(search_order.find(process) if path is None else search_order.existing(str(path)))
     except NoConfiguration as error:
         raise ConfigurationError(str(error)) from None
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Around the use of a configuration that was loaded: its errors name the file, as those of `load` do.
+
+    Raises:
+        ConfigurationError: the block's, with the file in front.
+    """
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error}") from error
 
 
 def candidates(process: Process) -> list[Path]:

@@ -17,7 +17,7 @@ from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.actors.coordinator.refusals import Unavailable
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.coordinator.store_settings import store_settings
-from dffmpeg.configuration import load
+from dffmpeg.configuration import load, locate, naming
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.latency import favor_latency
@@ -60,15 +60,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     config = _configured(options)
-    settings = store_settings(config)
-    services = coordinator_services(
-        config, lambda opened: server_downlinks(config.transports, lambda: opened.current.messages)
-    )
+    with naming(locate("coordinator", options.config)):
+        settings = store_settings(config)
+        databases = upkeeps(settings)
+        services = coordinator_services(
+            config, lambda opened: server_downlinks(config.transports, lambda: opened.current.messages)
+        )
     logs.configure(config.log_level, config.log_format)
     favor_latency()
     with ExitStack() as claimed:
         # Around everything, restarts of the store too: two that adopt each other's jobs lose them.
-        for database in upkeeps(settings):
+        for database in databases:
             claimed.enter_context(database.claim())
         trio.run(_serve, services, settings)
     return 0

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import partial
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,6 +50,9 @@ SCHEMA_VERSION = len(STEPS)
 """Of the tables that this program knows."""
 
 REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
+
+OTHER_NAMES = {"mariadb": "mysql", "pg": "postgresql", "psql": "postgresql"}
+"""What people call engines, and what we call them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,14 +169,29 @@ def upkeeps(settings: StoreSettings) -> list[Upkeep]:
     return list(found.values())
 
 
-def _repository(name: str, engine: str) -> Any:
+def require_engine(name: str, engine: str, key: str) -> EntryPoint:
+    """What gives a repository's engine.
+
+    Args:
+        key: where the configuration names it, for errors.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
     group = f"dffmpeg.db.{name}"
     for entry in entry_points(group=group, name=engine):
-        return entry.load()
-    known = ", ".join(sorted(entry_points(group=group).names)) or "none"
-    raise ConfigurationError(
-        f"database.repositories.{name}.engine: there is no engine {engine!r}; installed: {known}"
+        return entry
+    installed = sorted(entry_points(group=group).names)
+    called = engine.lower()
+    near = [name for name in installed if name == OTHER_NAMES.get(called)] or get_close_matches(
+        called, installed, 1
     )
+    meant = f', did you mean "{near[0]}"?' if near else f"; installed: {', '.join(installed) or 'none'}"
+    raise ConfigurationError(f"{key}: there is no engine {engine!r}{meant}")
+
+
+def _repository(name: str, engine: str) -> Any:
+    return require_engine(name, engine, f"database.repositories.{name}.engine").load()
 
 
 __all__ = [

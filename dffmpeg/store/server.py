@@ -106,7 +106,7 @@ class ServerDatabase(Database):
         """
         if find_spec(cls.driver) is None:
             raise ConfigurationError(
-                f"the database engine {cls.engine!r} needs a driver: pip install 'dffmpeg[{cls.engine}]'"
+                f"database: the engine {cls.engine!r} needs a driver: pip install 'dffmpeg[{cls.engine}]'"
             )
         return server_settings(cls.engine, cls.port, options)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +19,10 @@ BrokerPort = Annotated[int, Meta(ge=1, le=65_535)]
 class BrokerSettings(Section, frozen=True):
     """How a broker is reached; see docs/configuration.md."""
 
-    host: str = "localhost"
+    host: str | None = None
+    """None, without `hosts` either: localhost."""
     hosts: list[str] = []
-    """Several, each as `name` or `name:port`; then `host` is not used."""
+    """Several, each as `name` or `name:port`, in place of `host`."""
     port: BrokerPort | None = None
     username: str | None = None
     password: str | None = None
@@ -46,9 +48,13 @@ class BrokerSettings(Section, frozen=True):
             ValueError: one of them is no address.
         """
         default = self.port or (secure if self.use_tls else plain)
-        found = [_address(text, default) for text in self.hosts or [self.host]]
+        found = [_address(text, default) for text in self.hosts or [self._host]]
         random.shuffle(found)
         return found
+
+    @property
+    def _host(self) -> str:
+        return "localhost" if self.host is None else self.host
 
     def secret(self) -> str | None:
         """The password, from its file where it stands in one.
@@ -77,25 +83,58 @@ class BrokerSettings(Section, frozen=True):
         return context
 
 
-def checked(name: str, settings: BrokerSettings) -> None:
+def checked(key: str, settings: BrokerSettings) -> None:
     """See early to what can be seen early: files and addresses.
 
     Args:
-        name: the transport's.
+        key: where the configuration has the settings, for errors.
 
     Raises:
-        ConfigurationError: something cannot be used.
+        ConfigurationError: something cannot be used; names the key, and the file where it is one.
     """
+    if settings.host is not None and settings.hosts:
+        raise ConfigurationError(f"{key}: expected host or hosts, not both")
     if settings.key_file is not None and settings.cert_file is None:
-        raise ConfigurationError(f"transport_settings.{name}.cert_file: missing, key_file is its key")
+        raise ConfigurationError(f"{key}.cert_file: missing, key_file is its key")
     if settings.password is not None and settings.password_file is not None:
-        raise ConfigurationError(f"transport_settings.{name}: expected password or password_file, not both")
+        raise ConfigurationError(f"{key}: expected password or password_file, not both")
     try:
         settings.addresses(1, 1)
+    except ValueError as error:
+        raise ConfigurationError(f"{key}.{'hosts' if settings.hosts else 'host'}: {error}") from None
+    _check_readable(key, settings, ("password_file",))
+    try:
         settings.secret()
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{key}.password_file: {settings.password_file}: not UTF-8") from None
+    if settings.use_tls:
+        _check_tls(key, settings)
+
+
+def _check_tls(key: str, settings: BrokerSettings) -> None:
+    _check_readable(key, settings, ("ca_file", "cert_file", "key_file"))
+    try:
+        ssl.create_default_context(cafile=settings.ca_file)
+    except ssl.SSLError:
+        raise ConfigurationError(f"{key}.ca_file: {settings.ca_file}: expected certificates (PEM)") from None
+    try:
         settings.tls()
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"transport_settings.{name}: {error}") from None
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"{key}.cert_file: {settings.cert_file}: expected a certificate (PEM), and its key there"
+            f" or as key_file: {error.reason or error}"
+        ) from None
+
+
+def _check_readable(key: str, settings: BrokerSettings, names: Sequence[str]) -> None:
+    for name in names:
+        file: str | None = getattr(settings, name)
+        if file is None:
+            continue
+        try:
+            Path(file).open("rb").close()
+        except OSError as error:
+            raise ConfigurationError(f"{key}.{name}: {file}: {error.strerror or error}") from None
 
 
 def _address(text: str, default: int) -> tuple[str, int]:

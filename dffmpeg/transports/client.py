@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dffmpeg.errors import BadInput
-from dffmpeg.transports.entries import load_entry
+from dffmpeg.transports.entries import load_entry, refuse_unknown
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.link import CallRoute, Fenced
@@ -105,6 +105,7 @@ def load(names: Iterable[str], settings: Mapping[str, Mapping[str, Any]]) -> dic
         settings: of transports, by their names.
 
     Raises:
-        ConfigurationError: one is not installed, or its settings do not fit.
+        ConfigurationError: one is not installed, or its settings do not fit, or are of none that there is.
     """
+    refuse_unknown(ENTRY_POINTS, settings, "transport_settings")
     return {name: load_entry(ENTRY_POINTS, name, "transports")(settings.get(name, {})) for name in names}

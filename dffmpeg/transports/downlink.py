@@ -58,6 +58,20 @@ class Downlink(Protocol):
         """
 
 
+class TransportByName(Protocol):
+    """Gives the transport of a name."""
+
+    def __call__(self, name: str, key: str = ..., /) -> Downlink:
+        """Make it, where nobody has asked for it yet.
+
+        Args:
+            key: where the configuration has the name, for errors.
+
+        Raises:
+            ConfigurationError: there is none, or its settings do not fit.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a downlink may use of the coordinator that it is made for.
@@ -69,7 +83,7 @@ class Surroundings:
     """
 
     messages: Callable[[], MessageRepository]
-    transport: Callable[[str], Downlink]
+    transport: TransportByName
 
 
 class DownlinkFactory(Protocol):

@@ -62,16 +62,14 @@ class HttpPollingDownlink:
     @classmethod
     def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> HttpPollingDownlink:
         """As the entry point makes it."""
-        backend = parsed(
-            PollingServerSettings, f"transports.transport_settings.{cls.name}", settings
-        ).backend_transport
+        place = f"transports.transport_settings.{cls.name}"
+        backend = parsed(PollingServerSettings, place, settings).backend_transport
         if backend is None:
             return cls(StoredMessages(surroundings.messages))
-        carrier = surroundings.transport(backend)
+        carrier = surroundings.transport(backend, f"{place}.backend_transport")
         if not isinstance(carrier, BrokerDownlink):
             raise ConfigurationError(
-                f"transport_settings.http_polling.backend_transport: {backend} is no broker's; there are:"
-                " mqtt, rabbitmq"
+                f"{place}.backend_transport: {backend} is no broker's; there are: mqtt, rabbitmq"
             )
         return cls(RelayedMessages(carrier))
 

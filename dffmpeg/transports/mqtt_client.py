@@ -23,8 +23,9 @@ from dffmpeg.transports.signed_http import SignedHttp
 
 def configure(settings: Mapping[str, Any]) -> TransportFactory:
     """As the entry point has it."""
-    found = parsed(MqttSettings, "transport_settings.mqtt", settings)
-    checked("mqtt", found)
+    key = "transport_settings.mqtt"
+    found = parsed(MqttSettings, key, settings)
+    checked(key, found)
     return partial(MqttClient, found)
 
 

@@ -40,10 +40,21 @@ _TICK = 1.0
 _QOS = 1
 
 
+_TopicPrefix = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^#+\x00]+\Z",
+        description="the beginning of a topic: 1 to 200 characters, none of them # or +",
+    ),
+]
+
+
 class MqttSettings(BrokerSettings, frozen=True):
     """`transport_settings.mqtt`."""
 
-    topic_prefix: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^#+\x00]+\Z")] = "dffmpeg"
+    topic_prefix: _TopicPrefix = "dffmpeg"
     """Only the coordinator's: it names the whole topic to whoever is to listen."""
     protocol: Literal["3.1.1", "5"] = "5"
 

@@ -27,8 +27,9 @@ class MqttDownlink(BrokerDownlink):
     def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> MqttDownlink:
         """As the entry point makes it."""
         del surroundings
-        found = parsed(MqttSettings, f"transports.transport_settings.{cls.name}", settings)
-        checked(cls.name, found)
+        key = f"transports.transport_settings.{cls.name}"
+        found = parsed(MqttSettings, key, settings)
+        checked(key, found)
         return cls(found)
 
     def open(self) -> AbstractAsyncContextManager[BrokerConnection]:

@@ -8,7 +8,7 @@ from dffmpeg.configuration.coordinator import Transports
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.store.messages import MessageRepository
 from dffmpeg.transports.downlink import Downlink, DownlinkFactory, Downlinks, Surroundings
-from dffmpeg.transports.entries import load_entry
+from dffmpeg.transports.entries import load_entry, refuse_unknown
 
 SERVER_GROUP = "dffmpeg.transports.server"
 
@@ -17,23 +17,24 @@ def server_downlinks(transports: Transports, messages: Callable[[], MessageRepos
     """The coordinator's halves of the enabled transports, in the configured order.
 
     Raises:
-        ConfigurationError: one is not installed, or its settings do not fit.
+        ConfigurationError: one is not installed, or its settings do not fit, or are of none that there is.
     """
     made: dict[str, Downlink] = {}
     wanted = list(dict.fromkeys(transports.enabled_transports or ["http_polling"]))
     making: list[str] = []
 
-    def make(name: str) -> Downlink:
+    def make(name: str, key: str = "transports.enabled_transports") -> Downlink:
         if name in making:
             raise ConfigurationError(f"transports.transport_settings.{name}: it is to be carried by itself")
         if name not in made:
             making.append(name)
-            entry: DownlinkFactory = load_entry(SERVER_GROUP, name, "transports.enabled_transports")
+            entry: DownlinkFactory = load_entry(SERVER_GROUP, name, key)
             made[name] = entry.create(transports.transport_settings.get(name, {}), surroundings)
             making.pop()
         return made[name]
 
     surroundings = Surroundings(messages, make)
+    refuse_unknown(SERVER_GROUP, transports.transport_settings, "transports.transport_settings")
     enabled = [make(name) for name in wanted]
     beneath = [downlink for name, downlink in made.items() if name not in wanted]
     return Downlinks(enabled, beneath, grace=transports.grace)

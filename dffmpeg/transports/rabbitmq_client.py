@@ -22,8 +22,9 @@ from dffmpeg.transports.signed_http import SignedHttp
 
 def configure(settings: Mapping[str, Any]) -> TransportFactory:
     """As the entry point has it."""
-    found = parsed(RabbitMqSettings, "transport_settings.rabbitmq", settings)
-    checked("rabbitmq", found)
+    key = "transport_settings.rabbitmq"
+    found = parsed(RabbitMqSettings, key, settings)
+    checked(key, found)
     return partial(RabbitMqClient, found)
 
 

@@ -27,8 +27,9 @@ class RabbitMqDownlink(BrokerDownlink):
     def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> RabbitMqDownlink:
         """As the entry point makes it."""
         del surroundings
-        found = parsed(RabbitMqSettings, f"transports.transport_settings.{cls.name}", settings)
-        checked(cls.name, found)
+        key = f"transports.transport_settings.{cls.name}"
+        found = parsed(RabbitMqSettings, key, settings)
+        checked(key, found)
         return cls(found)
 
     @asynccontextmanager

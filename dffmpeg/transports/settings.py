@@ -33,5 +33,5 @@ def parsed(kind: type[S], key: str, settings: Mapping[str, Any]) -> S:
         # Only broken settings pay for the import.
         from dffmpeg.configuration.diagnosis import explain
 
-        why = explain(dict(settings), kind) or str(error)
-        raise ConfigurationError(f"{key}.{why}") from None
+        why = explain(dict(settings), kind)
+        raise ConfigurationError(f"{key}: {error}" if why is None else f"{key}.{why}") from None

@@ -15,7 +15,7 @@ from dffmpeg.actors.runtime import ActorError
 from dffmpeg.actors.worker.ability_cache import default_folder
 from dffmpeg.actors.worker.attempts.messages import Drain
 from dffmpeg.actors.worker.registration_messages import BeginDraining
-from dffmpeg.configuration.loading import load
+from dffmpeg.configuration.loading import load, locate, naming
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.latency import favor_latency
@@ -53,7 +53,8 @@ def _run(options: argparse.Namespace) -> int:
     logs.configure(config.log_level, config.log_format)
     folder = default_folder() if config.cache is None else Path(config.cache)
     with sole(folder, config.coordinator_url, config.client_id) as sole_on:
-        tree = _tree(config, sole_on)
+        with naming(locate("worker", options.config)):
+            tree = _tree(config, sole_on)
         favor_latency()
         trio.run(run, tree, config.drain_timeout)
     return 0

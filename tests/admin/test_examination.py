@@ -15,6 +15,21 @@ CONNECTION = f'coordinator_url = "http://localhost:8000"\nclient_id = "me"\nhmac
     ("process", "text", "said"),
     [
         ("coordinator", '[database]\nengine = "oracle"', "there is no engine 'oracle'; installed: "),
+        (
+            "coordinator",
+            '[database]\nengine = "mariadb"',
+            "x.toml: database.engine: there is no engine 'mariadb', did you mean \"mysql\"?",
+        ),
+        (
+            "coordinator",
+            '[database.repositories.jobs]\nengine = "postgres"',
+            "database.repositories.jobs.engine: there is no engine 'postgres', did you mean \"postgresql\"?",
+        ),
+        (
+            "coordinator",
+            '[transports]\nenabled_transports = ["mqtt"]\n[transports.transport_settings.mtqq]\nhost = "h"',
+            "transports.transport_settings.mtqq: there is no such transport, did you mean",
+        ),
         ("coordinator", '[transports]\nenabled_transports = ["pigeon"]', "there is no transport 'pigeon'"),
         (
             "coordinator",

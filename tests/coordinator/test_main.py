@@ -83,6 +83,19 @@ def test_what_keeps_it_from_starting_is_one_line(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_not_installed_is_named_with_file_and_key(tmp_path: Path) -> None:
+    config = tmp_path / "coordinator.toml"
+    config.write_text('[database]\nengine = "mariadb"\n')
+    assert refusal(config) == (
+        f"dffmpeg-coordinator: {config}: database.engine: there is no engine 'mariadb', did you mean"
+        ' "mysql"?\n'
+    )
+    config.write_text('[transports]\nenabled_transports = ["pigeon"]\n')
+    assert refusal(config).startswith(
+        f"dffmpeg-coordinator: {config}: transports.enabled_transports: there is no transport 'pigeon'"
+    )
+
+
 def test_a_second_one_on_a_database_is_refused_and_the_first_goes_on(config: Path, tmp_path: Path) -> None:
     database = tmp_path / "made" / "x.db"
     link = tmp_path / "link.db"

@@ -36,13 +36,37 @@ def test_addresses_have_the_ports_that_are_usual() -> None:
     [
         ("mqtt", {"hots": "x"}, 'transport_settings.mqtt.hots: unknown key, did you mean "hosts"'),
         ("mqtt", {"port": "1883"}, "transport_settings.mqtt.port: expected an integer"),
-        ("mqtt", {"topic_prefix": "a/#"}, "transport_settings.mqtt"),
+        (
+            "mqtt",
+            {"topic_prefix": "a/#"},
+            "transport_settings.mqtt.topic_prefix: expected the beginning of a topic: 1 to 200",
+        ),
+        (
+            "rabbitmq",
+            {"jobs_exchange": ""},
+            "jobs_exchange: expected a string of 1 to 127 characters, got ''",
+        ),
         ("mqtt", {"protocol": "4"}, "transport_settings.mqtt.protocol: expected"),
-        ("rabbitmq", {"hosts": ["a:b"]}, "transport_settings.rabbitmq: expected a broker's address"),
+        ("rabbitmq", {"hosts": ["a:b"]}, "transport_settings.rabbitmq.hosts: expected a broker's address"),
         ("rabbitmq", {"key_file": "k"}, "transport_settings.rabbitmq.cert_file: missing"),
         ("rabbitmq", {"password": "a", "password_file": "b"}, "password or password_file, not both"),
-        ("rabbitmq", {"password_file": "/not/there"}, "No such file"),
-        ("rabbitmq", {"use_tls": True, "ca_file": "/not/there"}, "No such file"),
+        (
+            "rabbitmq",
+            {"host": "a", "hosts": ["b"]},
+            "transport_settings.rabbitmq: expected host or hosts, not",
+        ),
+        (
+            "rabbitmq",
+            {"password_file": "/no"},
+            "transport_settings.rabbitmq.password_file: /no: No such file",
+        ),
+        (
+            "rabbitmq",
+            {"use_tls": True, "ca_file": "/no"},
+            "transport_settings.rabbitmq.ca_file: /no: No such file",
+        ),
+        ("mqtt", {"use_tls": True, "ca_file": "/dev/null"}, "mqtt.ca_file: /dev/null: expected certificates"),
+        ("mqtt", {"use_tls": True, "cert_file": "/dev/null"}, "mqtt.cert_file: /dev/null: expected a cert"),
         ("websocket", {"a": 1}, "transport_settings.websocket.a: unknown key"),
         ("http_polling", {"poll_wait": 0.1}, "transport_settings.http_polling.poll_wait"),
     ],
@@ -51,6 +75,13 @@ def test_what_does_not_fit_is_named(name: str, settings: dict[str, Any], says: s
     with pytest.raises(ConfigurationError) as refused:
         client.load([name], {name: settings})
     assert says in str(refused.value)
+
+
+def test_a_table_of_no_transport_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r'transport_settings\.mtqq: .* did you mean "mqtt"'):
+        client.load(["mqtt"], {"mtqq": {"host": "broker"}})
+    # One that is only not used now may stay.
+    assert list(client.load(["websocket"], {"mqtt": {"host": "broker"}})) == ["websocket"]
 
 
 def test_a_password_is_in_no_text() -> None:

@@ -99,7 +99,22 @@ def test_a_broker_behind_polling_is_made_once_and_lives() -> None:
         (["http_polling"], {"http_polling": {"backend_transport": "pigeon"}}, "no transport 'pigeon'"),
         (["http_polling"], {"http_polling": {"backend_transport": "websocket"}}, "websocket is no broker's"),
         (["http_polling"], {"http_polling": {"backend_transport": "http_polling"}}, "carried by itself"),
-        (["mqtt"], {"mqtt": {"hosts": [""]}}, "transport_settings.mqtt: expected a broker's address"),
+        (
+            ["http_polling"],
+            {"http_polling": {"backend_transport": "mqt"}},
+            "http_polling.backend_transport: there",
+        ),
+        (
+            ["mqtt"],
+            {"mqtt": {"hosts": [""]}},
+            "transports.transport_settings.mqtt.hosts: expected a broker's",
+        ),
+        (
+            ["mqtt"],
+            {"mqtt": {"password_file": "/no"}},
+            "^transports.transport_settings.mqtt.password_file: /no: ",
+        ),
+        (["mqtt"], {"mtqq": {"host": "h"}}, '^transports.transport_settings.mtqq: .* did you mean "mqtt"'),
     ],
 )
 def test_what_cannot_be_used_is_named(

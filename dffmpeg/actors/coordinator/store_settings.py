@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Database, Repository
 from dffmpeg.errors import ConfigurationError
-from dffmpeg.store import REPOSITORIES, StoreSettings
+from dffmpeg.store import REPOSITORIES, StoreSettings, require_engine
 
 
 def store_settings(config: CoordinatorConfig) -> StoreSettings:
@@ -16,7 +16,7 @@ def store_settings(config: CoordinatorConfig) -> StoreSettings:
     that begin with `#` aside. Its keys come behind those of the configuration itself.
 
     Raises:
-        ConfigurationError: that file cannot be read, or holds no key.
+        ConfigurationError: that file cannot be read, or holds no key; or an engine is not installed.
     """
     database = config.database
     return StoreSettings(
@@ -28,7 +28,11 @@ def store_settings(config: CoordinatorConfig) -> StoreSettings:
 
 def _engine(database: Database, name: str) -> str:
     repository = database.repositories.get(name)
-    return database.engine if repository is None or repository.engine is None else repository.engine
+    engine, key = database.engine, "database.engine"
+    if repository is not None and repository.engine is not None:
+        engine, key = repository.engine, f"database.repositories.{name}.engine"
+    require_engine(name, engine, key)
+    return engine
 
 
 def _encryption_keys(auth: Repository) -> list[str]:

@@ -157,11 +157,15 @@ def shown(name: str) -> str:
     return name if name.isprintable() else repr(name)
 
 
-def did_you_mean(name: str, names: Collection[str] | Mapping[str, object]) -> str:
-    """`, did you mean "slots"?`, or which ones there are when none is close."""
+def did_you_mean(name: str, names: Collection[str] | Mapping[str, object], *, likeness: float = 0.6) -> str:
+    """`, did you mean "slots"?`, or which ones there are when none is close.
+
+    Args:
+        likeness: from 0 to 1, how close is close; of few short names, less is enough.
+    """
     import difflib
 
-    near = difflib.get_close_matches(name, list(names), 1)
+    near = difflib.get_close_matches(name, list(names), 1, likeness)
     if near:
         return f', did you mean "{near[0]}"?'
     return f"; there are {', '.join(names) or 'none'}"
