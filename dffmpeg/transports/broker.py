@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dffmpeg.errors import Refused
 from dffmpeg.wire.workers import DownlinkMessage
 
 CONNECT_SECONDS = 5.0
@@ -38,6 +39,37 @@ class Post:
     route: Route
     body: bytes
     tries: int = 0
+
+
+class RefusedByBroker(Refused):
+    """A broker said no. Its text has no HTTP status: `status` is only the one that comes nearest."""
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class Causes:
+    """Why something cannot be reached, each reason said once until it is: with several hosts, which are tried
+    in an order left to chance, reasons alternate."""
+
+    MOST = 32
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def first(self, error: Exception) -> bool:
+        """Whether this reason is there for the first time."""
+        text = str(error)
+        if text in self._said:
+            return False
+        if len(self._said) >= self.MOST:
+            self._said.clear()
+        self._said.add(text)
+        return True
+
+    def over(self) -> None:
+        """It was reached: whatever comes next is news."""
+        self._said.clear()
 
 
 class BrokerConnection(Protocol):

@@ -14,7 +14,7 @@ import trio
 
 from dffmpeg.backoff import Backoff
 from dffmpeg.errors import BadInput, Refused, Unreachable
-from dffmpeg.transports.broker import MAX_MESSAGE, BrokerConnection, Post, Route
+from dffmpeg.transports.broker import MAX_MESSAGE, BrokerConnection, Causes, Post, Route
 from dffmpeg.transports.downlink import Audience
 from dffmpeg.transports.outbox import Outbox
 from dffmpeg.wire import codec
@@ -38,7 +38,7 @@ class BrokerDownlink(ABC):
         self.outbox = Outbox()
         # Until it runs it was never of any use.
         self.failing_since: float | None = -math.inf
-        self._cause: str | None = None
+        self._causes = Causes()
         self._backoff = Backoff(minimum=0.2, maximum=10.0, jitter=0.5, reset_after=30.0)
         self._listeners: dict[Route, Listener] = {}
         self._subscribed: set[Route] = set()
@@ -172,12 +172,12 @@ class BrokerDownlink(ABC):
                     listener(message, len(body))
 
     def _recovered(self) -> None:
-        self.failing_since, self._cause = None, None
+        self.failing_since = None
+        self._causes.over()
         logger.info("%s: connected to the broker", self.name)
 
     def _failed(self, error: Unreachable | Refused) -> None:
-        if str(error) != self._cause:
-            self._cause = str(error)
+        if self._causes.first(error):
             logger.warning("%s: no broker, trying again: %s", self.name, error)
 
     def _disconnected(self) -> None:

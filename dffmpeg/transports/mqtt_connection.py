@@ -25,7 +25,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from dffmpeg.errors import NotConnected, Refused, Unreachable, single_error
-from dffmpeg.transports.broker import CONFIRM_SECONDS, CONNECT_SECONDS, WINDOW, Post, Route
+from dffmpeg.transports.broker import CONFIRM_SECONDS, CONNECT_SECONDS, WINDOW, Post, RefusedByBroker, Route
 from dffmpeg.transports.broker_settings import BrokerSettings
 
 if TYPE_CHECKING:
@@ -166,7 +166,8 @@ class MqttConnection:
         self._why: str | None = None
         self._leaving = False
         self._outgoing = trio.Event()
-        self._connected = _Answer("the broker refused the connection")
+        self._where = f"{client.host}:{client.port}"
+        self._connected = _Answer(f"{self._where}: the broker refused the connection")
         self._answers: dict[int, _Answer] = {}
         self._unconfirmed: set[int] = set()
         self._confirmed = trio.Event()
@@ -192,7 +193,7 @@ class MqttConnection:
         with trio.move_on_after(CONNECT_SECONDS):
             await self._connected.wait()
             return
-        raise NotConnected("the broker does not answer")
+        raise NotConnected(f"{self._where}: the broker does not answer")
 
     async def publish(self, posts: Sequence[Post]) -> None:
         for post in posts:
@@ -236,7 +237,7 @@ class MqttConnection:
         self._require_open()
         _, number = send()
         if number is None:
-            raise Unreachable("the connection to the broker broke")
+            raise self._broken()
         answer = self._answers[number] = _Answer(refusal)
         try:
             with trio.move_on_after(CONFIRM_SECONDS):
@@ -251,7 +252,8 @@ class MqttConnection:
             raise self._broken()
 
     def _broken(self) -> Unreachable:
-        return Unreachable(f"the connection to the broker broke{f': {self._why}' if self._why else ''}")
+        why = f": {self._why}" if self._why else ""
+        return Unreachable(f"{self._where}: the connection to the broker broke{why}")
 
     # The library's life
 
@@ -387,7 +389,7 @@ class _Answer:
         """It came."""
         for reason in reasons:
             if reason.is_failure:
-                self.refused = Refused(403, f"{self._refusal}: {reason}")
+                self.refused = RefusedByBroker(403, f"{self._refusal}: {reason}")
         self._answered.set()
 
     async def wait(self) -> None:

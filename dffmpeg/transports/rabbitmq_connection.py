@@ -27,11 +27,11 @@ from aio_pika.exceptions import (
     DeliveryError,
     ProbableAuthenticationError,
 )
-from aiormq.exceptions import ChannelAccessRefused
+from aiormq.exceptions import ChannelAccessRefused, InvalidFrameError
 from msgspec import Meta
 
 from dffmpeg.errors import DffmpegError, NotConnected, Refused, Unreachable, single_error
-from dffmpeg.transports.broker import CONFIRM_SECONDS, CONNECT_SECONDS, WINDOW, Post, Route
+from dffmpeg.transports.broker import CONFIRM_SECONDS, CONNECT_SECONDS, WINDOW, Post, RefusedByBroker, Route
 from dffmpeg.transports.broker_settings import BrokerSettings
 
 P = ParamSpec("P")
@@ -56,6 +56,11 @@ class RabbitMqSettings(BrokerSettings, frozen=True):
     vhost: str = "/"
     workers_exchange: _Exchange = "dffmpeg.workers"
     jobs_exchange: _Exchange = "dffmpeg.jobs"
+
+    @property
+    def login(self) -> str:
+        """The user's name; that of RabbitMQ's first user where none is said."""
+        return self.username or "guest"
 
     def address(self, route: Route) -> tuple[str, str]:
         """Exchange and routing key for a route."""
@@ -90,6 +95,7 @@ async def open_rabbitmq(
         Refused: the broker does not want us.
         Unreachable: from the block: the connection broke.
     """
+    _hush()
     with single_error():
         async with trio_asyncio.open_loop():
             connection = await _connect(settings, name, settings.vhost if vhost is None else vhost)
@@ -105,6 +111,14 @@ async def open_rabbitmq(
                     await _call(connection.close)
 
 
+def _hush() -> None:
+    """Leave it to us to say what became of a connection: the library logs each try, with a traceback. At
+    DEBUG it may."""
+    level = logging.NOTSET if logger.isEnabledFor(logging.DEBUG) else logging.CRITICAL
+    for name in ("aiormq", "aio_pika"):
+        logging.getLogger(name).setLevel(level)
+
+
 async def _connect(settings: RabbitMqSettings, name: str, vhost: str) -> AbstractConnection:
     failure: DffmpegError = NotConnected("no answer in time")
     for host, port in settings.addresses(5672, 5671):
@@ -113,7 +127,7 @@ async def _connect(settings: RabbitMqSettings, name: str, vhost: str) -> Abstrac
                 aio_pika.connect,
                 host=host,
                 port=port,
-                login=settings.username or "guest",
+                login=settings.login,
                 password=settings.secret() or "guest",
                 virtualhost=vhost,
                 ssl=settings.use_tls,
@@ -123,8 +137,14 @@ async def _connect(settings: RabbitMqSettings, name: str, vhost: str) -> Abstrac
                 name=name,
             )
         except Refused as error:
-            failure = Refused(error.status, f"{host}:{port}: {error.detail}")
+            failure = RefusedByBroker(error.status, f"{host}:{port}: {error.detail}")
         except (Unreachable, OSError) as error:
+            if isinstance(error.__cause__, InvalidFrameError):
+                # The broker closes in place of opening the virtual host, which comes last; the library tells
+                # neither its code nor its text.
+                text = f"does the virtual host {vhost!r} exist, and may {settings.login!r} use it?"
+                failure = RefusedByBroker(403, f"{host}:{port}: the broker refused: {text}")
+                continue
             failure = NotConnected(f"{host}:{port}: {error}")
     raise failure
 
@@ -285,9 +305,9 @@ def _ours(error: BaseException) -> DffmpegError:
     text = " ".join(str(error).split()) if told else ""
     text = text or "the connection to the broker broke"
     if isinstance(error, AuthenticationError | ProbableAuthenticationError | ChannelAccessRefused):
-        return Refused(403, f"the broker refused: {text}")
+        return RefusedByBroker(403, f"the broker refused: {text}")
     if isinstance(error, ChannelPreconditionFailed):
-        return Refused(409, f"the broker has something else by that name: {text}")
+        return RefusedByBroker(409, f"the broker has something else by that name: {text}")
     if isinstance(error, TimeoutError):
         return Unreachable("no answer in time")
     return Unreachable(text)

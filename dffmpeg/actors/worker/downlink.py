@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,8 +24,9 @@ from dffmpeg.actors.worker.capabilities import Probe
 from dffmpeg.actors.worker.links import Links
 from dffmpeg.actors.worker.negotiation import Negotiation
 from dffmpeg.actors.worker.registration_messages import RegistrationMessage, Renew, Verify
-from dffmpeg.errors import BadInput, Refused, Unreachable
+from dffmpeg.errors import BadInput, DffmpegError, Refused, Unreachable
 from dffmpeg.supervisors import Backoff
+from dffmpeg.transports.broker import Causes
 from dffmpeg.transports.client import ClientTransport, Link, Pieces, TransportFactory
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.wire.link import Fenced
@@ -94,6 +96,7 @@ class DownlinkActor(Actor[Open | Shut]):
         self._backoff = Backoff(minimum=0.1, maximum=5.0, jitter=0.5, reset_after=30.0)
         self._current: Open | None = None
         self._following = trio.CancelScope()
+        self._causes: defaultdict[str, Causes] = defaultdict(Causes)
 
     async def handle(self, message: Open | Shut) -> None:
         if isinstance(message, Shut):
@@ -111,21 +114,21 @@ class DownlinkActor(Actor[Open | Shut]):
         self._following = trio.CancelScope()
         transport = factory(self._connections(), message.metadata)
         self._negotiation.opened(message.transport)
-        self.context.nursery.start_soon(self._follow, transport, self._following)
+        self.context.nursery.start_soon(self._follow, message.transport, transport, self._following)
 
-    async def _follow(self, transport: ClientTransport, scope: trio.CancelScope) -> None:
+    async def _follow(self, name: str, transport: ClientTransport, scope: trio.CancelScope) -> None:
         attempt = 0
         with scope:
             while True:
                 began = trio.current_time()
                 asked: float | None = None
                 try:
-                    await self._listen(transport)
+                    await self._listen(name, transport)
                 except (Unreachable, Refused) as error:
                     asked = error.retry_after
-                    logger.info("the downlink ended: %s", error)
+                    self._say(name, error)
                 except BadInput as error:
-                    logger.info("the downlink ended: %s", error)
+                    self._say(name, error)
                     if isinstance(error, Refused) and error.status == 409:
                         # Another process may be this worker by now; the registration is told so.
                         await self._registration.tell(Renew())
@@ -134,11 +137,18 @@ class DownlinkActor(Actor[Open | Shut]):
                 chance = random.random()  # noqa: S311 - spreads load, guards nothing
                 await trio.sleep(self._backoff.wait(attempt, chance, asked=asked))
 
-    async def _listen(self, transport: ClientTransport) -> None:
+    def _say(self, name: str, error: DffmpegError) -> None:
+        if self._negotiation.is_connected:
+            logger.info("the downlink ended: %s", error)
+        elif self._causes[name].first(error):
+            logger.warning("no downlink over %s, trying again: %s", name, error)
+
+    async def _listen(self, name: str, transport: ClientTransport) -> None:
         link: Link | None = None
         try:
             async with transport.connect() as arrivals:
                 self._negotiation.connected()
+                self._causes[name].over()
                 await self._registration.tell(Renew())
                 async for arrival in arrivals:
                     match arrival:

@@ -40,6 +40,11 @@ class Negotiation:
 
     # The downlink's side
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the one in use has been connected, and has not said since that it ended."""
+        return self._connected_at is not None
+
     def opened(self, transport: str) -> None:
         """This one is used from now on."""
         self._current, self._connected_at = transport, None

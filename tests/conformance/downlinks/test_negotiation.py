@@ -39,10 +39,19 @@ async def test_the_coordinator_starts_without_its_broker(name: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", BROKERS)
-async def test_a_worker_that_does_not_reach_the_broker_asks_for_another(name: str, tmp_path: Path) -> None:
+async def test_a_worker_that_does_not_reach_the_broker_asks_for_another(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     kind = replace(KINDS[name], beneath="http_polling")
     async with open_site(kind, tmp_path) as site:
         await _comes_online(site, {name: NOBODY}, "http_polling")
+    # However often it was tried.
+    said = [record for record in caplog.records if "no downlink over" in record.getMessage()]
+    assert [
+        (record.levelname, f"no downlink over {name}, trying again: 127.0.0.1:1: " in record.getMessage())
+        for record in said
+    ] == [("WARNING", True)]
+    assert "the downlink ended: 127.0.0.1:1" not in caplog.text
 
 
 async def test_so_does_one_whom_nothing_reaches(tmp_path: Path) -> None:
