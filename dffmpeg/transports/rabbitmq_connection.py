@@ -98,9 +98,9 @@ async def open_rabbitmq(
     _hush()
     with single_error():
         async with trio_asyncio.open_loop():
-            connection = await _connect(settings, name, settings.vhost if vhost is None else vhost)
+            connection, where = await _connect(settings, name, settings.vhost if vhost is None else vhost)
             try:
-                opened = RabbitMqConnection(settings, connection)
+                opened = RabbitMqConnection(settings, connection, where)
                 await opened.start()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(opened.watch)
@@ -119,11 +119,12 @@ def _hush() -> None:
         logging.getLogger(name).setLevel(level)
 
 
-async def _connect(settings: RabbitMqSettings, name: str, vhost: str) -> AbstractConnection:
+async def _connect(settings: RabbitMqSettings, name: str, vhost: str) -> tuple[AbstractConnection, str]:
+    """The connection to the first server that takes us, and its address."""
     failure: DffmpegError = NotConnected("no answer in time")
     for host, port in settings.addresses(5672, 5671):
         try:
-            return await _call(
+            connection = await _call(
                 aio_pika.connect,
                 host=host,
                 port=port,
@@ -136,8 +137,9 @@ async def _connect(settings: RabbitMqSettings, name: str, vhost: str) -> Abstrac
                 heartbeat=HEARTBEAT,
                 name=name,
             )
+            return connection, f"{host}:{port}"
         except Refused as error:
-            failure = RefusedByBroker(error.status, f"{host}:{port}: {error.detail}")
+            failure = _at(f"{host}:{port}", error)
         except (Unreachable, OSError) as error:
             if isinstance(error.__cause__, InvalidFrameError):
                 # The broker closes in place of opening the virtual host, which comes last; the library tells
@@ -152,7 +154,7 @@ async def _connect(settings: RabbitMqSettings, name: str, vhost: str) -> Abstrac
 class RabbitMqConnection:
     """`BrokerConnection`, with one channel, in confirm mode."""
 
-    def __init__(self, settings: RabbitMqSettings, connection: AbstractConnection) -> None:
+    def __init__(self, settings: RabbitMqSettings, connection: AbstractConnection, where: str) -> None:
         self._settings = settings
         self._connection = connection
         self._channel = connection.channel()
@@ -162,22 +164,23 @@ class RabbitMqConnection:
         self._taken: AbstractIncomingMessage | None = None
         self._unsaid = 0
         self._over = trio.Event()
-        self._why: DffmpegError = Unreachable("the connection to the broker broke")
+        self._where = where
+        self._why: DffmpegError = Unreachable(f"{self._where}: the connection to the broker broke")
 
     async def start(self) -> None:
         """Get ready to receive, and to learn of the end."""
         with trio.move_on_after(CONNECT_SECONDS):
             await self._open_channel()
             return
-        raise Unreachable("no answer in time")
+        raise Unreachable(f"{self._where}: no answer in time")
 
     async def _open_channel(self) -> None:
-        await _call(self._channel.initialize)
+        await self._call(self._channel.initialize)
         self._connection.close_callbacks.add(self._on_close)
         self._channel.close_callbacks.add(self._on_close)
-        channel = await _call(self._channel.get_underlay_channel)
+        channel = await self._call(self._channel.get_underlay_channel)
         channel.on_consumer_cancel_callbacks.add(self._on_cancel)
-        await _call(self._channel.set_qos, prefetch_count=WINDOW)
+        await self._call(self._channel.set_qos, prefetch_count=WINDOW)
 
     async def watch(self) -> None:
         """Wait for the end.
@@ -191,13 +194,13 @@ class RabbitMqConnection:
     async def declare_exchanges(self) -> None:
         """Have the exchanges that messages are published to."""
         for name in (self._settings.workers_exchange, self._settings.jobs_exchange):
-            await _call(self._channel.declare_exchange, name, aio_pika.ExchangeType.TOPIC, durable=True)
+            await self._call(self._channel.declare_exchange, name, aio_pika.ExchangeType.TOPIC, durable=True)
 
     async def publish(self, posts: Sequence[Post]) -> None:
         with trio.move_on_after(CONFIRM_SECONDS):
-            await _call(self._publish, posts)
+            await self._call(self._publish, posts)
             return
-        raise Unreachable("the broker does not confirm what is published")
+        raise Unreachable(f"{self._where}: the broker does not confirm what is published")
 
     async def _publish(self, posts: Sequence[Post]) -> None:
         # Each begins to be sent in its turn; only the confirmations come in any order.
@@ -226,30 +229,30 @@ class RabbitMqConnection:
         Raises:
             Refused: the broker does not let us.
         """
-        queue = await _call(
+        queue = await self._call(
             self._channel.declare_queue,
             source.queue,
             durable=source.durable,
             auto_delete=source.auto_delete,
         )
-        await _call(queue.bind, source.exchange, source.routing_key)
+        await self._call(queue.bind, source.exchange, source.routing_key)
         # The newest consumer goes before one whose connection is dead, and nobody knows it yet.
-        await _call(queue.consume, self._on_message, arguments={"x-priority": int(time.time())})
+        await self._call(queue.consume, self._on_message, arguments={"x-priority": int(time.time())})
 
     async def subscribe(self, route: Route) -> None:
         exchange, key = self._settings.address(route)
-        await _call((await self._own_queue()).bind, exchange, key)
+        await self._call((await self._own_queue()).bind, exchange, key)
 
     async def unsubscribe(self, route: Route) -> None:
         exchange, key = self._settings.address(route)
-        await _call((await self._own_queue()).unbind, exchange, key)
+        await self._call((await self._own_queue()).unbind, exchange, key)
 
     async def _own_queue(self) -> AbstractQueue:
         """The queue that is this connection's and ends with it."""
         if self._queue is None:
             name = f"dffmpeg.coordinator.{secrets.token_hex(8)}"
-            queue = await _call(self._channel.declare_queue, name, exclusive=True, auto_delete=True)
-            await _call(queue.consume, self._on_message)
+            queue = await self._call(self._channel.declare_queue, name, exclusive=True, auto_delete=True)
+            await self._call(queue.consume, self._on_message)
             self._queue = queue
         return self._queue
 
@@ -267,9 +270,15 @@ class RabbitMqConnection:
             return
         self._unsaid += 1
         if not self._inbox or self._unsaid >= WINDOW // 2:
-            await _call(self._taken.ack, multiple=True)
+            await self._call(self._taken.ack, multiple=True)
             self._unsaid = 0
         self._taken = None
+
+    async def _call(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await _call(function, *args, **kwargs)
+        except (Unreachable, Refused) as error:
+            raise _at(self._where, error) from error.__cause__
 
     # What the library calls, in a task of asyncio's on this same thread
 
@@ -279,11 +288,11 @@ class RabbitMqConnection:
 
     async def _on_close(self, sender: object, error: BaseException | None) -> None:
         if isinstance(error, Exception):
-            self._why = _ours(error)
+            self._why = _at(self._where, _ours(error))
         self._over.set()
 
     async def _on_cancel(self, frame: object) -> None:
-        self._why = Unreachable("the broker has ended the consumer: was the queue deleted?")
+        self._why = Unreachable(f"{self._where}: the broker has ended the consumer: was the queue deleted?")
         self._over.set()
 
 
@@ -311,3 +320,10 @@ def _ours(error: BaseException) -> DffmpegError:
     if isinstance(error, TimeoutError):
         return Unreachable("no answer in time")
     return Unreachable(text)
+
+
+def _at(where: str, error: DffmpegError) -> DffmpegError:
+    """The error, with the broker's address."""
+    if isinstance(error, Refused):
+        return RefusedByBroker(error.status, f"{where}: {error.detail}")
+    return Unreachable(f"{where}: {error}")

@@ -12,7 +12,7 @@ import trio
 from dffmpeg.errors import NotConnected, Unreachable
 from dffmpeg.transports.broker import Causes, RefusedByBroker
 from dffmpeg.transports.mqtt_connection import MqttSettings, open_mqtt
-from dffmpeg.transports.rabbitmq_connection import RabbitMqSettings, open_rabbitmq
+from dffmpeg.transports.rabbitmq_connection import RabbitMqSettings, Source, open_rabbitmq
 from tests.services import listening
 
 
@@ -48,6 +48,16 @@ async def test_a_wrong_password_is_no_matter_of_http() -> None:
     said = await refusal(rabbit(password="wrong"))
     assert "ACCESS_REFUSED" in said
     assert "HTTP" not in said
+
+
+async def test_what_it_refuses_later_names_it_too() -> None:
+    settings = rabbit()
+    with pytest.raises(
+        RefusedByBroker, match=rf"^127\.0\.0\.1:{settings.port}: the broker refused: ACCESS_REFUSED"
+    ):
+        async with open_rabbitmq(settings, "refused") as connection:
+            # Names that begin so are the broker's own.
+            await connection.consume(Source("amq.dffmpeg", "amq.topic", "x", durable=False, auto_delete=True))
 
 
 @pytest.mark.parametrize(("level", "silent"), [(logging.INFO, True), (logging.DEBUG, False)])
