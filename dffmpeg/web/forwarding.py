@@ -192,7 +192,8 @@ async def pause(tries: int) -> None:
 
 def _address(member: Member) -> str:
     if member.address is None:
-        raise Unreachable("it has no [cluster] advertise")
+        # Of an earlier process in our own place `Membership` hides it.
+        raise Unreachable("it has no [cluster] advertise, or it was this one before its restart")
     return member.address
 
 
