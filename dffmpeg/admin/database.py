@@ -14,7 +14,7 @@ from dffmpeg.admin.statuses import NotDone, NotThere
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.scheduling.pause import Pause
-from dffmpeg.store import InUse, Store, StoreUnavailable, open_store, upkeeps
+from dffmpeg.store import InUse, Store, StoreSettings, StoreUnavailable, Upkeep, open_store, upkeeps
 from dffmpeg.store.purging import purge
 from dffmpeg.wire.administration import Overview
 from dffmpeg.wire.janitor import JanitorRecord
@@ -115,6 +115,20 @@ class Database:
         return job
 
 
+async def existing(settings: StoreSettings) -> list[Upkeep]:
+    """The databases of a configuration, which are all there: opening one that is not would make it, which is
+    nobody's wish who asks what is in it.
+
+    Raises:
+        StoreUnavailable: one is not there yet, or cannot be reached.
+    """
+    databases = upkeeps(settings)
+    for database in databases:
+        if await trio.to_thread.run_sync(database.version) == 0:
+            raise StoreUnavailable(f"{database.name}: there is no database yet")
+    return databases
+
+
 @asynccontextmanager
 async def opened(config: CoordinatorConfig, *, writes: bool) -> AsyncIterator[Database]:
     """The databases of a coordinator's configuration, which are not migrated for it.
@@ -128,11 +142,7 @@ async def opened(config: CoordinatorConfig, *, writes: bool) -> AsyncIterator[Da
         SchemaMismatch: they want to be migrated first.
     """
     settings = store_settings(config)
-    databases = upkeeps(settings)
-    for database in databases:
-        if await trio.to_thread.run_sync(database.version) == 0:
-            # Opening would make one, which is nobody's wish who asks what is in it.
-            raise StoreUnavailable(f"{database.name}: there is no database yet")
+    databases = await existing(settings)
     for database in databases if writes else ():
         if await trio.to_thread.run_sync(database.in_use):
             raise InUse(

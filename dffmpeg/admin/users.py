@@ -16,6 +16,7 @@ import trio
 from dffmpeg import tables
 from dffmpeg.actors.coordinator.store_settings import store_settings
 from dffmpeg.admin import written
+from dffmpeg.admin.database import existing
 from dffmpeg.admin.output import answer, confirm
 from dffmpeg.admin.statuses import NotDone, NotThere
 from dffmpeg.configuration import load
@@ -52,7 +53,7 @@ def add(options: argparse.Namespace) -> None:
             await store.identities.delete(identity.client_id)
             raise
 
-    _with_store(config, run)
+    _with_store(config, run, new=True)
     _answer_key(options, identity, file)
 
 
@@ -126,9 +127,18 @@ def _config(options: argparse.Namespace) -> CoordinatorConfig:
     return load(CoordinatorConfig, "coordinator", options.config)
 
 
-def _with_store(config: CoordinatorConfig, work: Callable[[Store], Awaitable[T]]) -> T:
+def _with_store(config: CoordinatorConfig, work: Callable[[Store], Awaitable[T]], *, new: bool = False) -> T:
+    """Do something with the database.
+
+    Args:
+        new: whether to make one where there is none yet.
+    """
+    settings = store_settings(config)
+
     async def run() -> T:
-        async with open_store(store_settings(config), upgrade=False) as store:
+        if not new:
+            await existing(settings)
+        async with open_store(settings, upgrade=False) as store:
             return await work(store)
 
     return trio.run(run)

@@ -191,4 +191,5 @@ class CoordinatorConfig(Section, frozen=True):
         keys = any(repository.encryption_keys for repository in database.repositories.values())
         tables = [*database.engine_defaults.values(), *self.transports.transport_settings.values()]
         passwords = any("password" in options for options in tables)
-        return keys or passwords or self.hooks.secret is not None
+        secrets = (self.hooks.secret, self.cluster.secret)
+        return keys or passwords or any(secret is not None for secret in secrets)

@@ -29,7 +29,14 @@ def test_a_user_is_added_with_a_key_that_is_shown_once(admin: Admin) -> None:
     assert key in admin("user", "list", "--show-key")
 
 
+def test_asking_for_users_makes_no_database(admin: Admin, folder: Path) -> None:
+    for command in (("list",), ("show", "player"), ("delete", "player", "--yes")):
+        assert "dffmpeg.db: there is no database yet" in admin("user", *command, status=1)
+    assert not (folder / "dffmpeg.db").exists()
+
+
 def test_a_list_is_by_id(admin: Admin) -> None:
+    admin("db", "migrate")
     assert admin("user", "list") == "there are no users\n"
     assert admin.json("user", "list") == []
     admin("user", "add", "b", "--role", "worker", "--network", "10.0.0.0/8", "--network", "::1")
@@ -66,7 +73,7 @@ def test_a_file_that_cannot_be_written_adds_no_user(admin: Admin, folder: Path) 
     assert "exists already" in admin("user", "add", "c", "--write-config", "there.toml", status=2)
     assert "no such folder" in admin("user", "add", "c", "--write-config", "no/c.toml", status=2)
     assert (folder / "there.toml").read_text() == "mine"
-    assert admin.json("user", "list") == []
+    assert not (folder / "dffmpeg.db").exists()
 
 
 def test_without_an_address_of_its_own_a_coordinator_must_be_told_one(admin: Admin, folder: Path) -> None:
@@ -223,6 +230,8 @@ WRONG = [
 def test_what_a_user_gets_wrong_is_one_line(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, expected: str
 ) -> None:
+    main(["db", "migrate"])
+    capsys.readouterr()
     try:
         got = main(arguments)
     except SystemExit as end:
@@ -254,6 +263,7 @@ def test_a_coordinator_that_is_not_there_is_one_line(admin: Admin, folder: Path)
     [(["user", "show", "nobody"], 3), (["--config", "none", "user", "list"], 2), (["frob"], 2)],
 )
 def test_a_real_process_says_one_line(folder: Path, arguments: list[str], status: int) -> None:
+    main(["db", "migrate"])
     command = [sys.executable, "-m", "dffmpeg.admin", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (status, "")

@@ -122,6 +122,15 @@ def test_a_coordinators_file_without_keys_may_be_read_by_all(
     assert KEY not in repr(config)
 
 
+def test_a_cluster_s_secret_is_one_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "coordinator.toml"
+    file.write_text(f'[cluster]\nsecret = "{KEY}"\n')
+    file.chmod(0o644)
+    config = load(CoordinatorConfig, "coordinator", file)
+    assert "holds a key" in capsys.readouterr().err
+    assert KEY not in repr(config)
+
+
 def test_relative_file_names_count_from_the_file(tmp_path: Path) -> None:
     text = b'[database.repositories.auth]\nencryption_keys_file = "keys"'
     config = parse(CoordinatorConfig, text, tmp_path / "coordinator.toml")
