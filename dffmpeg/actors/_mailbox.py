@@ -40,17 +40,20 @@ class DeadLetters:
     def __init__(self, capacity: int = 256) -> None:
         self._recent: deque[DeadLetter] = deque(maxlen=capacity)
         self.count = 0
+        self.stopping = False
+        """Whether all actors are being stopped, so that letters to ended ones mean nothing."""
 
     @property
     def recent(self) -> tuple[DeadLetter, ...]:
         return tuple(self._recent)
 
     def record(self, actor: str, message: object, *, level: int = logging.INFO) -> None:
-        """Count `message` and log the name of its type at `level`."""
+        """Count `message` and log the name of its type at `level`, or at DEBUG while all is being stopped."""
         message_type = type(message).__qualname__
         self.count += 1
         self._recent.append(DeadLetter(actor, message_type, time.time()))
         extra = {"actor": actor, "message_type": message_type}
+        level = logging.DEBUG if self.stopping else level
         logger.log(level, "dead letter: %s to %s", message_type, actor, extra=extra)
 
 

@@ -50,6 +50,10 @@ def _blocks(overview: Overview, place: str) -> Iterator[str]:
         yield "Failed lately:\n" + jobs.table(overview.failed, empty="")
 
 
+UNREACHABLE = "none: set [cluster] advertise"
+"""In place of an address, of one that the others cannot pass anything on to."""
+
+
 def _coordinators(records: Sequence[CoordinatorRecord]) -> str:
     now = time.time()
     return tables.table(
@@ -58,7 +62,7 @@ def _coordinators(records: Sequence[CoordinatorRecord]) -> str:
             (
                 record.coordinator_id,
                 f"{record.status}, leads" if record.leads else record.status,
-                record.address,
+                record.address or UNREACHABLE,
                 record.workers,
                 tables.age(record.started_at, now),
                 record.version,

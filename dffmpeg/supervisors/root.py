@@ -40,6 +40,7 @@ class TreeHandle:
         """Ask the tree to stop; `wait()` returns when it has."""
         if self._state is ChildState.RUNNING:
             self._state = ChildState.STOPPING
+            self.dead_letters.stopping = True
             self._root.request_stop()
 
     async def wait(self) -> None:

@@ -250,7 +250,8 @@ class Peers:
         try:
             stream = await open_stream(url, first=self._greeting)
         except Unreachable as error:
-            raise NotConnected(f"{address}: {error}") from error
+            # It names the address already, as if it were for a WebSocket.
+            raise NotConnected(f"{address}: {str(error).removeprefix(f'{url}: ')}") from error
         plain = stream if isinstance(stream, trio.SocketStream) else stream.transport_stream
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in KEEPALIVE.items():

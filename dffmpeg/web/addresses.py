@@ -52,7 +52,8 @@ def source(peer: Address | None, forwarded: Iterable[str], trusted: Networks) ->
         peer: the other end of the connection; None where that is not known.
         forwarded: the values of the X-Forwarded-For headers, in order. Each
             proxy appends whom it heard from, so only what trusted ones
-            appended counts: they are read from the end.
+            appended counts: they are read from the end. Where all of them are
+            trusted, the first is whose it is: a proxy may be a client too.
         trusted: the proxies' networks.
 
     Returns:

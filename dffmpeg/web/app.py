@@ -41,6 +41,7 @@ from dffmpeg.web import (
 from dffmpeg.web.authentication import Authentication, Identities
 from dffmpeg.web.closing import Closing
 from dffmpeg.web.connections import BODY_KEY, SOCKET_KEY, Misdirected, RequestBody, Scope, Send, Socket
+from dffmpeg.web.conversation import outcome_of
 from dffmpeg.web.forwarding import FRESH, Forwarding, pause
 from dffmpeg.web.homes import Neighbours
 from dffmpeg.web.origins import ORIGIN_KEY, Origins, origin
@@ -106,7 +107,7 @@ class WebApp(QuartTrio):
         else:
             end = Socket(scope, receive, send)
             scope[SOCKET_KEY] = end
-            await super().asgi_app(scope, cast("Any", end.quart_receive), send)
+            await super().asgi_app(scope, cast("Any", end.quart_receive), cast("Any", end.quart_send))
 
     async def aclose(self) -> None:
         """Close what the application has open itself."""
@@ -139,7 +140,21 @@ class WebApp(QuartTrio):
             await pause(tries)
 
     async def dispatch_websocket(self, websocket_context: Any = None) -> Any:
-        """The same for a WebSocket, of which nothing has been answered yet."""
+        """The same for a WebSocket, of which nothing has been answered yet.
+
+        Once it was accepted, or its connection given away, no error gets any further than to here.
+        """
+        try:
+            return await self._speak(websocket_context)
+        except Exception as error:
+            end, described = requests.socket(), requests.describe()
+            if not end.taken:
+                raise
+            logger.info("%s was broken off: %r", described, errors.unwrap(error))
+            await end.fail(*outcome_of(error, self.closing, described))
+            return None
+
+    async def _speak(self, websocket_context: Any) -> Any:
         if self._forwarding is None or websocket.url_rule is None:
             return await super().dispatch_websocket(websocket_context)
         route, end = access.key(websocket.url_rule, "GET"), requests.socket()

@@ -154,6 +154,10 @@ class Socket:
 
     Before `accept()` a refusal is an HTTP answer, which Quart sends. From then
     on this object sends everything, and Quart only waits for the handler.
+
+    Attributes:
+        taken: the handshake is answered, or the connection given away: no HTTP
+            answer can be sent any more.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,11 +168,15 @@ class Socket:
         self._tunnel: BoundedStream | None = (scope.get("state") or {}).get(TUNNEL_KEY)
         self._over = False
         self._announced = False
+        self._closed = False
+        self._accepted = False
+        self.taken = False
 
     def tunnel(self) -> BoundedStream:
         """The connection beneath. Nobody has answered the handshake on it, nor will anybody else now."""
         if self._tunnel is None:
             raise RuntimeError("the server does not give its connections away")
+        self.taken = True
         return self._tunnel
 
     async def left(self) -> None:
@@ -178,6 +186,7 @@ class Socket:
 
     async def accept(self) -> None:
         """Complete the handshake."""
+        self.taken = self._accepted = True
         await self._send({"type": "websocket.accept", "headers": [], "subprotocol": None})
 
     async def receive(self, limit: int = MAX_MESSAGE) -> str | bytes:
@@ -227,7 +236,9 @@ class Socket:
         Args:
             reason: cut to the 123 bytes that RFC 6455 has room for.
         """
-        self._over = True
+        if self._closed:
+            return
+        self._over = self._closed = True
         cut = reason.encode()[:123].decode(errors="ignore")
         with trio.move_on_after(CLOSE_TIMEOUT):
             await self._send({"type": "websocket.close", "code": code, "reason": cut})
@@ -235,12 +246,27 @@ class Socket:
             return
         self._abort()
 
+    async def fail(self, code: int, reason: str) -> None:
+        """End what its handler left by an error: by a close code where it was accepted, and is not closed."""
+        if self._accepted:
+            await self.close(code, reason)
+        else:
+            self._abort()
+
     async def quart_receive(self) -> Event:
         """For Quart: the handshake, and then nothing, since the handler listens itself."""
         if self._announced:
             await trio.sleep_forever()
         self._announced = True
         return await self._receive()
+
+    async def quart_send(self, event: Event) -> None:
+        """For Quart: its answer to the handshake, and nothing once there was another.
+
+        Where it tries to, the handler has ended, and Hypercorn closes what is open with 1011.
+        """
+        if not self.taken:
+            await self._send(event)
 
 
 def _content_length(scope: Scope) -> int | None:

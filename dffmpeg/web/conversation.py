@@ -29,14 +29,22 @@ async def converse(
         request: for the log.
     """
     outcome = STOPPING
-    with closing.interruptible():
-        try:
+    try:
+        # Inside: what fails while it is interrupted comes out of it, without the cancellation.
+        with closing.interruptible():
             outcome = await talk()
-        except Exception as error:  # noqa: BLE001 - the boundary at which errors become close codes
-            if _left(error):
-                return
-            outcome = errors.close(error, request=request)
+    except Exception as error:  # noqa: BLE001 - the boundary at which errors become close codes
+        if _left(error):
+            return
+        outcome = outcome_of(error, closing, request)
     await end.close(*outcome)
+
+
+def outcome_of(error: Exception, closing: Closing, request: str) -> Outcome:
+    """How to close for an error; logs what is nobody's fault but ours."""
+    outcome = errors.close(error, request=request)
+    # Whatever it met while we stop, it does not meet at another coordinator.
+    return STOPPING if closing.begun else outcome
 
 
 async def first(*tasks: Callable[[], Awaitable[Outcome]]) -> Outcome:

@@ -47,6 +47,11 @@ CLOSE_FORBIDDEN = 4403
 CLOSE_NOT_FOUND = 4404
 CLOSE_CONFLICT = 4409
 
+
+class HomeAway(Unavailable):
+    """The coordinator that has to answer could not be reached."""
+
+
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (SignatureError, 401),
     (Forbidden, 403),
@@ -146,8 +151,8 @@ def problem(error: BaseException, *, request: str) -> tuple[int, str]:
         logger.error("%s failed", request, exc_info=error)
         return 500, "internal error"
     if status == 503:
-        # Of the database's absence there is a line already.
-        level = logging.DEBUG if is_gone(error) else logging.INFO
+        # Of the absence of the database, or of another coordinator, there is a line already.
+        level = logging.DEBUG if is_gone(error) or isinstance(error, HomeAway) else logging.INFO
         logger.log(level, "%s was put off: %r", request, error)
     return status, _detail(error, status)
 

@@ -14,7 +14,6 @@ import trio
 from quart import Response
 from werkzeug.datastructures import Headers
 
-from dffmpeg.actors.coordinator.operations import Unavailable
 from dffmpeg.errors import Unreachable
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.membership import Member
@@ -22,6 +21,7 @@ from dffmpeg.transports.peers import PeerAnswer, PeerRequest, Peers, PeerTunnel
 from dffmpeg.web import homes
 from dffmpeg.web.closing import Closing
 from dffmpeg.web.connections import Misdirected, Scope, Socket
+from dffmpeg.web.errors import HomeAway
 from dffmpeg.web.homes import Neighbours
 from dffmpeg.web.origins import origin, target
 from dffmpeg.web.tunnels import carry
@@ -73,6 +73,7 @@ class Forwarding:
         self._neighbours = neighbours
         self._peers = peers
         self._key = key
+        self._away: set[str] = set()
 
     async def home(
         self, route: str, who: Identity | None, values: dict[str, object] | None, scope: Scope
@@ -98,12 +99,13 @@ class Forwarding:
         """
         try:
             answer = await self._peers.send(_address(member), self._passed(member, scope, _PASSED, body))
+            self._reached(member)
             if answer.status == MISDIRECTED:
                 await answer.aclose()
                 return None
             return await _response(answer, empty=scope["method"] == "HEAD")
         except Unreachable as error:
-            logger.info("%s was not passed on to %s: %s", scope["path"], member.coordinator_id, error)
+            self._failed(member, scope, error)
             return None
 
     async def websocket(self, member: Member, scope: Scope, end: Socket, closing: Closing) -> Response | bool:
@@ -118,13 +120,28 @@ class Forwarding:
             answer = await self._peers.upgrade(
                 _address(member), self._passed(member, scope, _HANDSHAKE, extra=extra)
             )
+            self._reached(member)
             if isinstance(answer, PeerAnswer):
                 return await self._refused(answer)
         except Unreachable as error:
-            logger.info("%s was not passed on to %s: %s", scope["path"], member.coordinator_id, error)
+            self._failed(member, scope, error)
             return False
         await _carry(answer, end, closing)
         return True
+
+    def _reached(self, member: Member) -> None:
+        if member.coordinator_id in self._away:
+            self._away.discard(member.coordinator_id)
+            logger.info("coordinator %s is reached again", member.coordinator_id)
+
+    def _failed(self, member: Member, scope: Scope, error: Unreachable) -> None:
+        """Say of a coordinator once that it cannot be reached: there may be many requests a second for it."""
+        name = member.coordinator_id
+        logger.debug("%s was not passed on to %s: %s", scope["path"], name, error)
+        if name not in self._away:
+            # Those that are gone for good are never reached again.
+            self._away = {name, *(self._away & self._neighbours.members().keys())}
+            logger.info("coordinator %s cannot be reached, what is for it is put off: %s", name, error)
 
     async def _refused(self, answer: PeerAnswer) -> Response | bool:
         if answer.status == MISDIRECTED:
@@ -166,16 +183,17 @@ async def pause(tries: int) -> None:
     """Wait a moment before the next try.
 
     Raises:
-        Unavailable: there were enough of them.
+        HomeAway: there were enough of them.
     """
     if tries >= TRIES:
-        raise Unavailable("the coordinator that looks after it cannot be reached just now; try again")
+        raise HomeAway("the coordinator that looks after it cannot be reached just now; try again")
     await trio.sleep(PAUSE * 2 ** (tries - 1))
 
 
 def _address(member: Member) -> str:
     if member.address is None:
-        raise Unreachable("it has no [cluster] advertise")
+        # Of an earlier process in our own place `Membership` hides it.
+        raise Unreachable("it has no [cluster] advertise, or it was this one before its restart")
     return member.address
 
 

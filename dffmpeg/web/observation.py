@@ -30,6 +30,9 @@ REQUEST_ID = "X-Request-ID"
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 
+QUESTIONS = frozenset({"/health", "/ready"})
+"""Routes whose 503 is an answer, and no failure."""
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
@@ -55,7 +58,7 @@ def observe(app: QuartTrio, measurements: Measurements) -> None:
         measurements.request(method, route, response.status_code, seconds)
         response.headers[REQUEST_ID] = g.request_id
         about = {"route": f"{method} {route}", "status": response.status_code, "seconds": round(seconds, 4)}
-        logger.log(_level(response.status_code), "%s", requests.describe(), extra=about)
+        logger.log(_level(route, response.status_code), "%s", requests.describe(), extra=about)
         return response
 
     app.before_request(begin)
@@ -72,5 +75,6 @@ def _begin_logging(request_id: str, place: Mapping[str, Any] | None, traceparent
     )
 
 
-def _level(status: int) -> int:
-    return logging.INFO if status >= 500 else logging.DEBUG
+def _level(route: str, status: int) -> int:
+    # Load balancers ask for these every second, and whatever they say has its own line.
+    return logging.INFO if status >= 500 and route not in QUESTIONS else logging.DEBUG

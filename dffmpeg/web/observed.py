@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quart import Blueprint, Response
 
 from dffmpeg.actors.coordinator.operations import Operations
+from dffmpeg.actors.coordinator.operations.observation import STOPPING
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.closing import Closing
 from dffmpeg.web.requests import caller
@@ -24,8 +25,8 @@ def blueprint(operations: Operations, closing: Closing, tree: Callable[[], TreeN
     @routes.get("/ready")
     async def ready() -> Response:
         found = await operations.waits_for(tree)
-        if closing.begun:
-            found = ["it is stopping", *found]
+        if closing.begun and STOPPING not in found:
+            found = [STOPPING, *found]
         if found:
             return json_answer(Readiness(status="waiting", waits_for=found), 503)
         return json_answer(Readiness(status="ready"))

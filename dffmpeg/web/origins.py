@@ -28,7 +28,7 @@ class Origin:
         address: whose it is; None where that cannot be told, which no check may let pass.
         peer: the other end of the connection, as far as a trusted proxy tells.
         passage: how it came from another coordinator; None where it did not.
-        doubtful: it names a proxy that is not trusted.
+        doubtful: it came through a proxy that is not trusted, so that the address is the proxy's.
     """
 
     address: Address | None
@@ -67,7 +67,8 @@ class Origins:
             return Origin(address, peer, passage)
         hops = _values(scope, _PROXIES)
         address = addresses.source(peer, hops, self._proxies)
-        return Origin(address, peer, doubtful=bool(hops) and address == peer)
+        believed = peer is not None and addresses.contains(self._proxies, peer)
+        return Origin(address, peer, doubtful=bool(hops) and not believed)
 
     def _opened(self, scope: Scope, sealed: list[str]) -> Passage:
         if self._key is None or len(sealed) != 1:

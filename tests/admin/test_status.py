@@ -39,6 +39,18 @@ def test_who_they_are_and_which_of_them_leads(
     assert [(one["coordinator_id"], one["leads"]) for one in records] == [("01A", False), ("01B", True)]
 
 
+def test_one_that_the_others_cannot_reach(
+    admin: Admin, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def join() -> None:
+        async with open_store(databases.settings("sqlite", databases.sqlite(folder / "dffmpeg.db"))) as store:
+            await store.members.join(Member("01A", None, MemberState.ACTIVE, version="1.2", started_at=1.0))
+
+    monkeypatch.setattr(SqliteDatabase, "shared", True)
+    trio.run(join)
+    assert "none: set [cluster] advertise" in admin("status", "--offline")
+
+
 def test_one_that_is_alone_is_not_shown(admin: Admin, folder: Path) -> None:
     trio.run(fill, folder / "dffmpeg.db")
     assert "COORDINATOR" not in admin("status", "--offline")

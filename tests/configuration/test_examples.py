@@ -14,20 +14,29 @@ from dffmpeg.configuration import load
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.configuration.worker import WorkerConfig
+from dffmpeg.errors import ConfigurationError
+from dffmpeg.wire.signature import generate_key
 from tests.servers.requirements import program
 
 CONFIG = Path(__file__).parents[2] / "config"
 COORDINATORS = sorted(CONFIG.glob("architectures/*/coordinator*.toml"))
 PAGE = (CONFIG / "README.md").read_text()
 
+PLACEHOLDER = "change this: the output of openssl rand -hex 32"
+
 MADE_BY_HAND = ("./secrets", "./media")
 """What containers are given that is not ours to ship."""
 
 
 @pytest.mark.parametrize("file", COORDINATORS, ids=lambda file: f"{file.parent.name}/{file.stem}")
-def test_a_coordinator_takes_its_configuration(file: Path) -> None:
-    config = load(CoordinatorConfig, "coordinator", file)
-    assert config.host == "0.0.0.0"
+def test_a_coordinator_takes_its_configuration(file: Path, tmp_path: Path) -> None:
+    text = file.read_text()
+    if PLACEHOLDER in text:
+        with pytest.raises(ConfigurationError, match=r"cluster\.secret: still an example's text"):
+            load(CoordinatorConfig, "coordinator", file)
+    filled = tmp_path / file.name
+    filled.write_text(text.replace(PLACEHOLDER, generate_key().hex()))
+    assert load(CoordinatorConfig, "coordinator", filled).host == "0.0.0.0"
 
 
 def test_there_is_one_for_each_way_to_set_it_up() -> None:

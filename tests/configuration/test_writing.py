@@ -19,8 +19,10 @@ from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.configuration.writing import EXAMPLE, render, write_file
 from dffmpeg.errors import ConfigurationError
+from dffmpeg.wire.signature import generate_key
 
 FILE = Path("/etc/dffmpeg/some.toml")
+PLACEHOLDER = "the output of openssl rand -hex 32"
 CONNECTION = {"coordinator_url": "http://10.0.0.1:8000", "client_id": "w1", "hmac_key": "A" * 43 + "="}
 KINDS = [
     (CoordinatorConfig, {}),
@@ -68,9 +70,20 @@ def test_every_key_is_in_the_file(kind: type[Section], values: dict[str, Any]) -
         assert re.search(pattern, text), key
 
 
+@pytest.mark.parametrize("section", ["cluster", "hooks"])
+@pytest.mark.parametrize("secret", [PLACEHOLDER, f"change this: {PLACEHOLDER}"])
+def test_an_examples_secret_is_refused(section: str, secret: str) -> None:
+    text = f'[{section}]\nsecret = "{secret}"\n'
+    said = f"{section}.secret: still an example's text, put there what `openssl rand -hex 32` prints"
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        parse(CoordinatorConfig, text.encode(), FILE)
+
+
 @pytest.mark.parametrize(("kind", "values"), KINDS)
 def test_every_example_can_be_used(kind: type[Section], values: dict[str, Any]) -> None:
     text = re.sub(rf"(?m)^{EXAMPLE}", "", render(kind, values))
+    # But for secrets, which everybody could read there.
+    text = text.replace(PLACEHOLDER, generate_key().hex())
     doubled = re.sub(r"(?m)^#trusted_proxies.*\n", "", text)
     assert parse(kind, doubled.encode(), FILE) != parse(kind, render(kind, values).encode(), FILE)
 

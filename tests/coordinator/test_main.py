@@ -150,6 +150,8 @@ def test_it_says_that_it_goes_before_it_does(config: Path) -> None:
         while health(port) != (503, "shutdown"):
             assert time.monotonic() < give_up
         assert health(port, deep=True) == (503, "shutdown")
+        ready, why = answer(port, "/ready")
+        assert (ready, json.loads(why)["waits_for"]) == (503, ["it is stopping"])
         assert answer(port, "/status")[0] == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(GUARD) == 0

@@ -264,7 +264,10 @@ async def test_what_turns_out_to_be_elsewhere_is_passed_on(both: Pair, autojump_
     assert both.home.operations.all[job_id].record.status == "canceled"
 
 
-async def test_a_home_that_cannot_be_reached(both: Pair, autojump_clock: MockClock) -> None:
+async def test_a_home_that_cannot_be_reached(
+    both: Pair, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "dffmpeg.web.forwarding")
     autojump_clock.autojump_threshold = 0.05
     with trio.socket.socket() as nobody:
         await nobody.bind(("127.0.0.1", 0))
@@ -283,6 +286,17 @@ async def test_a_home_that_cannot_be_reached(both: Pair, autojump_clock: MockClo
                 async with both.edge.websocket("/jobs/job/follow"):
                     pass
             assert rejected.value.status_code == 503
+    # Of each one line, whatever was tried how often.
+    lines = [record.getMessage() for record in caplog.records if record.name == "dffmpeg.web.forwarding"]
+    assert [line.split(",")[0] for line in lines] == [
+        "coordinator 03GONE cannot be reached",
+        "coordinator 04MUTE cannot be reached",
+    ]
+    assert "ws://" not in caplog.text
+    both.edges.others["03GONE"] = Member("03GONE", both.home.url, "active")
+    both.edges.jobs["job"] = "03GONE"
+    await both.edge.exchange(raw("POST", "/jobs/job/cancel", sign("client", "POST", "/jobs/job/cancel")))
+    assert "coordinator 03GONE is reached again" in caplog.text
 
 
 async def test_connections_are_kept_and_one_that_was_closed_is_made_again(both: Pair) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from dffmpeg.actors import ActorStopped
 from dffmpeg.wire.jobs import JobRecord, SubmitRequest
 from dffmpeg.wire.trace import read, trace_of
 from tests.actors.coordinator.tree import FakeWorker
@@ -37,6 +38,15 @@ async def test_each_request_has_its_line(site: Site, caplog: pytest.LogCaptureFi
     assert record.getMessage() == "GET /api/v1/jobs/J1/status"
     assert vars(record)["route"] == "GET GET /jobs/<job_id>/status".removeprefix("GET ")
     assert vars(record)["status"] == 404
+
+
+async def test_a_503_is_told_but_where_it_is_the_answer(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.operations.failure = ActorStopped("store ended")
+    with caplog.at_level(logging.DEBUG, "dffmpeg.web.requests"):
+        for path in ("/health", "/api/v1/health", "/ready", "/jobs/J1/status"):
+            assert (await ask(site, "GET", path)).status_code == 503
+    levels = [record.levelname for record in caplog.records if record.name == "dffmpeg.web.requests"]
+    assert levels == ["DEBUG", "DEBUG", "DEBUG", "INFO"]
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import trio
 
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import Actor
-from dffmpeg.model.membership import Watch
+from dffmpeg.model.membership import Member, Watch
 from dffmpeg.store import Fenced, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -37,9 +38,11 @@ class Members(Actor[Refresh]):
         self._lease = services.config.cluster.lease
         self._watch = Watch(self._lease)
         self._outage = services.outage
+        self._mute: set[str] = set()
 
     async def start(self) -> None:
         if self._services.membership.shared:
+            log.info("this is coordinator %s, as the others and `dffmpeg-admin status` call it", self._me)
             self.context.nursery.start_soon(self._go_on)
 
     async def handle(self, message: Refresh) -> None:
@@ -68,7 +71,25 @@ class Members(Actor[Refresh]):
         found = await members.list()
         buried = False
         for silent in self._watch.look(found, trio.current_time()):
-            if silent.coordinator_id != self._services.membership.me and await members.bury(silent):
+            if silent.coordinator_id != self._me and await members.bury(silent):
                 log.warning("coordinator %s is gone: no word from it", silent.coordinator_id)
                 buried = True
-        self._services.membership.take(await members.list() if buried else found)
+        if buried:
+            found = await members.list()
+        self._services.membership.take(found)
+        self._warn_of_mute(found)
+
+    @property
+    def _me(self) -> str:
+        return self._services.membership.me
+
+    def _warn_of_mute(self, found: Sequence[Member]) -> None:
+        """Say once of each that the others cannot reach it; one that is alone need not be reached."""
+        mute = {one.coordinator_id for one in found if one.address is None} if len(found) > 1 else set()
+        for name in sorted(mute - self._mute):
+            log.warning(
+                "coordinator %s has no [cluster] advertise: what is about its workers is answered 503 by all "
+                "others; set it there",
+                name,
+            )
+        self._mute = mute

@@ -30,6 +30,9 @@ SERVER_FILES = frozenset({"password_file", "socket", "ca", "cert", "key"})
 REPOSITORIES = ("auth", "jobs", "workers", "messages", "streams")
 
 MIN_SECRET = 32
+PLACEHOLDER = "openssl rand"
+"""Stands in each secret that documentation and examples show, and in none that was made."""
+
 
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
@@ -81,8 +84,17 @@ def _check_cluster(config: Cluster) -> None:
         check_url("cluster.advertise", config.advertise)
         if config.secret is None:
             raise ValueError("cluster.secret: missing, expected what all coordinators of this cluster share")
-    if config.secret is not None and len(config.secret) < MIN_SECRET:
-        raise ValueError(f"cluster.secret: expected at least {MIN_SECRET} characters")
+    _check_secret("cluster.secret", config.secret)
+
+
+def _check_secret(key: str, secret: str | None) -> None:
+    if secret is None:
+        return
+    if PLACEHOLDER in secret:
+        # What examples have in its place is known to everybody.
+        raise ValueError(f"{key}: still an example's text, put there what `openssl rand -hex 32` prints")
+    if len(secret) < MIN_SECRET:
+        raise ValueError(f"{key}: expected at least {MIN_SECRET} characters")
 
 
 def _check_scheduling(config: Scheduling) -> None:
@@ -117,8 +129,7 @@ def _check_hooks(config: Hooks) -> None:
         check_hook(f"hooks.allowed[{index}]", url)
     if config.allowed and config.secret is None:
         raise ValueError("hooks.secret: missing, expected what calls are to be signed with")
-    if config.secret is not None and len(config.secret) < MIN_SECRET:
-        raise ValueError(f"hooks.secret: expected at least {MIN_SECRET} characters")
+    _check_secret("hooks.secret", config.secret)
     if config.backoff_minimum > config.backoff_maximum:
         raise ValueError("hooks.backoff_minimum: expected at most hooks.backoff_maximum")
 

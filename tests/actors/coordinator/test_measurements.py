@@ -103,6 +103,14 @@ async def test_ready_and_stats(tmp_path: Path) -> None:
         assert await operations.waits_for(tree) == ["the database does not answer"]
 
 
+async def test_ready_says_at_once_what_health_says(tmp_path: Path) -> None:
+    async with open_coordinator(tmp_path) as coordinator:
+        operations, tree = coordinator.operations, coordinator.handle.tree
+        coordinator.services.leaving.set()
+        assert (await operations.health(deep=False))["status"] == "shutdown"
+        assert await operations.waits_for(tree) == ["it is stopping"]
+
+
 NAME = re.compile(r"\bdffmpeg_\w+")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,14 @@ import trio
 from ulid import ULID
 
 from dffmpeg.actors.coordinator.operations import Elsewhere, TooMany
-from dffmpeg.configuration.coordinator import Janitor, Leases
+from dffmpeg.configuration.coordinator import Cluster, CoordinatorConfig, Janitor, Leases
 from dffmpeg.configuration.scheduling import Scheduling
 from dffmpeg.model.jobs import CLIENT_GONE
 from dffmpeg.store import Fenced, StoreSettings
 from dffmpeg.store.sqlite import SqliteDatabase
 from dffmpeg.wire.jobs import JobRecord, SubmitRequest
 from tests import databases
-from tests.actors.coordinator.several import configured, eventually, open_coordinators, until
+from tests.actors.coordinator.several import LEASE, configured, eventually, open_coordinators, until
 from tests.actors.coordinator.tree import ADMIN, ALICE, PATIENCE, Coordinator, FakeWorker, open_coordinator
 
 
@@ -34,6 +35,30 @@ def database(
     else:
         with databases.created(engine) as options:
             yield databases.settings(engine, options)
+
+
+async def test_one_that_the_others_cannot_reach_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(SqliteDatabase, "shared", True)
+    caplog.set_level("INFO", "dffmpeg.actors.coordinator.members")
+    database = databases.settings("sqlite", databases.sqlite(tmp_path / "coordinator.db"))
+    mute = CoordinatorConfig(cluster=Cluster(lease=LEASE))
+    async with open_coordinator(database, mute) as alone:
+        name = alone.services.membership.me
+        assert f"this is coordinator {name}" in caplog.text
+        assert "advertise" not in caplog.text
+        async with open_coordinator(database, configured("b")) as other:
+            for one in (alone, other):
+                await until(one, lambda one=one: len(one.services.membership.members()) == 2)  # type: ignore[misc]
+            warning = f"coordinator {name} has no [cluster] advertise"
+            await eventually(partial(said, caplog, warning, 2))
+    assert caplog.text.count("no [cluster] advertise") == 2
+
+
+async def said(caplog: pytest.LogCaptureFixture, words: str, times: int) -> bool:
+    """Whether it was, by so many of the coordinators here."""
+    return caplog.text.count(words) >= times
 
 
 async def test_the_oldest_leads_and_the_next_one_after_it(database: StoreSettings) -> None:

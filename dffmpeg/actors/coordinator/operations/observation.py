@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from dffmpeg.actors.coordinator.measurements import Measurements
     from dffmpeg.supervisors import TreeNode
 
+STOPPING = "it is stopping"
+"""What `waits_for` says from the moment that the coordinator is told to stop."""
+
 
 class ObservationOperations(Base):
     """Reads; the web layer looks at who asks."""
@@ -51,14 +54,24 @@ class ObservationOperations(Base):
         Args:
             tree: the supervision tree.
         """
+        # What /health says has to be said here too, at the same moment.
+        found = [STOPPING] if self._services.leaving.is_set() else []
         children = () if tree is None else tree().children
-        found = [f"{one.id} is {one.state.value}" for one in children if one.state is not ChildState.RUNNING]
-        try:
-            await self._services.store.settings.pause()
-        except StoreUnavailable:
+        found += [f"{one.id} is {one.state.value}" for one in children if one.state is not ChildState.RUNNING]
+        if not await self._database_answers():
             # What the database says is about the inside.
             found.append("the database does not answer")
         return found
+
+    async def _database_answers(self) -> bool:
+        if self._services.outage.lasts:
+            # To ask would be to wait for its patience first.
+            return False
+        try:
+            await self._services.store.settings.pause()
+        except StoreUnavailable:
+            return False
+        return True
 
     async def stats(self, who: Identity) -> Stats:
         """The cluster in numbers."""
