@@ -73,15 +73,18 @@ def _ways(cluster: Galera, node: Node) -> list[Way]:
         await node.process.start()
         await cluster.whole()
 
+    async def recover() -> None:
+        await cluster.recover(node)
+
     async def rejoin() -> None:
-        await node.rejoin()
-        await cluster.whole()
+        await node.connect()
+        await recover()
 
     return [
         killed(node.process, start),
         # Long enough for the others to leave it behind, and not so long.
-        frozen(node.process, cluster.whole),
-        replace(frozen(node.process, cluster.whole), shortest=6.0, longest=12.0),
+        frozen(node.process, recover),
+        replace(frozen(node.process, recover), shortest=6.0, longest=12.0),
         Way("isolate", node.isolate, rejoin),
     ]
 

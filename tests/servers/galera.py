@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,13 @@ import trio
 from tests.servers import mariadb, sql
 from tests.servers.account import Account
 from tests.servers.ports import LOOPBACK, free_port
-from tests.servers.process import ServerProcess
+from tests.servers.process import ServerFailed, ServerProcess
 from tests.servers.requirements import galera_library, program
 
 EXAMPLE = Path(__file__).parents[2] / "config/galera/galera.cnf"
+
+PATIENCE = 40.0
+"""Seconds that a node gets to find its way back by itself."""
 
 SYNCED = "4"
 """`wsrep_local_state` of a node that takes writes; others answer every statement with an error."""
@@ -55,8 +58,12 @@ class Node(mariadb.MariaDB):
 
     async def rejoin(self) -> None:
         """End that; returns when it takes writes again."""
-        await self.run("SET GLOBAL wsrep_provider_options = 'gmcast.isolate = 0'")
+        await self.connect()
         await self.process.wait_ready()
+
+    async def connect(self) -> None:
+        """End that; it may take a while until it takes writes again."""
+        await self.run("SET GLOBAL wsrep_provider_options = 'gmcast.isolate = 0'")
 
     async def status(self, name: str) -> str:
         """A status variable, such as `wsrep_cluster_size`."""
@@ -86,6 +93,19 @@ class Galera:
         """Return when every node takes writes, sees all of them, and knows that all do."""
         for node in self.nodes:
             await node.process.wait_ready(self._agreed)
+
+    async def recover(self, node: Node) -> None:
+        """Return when the cluster is whole again after a node was frozen or cut off.
+
+        The node may have given up its part in the group for good ("backend must be restarted", it says then):
+        whoever runs it starts it anew, and so does this, after a while.
+        """
+        with trio.move_on_after(PATIENCE), suppress(ServerFailed):
+            await self.whole()
+            return
+        await node.process.kill()
+        await node.process.start()
+        await self.whole()
 
     async def _agreed(self) -> bool:
         for node in self.nodes:

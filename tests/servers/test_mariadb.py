@@ -64,7 +64,7 @@ async def test_a_node_that_is_away_gets_what_it_missed(galera: Galera) -> None:
     await second.size(2)
     await second.run(f"INSERT INTO {TABLE} VALUES (4)")
     third.process.thaw()
-    await galera.whole()
+    await galera.recover(third)
     assert await noted(third) == [(1,), (3,), (4,)]
 
 
