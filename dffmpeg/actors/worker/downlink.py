@@ -127,11 +127,11 @@ class DownlinkActor(Actor[Open | Shut]):
                 except (Unreachable, Refused) as error:
                     asked = error.retry_after
                     self._say(name, error)
-                except BadInput as error:
-                    self._say(name, error)
                     if isinstance(error, Refused) and error.status == 409:
                         # Another process may be this worker by now; the registration is told so.
                         await self._registration.tell(Renew())
+                except BadInput as error:
+                    self._say(name, error)
                 self._negotiation.disconnected()
                 attempt = self._backoff.attempt(attempt, trio.current_time() - began)
                 chance = random.random()  # noqa: S311 - spreads load, guards nothing
