@@ -108,3 +108,18 @@ async def test_a_rolling_restart_fails_nothing(tmp_path: Path, proxy_protocol: b
         # A coordinator is away for some seconds each time.
         assert load.jobs > 10
         assert load.requests > 50
+
+
+async def test_the_load_balancer_dies_in_the_middle(tmp_path: Path) -> None:
+    ffmpeg = shutil.which("ffmpeg")
+    assert ffmpeg is not None
+    async with open_town(tmp_path, workers=1, binaries={"ffmpeg": ffmpeg}) as town:
+        wanted = await trio.to_thread.run_sync(expected)
+        with town.calling("-re", *COMMAND) as transcode:
+            assert transcode.stdout is not None
+            begun = await trio.to_thread.run_sync(transcode.stdout.read, 100_000)
+            await town.balancer.kill()
+            await town.balancer.start()
+            rest, _ = await trio.to_thread.run_sync(transcode.communicate)
+        assert transcode.returncode == 0
+        assert begun + rest == wanted

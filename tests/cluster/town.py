@@ -48,12 +48,14 @@ class Town:
         url: the load balancer's.
         ports: of the coordinators.
         coordinators: their processes, by name.
+        balancer: the load balancer's process.
     """
 
     folder: Path
     url: str
     ports: Mapping[str, int]
     statistics: str
+    balancer: ServerProcess = field(init=False)
     coordinators: dict[str, ServerProcess] = field(default_factory=dict)
     workers: dict[str, ServerProcess] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
@@ -157,7 +159,7 @@ async def open_town(
         for name in town.coordinators:
             stack.push_async_callback(town.coordinators[name].kill)
             await town.coordinators[name].start()
-        await stack.enter_async_context(
+        town.balancer = await stack.enter_async_context(
             open_haproxy(_haproxy(front, statistics, ports, proxy_protocol), [front, statistics])
         )
         await town.until_up(*NAMES)
