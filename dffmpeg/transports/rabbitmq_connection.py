@@ -80,6 +80,18 @@ class Source:
     auto_delete: bool
 
 
+class _Connection(aio_pika.Connection):
+    """The library's leaves one open that could not be connected, and would close it when it is collected as
+    garbage: at any time, and outside of its loop."""
+
+    async def connect(self, timeout: float | int | None = None) -> None:
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
+
+
 @asynccontextmanager
 async def open_rabbitmq(
     settings: RabbitMqSettings, name: str, vhost: str | None = None
@@ -136,6 +148,7 @@ async def _connect(settings: RabbitMqSettings, name: str, vhost: str) -> tuple[A
                 timeout=CONNECT_SECONDS,
                 heartbeat=HEARTBEAT,
                 name=name,
+                connection_class=_Connection,
             )
             return connection, f"{host}:{port}"
         except Refused as error:
