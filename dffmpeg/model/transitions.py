@@ -133,20 +133,13 @@ def unfit(
     if isinstance(verdict, Retry):
         rejected = reject(job, attempt, worker_id, now, reason, delay=verdict.delay)
         return replace(rejected, changes={**rejected.changes, "losses": losses})
-    return Transition(
-        job_id=job.job_id,
-        sources=frozenset({S.ASSIGNED}),
-        target=S.FAILED,
-        now=now,
-        fence_attempt=attempt,
-        fence_worker=worker_id,
-        changes={
-            "excluded_worker": worker_id,
-            "losses": losses,
-            "reason": f"{worker_id}: {reason}; {losses} of {job.max_attempts} attempts are used up",
-        },
-        closes=AttemptOutcome.REJECTED,
-    )
+    used = f"{losses} of {job.max_attempts} attempts are used up"
+    changes = {
+        "excluded_worker": worker_id,
+        "losses": losses,
+        "reason": f"{worker_id}: {reason}; {used}",
+    }
+    return replace(reject(job, attempt, worker_id, now, reason), target=S.FAILED, changes=changes)
 
 
 def not_accepted(job: Job, now: float, *, delay: float = 0.0) -> Transition:

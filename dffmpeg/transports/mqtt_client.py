@@ -16,7 +16,8 @@ from dffmpeg.transports.broker import Recent
 from dffmpeg.transports.broker_client import messages
 from dffmpeg.transports.broker_settings import checked
 from dffmpeg.transports.client import Arrival, TransportFactory, text_of
-from dffmpeg.transports.mqtt_connection import MqttSettings, open_mqtt
+from dffmpeg.transports.mqtt_connection import open_mqtt
+from dffmpeg.transports.mqtt_settings import MqttSettings
 from dffmpeg.transports.settings import parsed
 from dffmpeg.transports.signed_http import SignedHttp
 

@@ -14,10 +14,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import trio
-from msgspec import Meta
 from paho.mqtt.client import Client, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -26,7 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from dffmpeg.errors import NotConnected, Refused, Unreachable, single_error
 from dffmpeg.transports.broker import CONFIRM_SECONDS, CONNECT_SECONDS, WINDOW, Post, RefusedByBroker, Route
-from dffmpeg.transports.broker_settings import BrokerSettings
+from dffmpeg.transports.mqtt_settings import MqttSettings
 
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike
@@ -38,31 +37,6 @@ KEEPALIVE = 15
 
 _TICK = 1.0
 _QOS = 1
-
-
-_TopicPrefix = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=200,
-        pattern=r"^[^#+\x00]+\Z",
-        description="the beginning of a topic: 1 to 200 characters, none of them # or +",
-    ),
-]
-
-
-class MqttSettings(BrokerSettings, frozen=True):
-    """`transport_settings.mqtt`."""
-
-    topic_prefix: _TopicPrefix = "dffmpeg"
-    """Only the coordinator's: it names the whole topic to whoever is to listen."""
-    protocol: Literal["3.1.1", "5"] = "5"
-
-    def topic(self, route: Route) -> str:
-        """Where a route's messages are published."""
-        if route.job_id is None:
-            return f"{self.topic_prefix}/workers/{route.recipient_id}"
-        return f"{self.topic_prefix}/jobs/{route.recipient_id}/{route.job_id}"
 
 
 @asynccontextmanager

@@ -10,7 +10,8 @@ from dffmpeg.transports.broker import BrokerConnection, Route
 from dffmpeg.transports.broker_server import BrokerDownlink
 from dffmpeg.transports.broker_settings import checked
 from dffmpeg.transports.downlink import Surroundings
-from dffmpeg.transports.mqtt_connection import MqttSettings, open_mqtt
+from dffmpeg.transports.mqtt_connection import open_mqtt
+from dffmpeg.transports.mqtt_settings import MqttSettings
 from dffmpeg.transports.settings import parsed
 
 

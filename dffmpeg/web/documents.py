@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -49,11 +50,11 @@ def blueprint(routes_described: Map) -> Blueprint:
 
     @routes.get("/docs")
     async def swagger() -> Response:
-        return await _page("swagger.html")
+        return await _page(["swagger-ui.css", "documents.css"], ["swagger-ui-bundle.js", "swagger.js"])
 
     @routes.get("/redoc")
     async def redoc() -> Response:
-        return await _page("redoc.html")
+        return await _page(["documents.css"], ["redoc.standalone.js", "redoc.js"])
 
     @routes.get("/docs/<name>")
     async def asset(name: str) -> Response:
@@ -77,7 +78,8 @@ async def _kept(content: bytes, kind: str) -> Response:
     return reply
 
 
-async def _page(template: str) -> Response:
+async def _page(styles: Sequence[str], scripts: Sequence[str]) -> Response:
+    """A page that loads these of `ASSETS`, in this order."""
     headers = {"Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
-    html = await render_template(template)
+    html = await render_template("documents.html", styles=styles, scripts=scripts)
     return Response(html, content_type="text/html; charset=utf-8", headers=headers)

@@ -11,7 +11,8 @@ import trio
 
 from dffmpeg.errors import NotConnected, Unreachable
 from dffmpeg.transports.broker import Causes, RefusedByBroker
-from dffmpeg.transports.mqtt_connection import MqttSettings, open_mqtt
+from dffmpeg.transports.mqtt_connection import open_mqtt
+from dffmpeg.transports.mqtt_settings import MqttSettings
 from dffmpeg.transports.rabbitmq_connection import RabbitMqSettings, Source, open_rabbitmq
 from tests.services import listening
 

@@ -16,7 +16,8 @@ from dffmpeg.errors import ConfigurationError, NotConnected, Unreachable
 from dffmpeg.transports import client
 from dffmpeg.transports.broker import Post, Route
 from dffmpeg.transports.broker_settings import BrokerSettings
-from dffmpeg.transports.mqtt_connection import MqttSettings, open_mqtt
+from dffmpeg.transports.mqtt_connection import open_mqtt
+from dffmpeg.transports.mqtt_settings import MqttSettings
 from dffmpeg.transports.rabbitmq_connection import RabbitMqSettings, open_rabbitmq
 from tests.conformance.downlinks.site import tidy
 from tests.servers.certificates import certificate

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from dffmpeg.store.columns import ID, NUMBER, TEXT
 from dffmpeg.store.migrations import ddl
 
+# As they were when this step was made, whatever the schema says later: a step is never changed.
 _metadata = sa.MetaData()
 sa.Table(
     "coordinators",

@@ -19,8 +19,9 @@ from dffmpeg.transports.broker import Post, Route
 from dffmpeg.transports.broker_server import BrokerDownlink
 from dffmpeg.transports.client import ClientTransport
 from dffmpeg.transports.downlink import Surroundings
-from dffmpeg.transports.mqtt_connection import MqttSettings, open_mqtt
+from dffmpeg.transports.mqtt_connection import open_mqtt
 from dffmpeg.transports.mqtt_server import MqttDownlink
+from dffmpeg.transports.mqtt_settings import MqttSettings
 from dffmpeg.transports.rabbitmq_connection import RabbitMqSettings, open_rabbitmq
 from dffmpeg.transports.rabbitmq_server import RabbitMqDownlink
 from dffmpeg.transports.signed_http import SignedHttp
