@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta
 
 from dffmpeg.configuration.common import Section
 from dffmpeg.errors import ConfigurationError
+from dffmpeg.transports.settings import parsed
 
 BrokerPort = Annotated[int, Meta(ge=1, le=65_535)]
 
@@ -83,15 +84,24 @@ class BrokerSettings(Section, frozen=True):
         return context
 
 
-def checked(key: str, settings: BrokerSettings) -> None:
-    """See early to what can be seen early: files and addresses.
+S = TypeVar("S", bound=BrokerSettings)
+
+
+def broker_settings(kind: type[S], key: str, settings: Mapping[str, Any]) -> S:
+    """Check a broker's settings, and see early to what can be seen early: files and addresses.
 
     Args:
-        key: where the configuration has the settings, for errors.
+        key: where the configuration has them, for errors.
 
     Raises:
-        ConfigurationError: something cannot be used; names the key, and the file where it is one.
+        ConfigurationError: something does not fit, or cannot be used; names the key, and the file if it is one.
     """
+    found = parsed(kind, key, settings)
+    _check(key, found)
+    return found
+
+
+def _check(key: str, settings: BrokerSettings) -> None:
     if settings.host is not None and settings.hosts:
         raise ConfigurationError(f"{key}: expected host or hosts, not both")
     if settings.key_file is not None and settings.cert_file is None:

@@ -14,19 +14,16 @@ from typing import Any
 
 from dffmpeg.transports.broker import Recent
 from dffmpeg.transports.broker_client import messages
-from dffmpeg.transports.broker_settings import checked
+from dffmpeg.transports.broker_settings import broker_settings
 from dffmpeg.transports.client import Arrival, TransportFactory, text_of
 from dffmpeg.transports.mqtt_connection import open_mqtt
 from dffmpeg.transports.mqtt_settings import MqttSettings
-from dffmpeg.transports.settings import parsed
 from dffmpeg.transports.signed_http import SignedHttp
 
 
 def configure(settings: Mapping[str, Any]) -> TransportFactory:
     """As the entry point has it."""
-    key = "transport_settings.mqtt"
-    found = parsed(MqttSettings, key, settings)
-    checked(key, found)
+    found = broker_settings(MqttSettings, "transport_settings.mqtt", settings)
     return partial(MqttClient, found)
 
 

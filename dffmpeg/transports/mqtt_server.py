@@ -8,11 +8,10 @@ from typing import Any
 
 from dffmpeg.transports.broker import BrokerConnection, Route
 from dffmpeg.transports.broker_server import BrokerDownlink
-from dffmpeg.transports.broker_settings import checked
+from dffmpeg.transports.broker_settings import broker_settings
 from dffmpeg.transports.downlink import Surroundings
 from dffmpeg.transports.mqtt_connection import open_mqtt
 from dffmpeg.transports.mqtt_settings import MqttSettings
-from dffmpeg.transports.settings import parsed
 
 
 class MqttDownlink(BrokerDownlink):
@@ -29,8 +28,7 @@ class MqttDownlink(BrokerDownlink):
         """As the entry point makes it."""
         del surroundings
         key = f"transports.transport_settings.{cls.name}"
-        found = parsed(MqttSettings, key, settings)
-        checked(key, found)
+        found = broker_settings(MqttSettings, key, settings)
         return cls(found)
 
     def open(self) -> AbstractAsyncContextManager[BrokerConnection]:

@@ -13,18 +13,15 @@ from typing import Any
 
 from dffmpeg.transports.broker import Recent
 from dffmpeg.transports.broker_client import messages
-from dffmpeg.transports.broker_settings import checked
+from dffmpeg.transports.broker_settings import broker_settings
 from dffmpeg.transports.client import Arrival, TransportFactory, text_of
 from dffmpeg.transports.rabbitmq_connection import RabbitMqSettings, Source, open_rabbitmq
-from dffmpeg.transports.settings import parsed
 from dffmpeg.transports.signed_http import SignedHttp
 
 
 def configure(settings: Mapping[str, Any]) -> TransportFactory:
     """As the entry point has it."""
-    key = "transport_settings.rabbitmq"
-    found = parsed(RabbitMqSettings, key, settings)
-    checked(key, found)
+    found = broker_settings(RabbitMqSettings, "transport_settings.rabbitmq", settings)
     return partial(RabbitMqClient, found)
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from dffmpeg.transports.broker import BrokerConnection, Route
 from dffmpeg.transports.broker_server import BrokerDownlink
-from dffmpeg.transports.broker_settings import checked
+from dffmpeg.transports.broker_settings import broker_settings
 from dffmpeg.transports.downlink import Surroundings
 from dffmpeg.transports.rabbitmq_connection import RabbitMqSettings, open_rabbitmq
-from dffmpeg.transports.settings import parsed
 
 
 class RabbitMqDownlink(BrokerDownlink):
@@ -28,8 +27,7 @@ class RabbitMqDownlink(BrokerDownlink):
         """As the entry point makes it."""
         del surroundings
         key = f"transports.transport_settings.{cls.name}"
-        found = parsed(RabbitMqSettings, key, settings)
-        checked(key, found)
+        found = broker_settings(RabbitMqSettings, key, settings)
         return cls(found)
 
     @asynccontextmanager
