@@ -94,7 +94,7 @@ def broker_settings(kind: type[S], key: str, settings: Mapping[str, Any]) -> S:
         key: where the configuration has them, for errors.
 
     Raises:
-        ConfigurationError: something does not fit, or cannot be used; names the key, and the file if it is one.
+        ConfigurationError: something does not fit, or cannot be used; names the key, and its file if any.
     """
     found = parsed(kind, key, settings)
     _check(key, found)
