@@ -10,7 +10,6 @@ from dffmpeg.wire.scheduling import Explanation, QueueState, WorkerVerdict
 from dffmpeg.wire.workers import (
     AttemptRef,
     DownlinkMessage,
-    JobRequest,
     RegisterReply,
     RegisterRequest,
     WorkerRecord,
@@ -80,15 +79,6 @@ REGISTERED = RegisterReply(
     transport_metadata={"path": f"/worker/{WORKER_ID}/downlink"},
     status="online",
     lease=60.0,
-)
-OFFER = JobRequest(
-    job_id=JOB_ID,
-    attempt=1,
-    binary_name="ffmpeg",
-    arguments=[*ARGUMENTS],
-    paths=["Movies"],
-    working_directory=None,
-    heartbeat_interval=5.0,
 )
 MESSAGE = DownlinkMessage(
     message_id="01K9ZQ0F7M4N2X8T6V5B3C1D0F",
