@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
@@ -77,6 +77,13 @@ def ordered(abilities: Abilities) -> Abilities:
         if isinstance(value := getattr(abilities, name), tuple)
     }
     return replace(abilities, **lists)
+
+
+def without_protocols(abilities: Abilities, withheld: Collection[str]) -> Abilities:
+    """The same without some of its protocols."""
+    if not withheld:
+        return abilities
+    return replace(abilities, protocols=tuple(one for one in abilities.protocols if one not in withheld))
 
 
 def digest(abilities: Mapping[str, Abilities]) -> str:

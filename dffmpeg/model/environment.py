@@ -23,13 +23,13 @@ DEFAULT_NAMES = (
 )
 """What both sides' configurations begin with."""
 
-PRIVATE_PREFIX = b"DFFMPEG_"
+PRIVATE_PREFIXES = (b"DFFMPEG_", b"OTEL_")
 """What begins so is meant for us, and may hold a key: no program sees it."""
 
 
 def matches(name: bytes, patterns: Iterable[str]) -> bool:
     """Whether a variable is on a list of patterns; our own never are."""
-    if name.startswith(PRIVATE_PREFIX):
+    if name.startswith(PRIVATE_PREFIXES):
         return False
     for pattern in patterns:
         wanted = pattern.encode("utf-8", "surrogateescape")
@@ -46,7 +46,7 @@ def selected(environment: Mapping[bytes, bytes], patterns: Iterable[str]) -> dic
 
 def own(environment: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """A worker's own environment as a program may see it."""
-    return {name: value for name, value in environment.items() if not name.startswith(PRIVATE_PREFIX)}
+    return {name: value for name, value in environment.items() if not name.startswith(PRIVATE_PREFIXES)}
 
 
 def inherited(

@@ -8,9 +8,25 @@ from ipaddress import ip_address, ip_network
 
 
 class Role(StrEnum):
+    """What an identity may do."""
+
     CLIENT = "client"
     WORKER = "worker"
     ADMIN = "admin"
+    VIEWER = "viewer"
+    """Reads what an administrator can read, but for users and the audit trail, and changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousKey:
+    """The key before the present one, which is good beside it for a time.
+
+    Attributes:
+        until: Unix seconds; from then on it is good for nothing.
+    """
+
+    key: bytes = field(repr=False)
+    until: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +36,8 @@ class Identity:
     Attributes:
         key: the 32-byte secret; never shown.
         allowed_networks: CIDRs from which it may come; empty for anywhere.
+        previous: the key that `key` has replaced, if both were to be good for a time.
+        expires_at: from when on nobody is let in by it, Unix seconds; None for never.
     """
 
     client_id: str
@@ -27,6 +45,16 @@ class Identity:
     key: bytes = field(repr=False)
     allowed_networks: tuple[str, ...] = ()
     created_at: float = 0.0
+    previous: PreviousKey | None = None
+    expires_at: float | None = None
+
+    def keys(self, now: float) -> tuple[bytes, ...]:
+        """The keys that are good now (Unix seconds), the present one first; none once it has expired."""
+        if self.expires_at is not None and self.expires_at <= now:
+            return ()
+        if self.previous is not None and now < self.previous.until:
+            return (self.key, self.previous.key)
+        return (self.key,)
 
     def permits(self, address: str) -> bool:
         """Whether it may come from this address; an IPv4 address mapped into IPv6 counts as IPv4."""

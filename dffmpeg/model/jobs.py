@@ -74,6 +74,7 @@ class Job:
         attempt: number of the current or last attempt; 0 before the first.
         signal: the signal that the process died of, if it did.
         reason: why the job failed or was canceled where that was not the process's doing.
+        last_line: of a job that failed, the last line of its stderr, as `dffmpeg.model.last_words` has it.
         monitor: its client is attached; when the client has gone the job is canceled.
         not_before: when it may be tried, or tried again.
         excluded_worker: the worker that just lost it: another one goes first.
@@ -142,6 +143,22 @@ class Job:
     progress: Progress | None = None
     begun: Mapping[bytes, int] = field(default_factory=dict)
     retry_of: str | None = None
+    last_line: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """What a worker really ran.
+
+    Attributes:
+        words: the program, an absolute path, and its arguments.
+        directory: where it ran; None for an empty one of its own.
+        in_view: it found its caller's directories under their own names: these are the caller's words.
+    """
+
+    words: tuple[bytes, ...]
+    directory: bytes | None = None
+    in_view: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +170,7 @@ class Attempt:
         outputs: how long each of its outputs had become when it ended, bytes by descriptor: what is kept
             may be less. None as long as it lasts.
         substitutions: encoders and such that the worker's own stood in for.
+        executed: the command as its worker had it; None where it did not say.
     """
 
     job_id: str
@@ -168,6 +186,7 @@ class Attempt:
     stderr_end: bytes | None = None
     outputs: Mapping[int, int] | None = None
     substitutions: Mapping[str, str] = field(default_factory=dict)
+    executed: Executed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +218,8 @@ class Transition:
         starts: the attempt's process begins.
         closes: the outcome of the attempt that ends with it.
         room: what must hold of the worker besides; asked in the same transaction.
-        results: columns of the attempt that ends, besides those that it has in common with `changes`.
+        results: columns of the attempt that starts or ends, besides those that it has in common with
+            `changes`.
     """
 
     job_id: str

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from dffmpeg.model.paths.graphs import filters_in
 from dffmpeg.model.paths.options import GRAPHS, NO_FILES, name_of
+from dffmpeg.model.paths.outputs import outputs_of, variables_written
 from dffmpeg.model.paths.spelling import Plain
 from dffmpeg.model.paths.words import words
 
@@ -21,6 +22,7 @@ class Needs:
         encoders, decoders: names of coders, or of codecs where any coder will do.
         labels: of the worker.
         declared: resources that the worker has to declare.
+        writes: path variables whose directories it changes.
         resources: how many slots of each named resource it takes, besides one of the worker's own, where
             the worker declares that resource.
     """
@@ -34,6 +36,7 @@ class Needs:
     protocols: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -69,6 +72,22 @@ def derive(binary_name: str, arguments: Sequence[bytes]) -> Needs:
     if "ffprobe" in binary_name:
         return _Reader(arguments, probes=True).needs()
     return _Reader(arguments).needs() if "ffmpeg" in binary_name else Needs()
+
+
+def written(
+    binary_name: str,
+    arguments: Sequence[bytes],
+    names: Collection[str],
+    working_directory: bytes | None = None,
+) -> Needs:
+    """The directories in which a command line's outputs are.
+
+    Args:
+        names: the path variables that its sender says it used.
+        working_directory: in the form that travels.
+    """
+    outputs = outputs_of(binary_name, arguments)
+    return Needs(writes=variables_written(outputs, names, working_directory))
 
 
 _CODECS = {b"c": b"", b"codec": b"", b"vcodec": b"v", b"acodec": b"a", b"scodec": b"s"}

@@ -54,4 +54,5 @@ def resubmitted(job: Job, job_id: str, now: float, *, launch: bytes | None) -> J
         hindrance=None,
         progress=None,
         begun={},
+        last_line=None,
     )

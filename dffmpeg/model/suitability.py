@@ -9,7 +9,7 @@ from typing import Any
 
 from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.jobs import Job
-from dffmpeg.model.needs import LISTS, derive
+from dffmpeg.model.needs import LISTS, derive, merged, written
 from dffmpeg.model.substitutions import stand_ins
 from dffmpeg.model.workers import Worker
 
@@ -32,6 +32,7 @@ def obstacles(job: Job, worker: Worker) -> tuple[str, ...]:
         probing = abilities is not None and not abilities.complete
         found.append(f"its {job.binary_name} is being probed" if probing else f"it has no {job.binary_name}")
     found += [f"${name} is not mapped or not there" for name in job.paths if name not in worker.paths]
+    found += [f"${name} is read-only there" for name in job.needs.writes if name in worker.read_only]
     found += [f"it lacks the label {name}" for name in job.needs.labels if name not in worker.labels]
     found += [f"it lacks the resource {name}" for name in job.needs.declared if name not in worker.resources]
     for name, count in job.needs.resources.items():
@@ -88,7 +89,8 @@ def hindrance(job: Job, workers: Iterable[Worker]) -> str | None:
 
 def eased(job: Job) -> Job:
     """The job without what its command line asks of ffmpeg: where it runs now, ffmpeg says what it lacks."""
-    asked = derive(job.binary_name, job.arguments)
+    outputs = written(job.binary_name, job.arguments, job.paths, job.working_directory)
+    asked = merged(derive(job.binary_name, job.arguments), outputs)
     kept: dict[str, Any] = {
         kind: tuple(name for name in getattr(job.needs, kind) if name not in getattr(asked, kind))
         for kind in LISTS

@@ -13,6 +13,7 @@ from dffmpeg.model.jobs import (
     TERMINAL,
     Attempt,
     AttemptOutcome,
+    Executed,
     Job,
     JobState,
     Room,
@@ -79,11 +80,13 @@ def accept(
     now: float,
     *,
     substitutions: Mapping[str, str] | None = None,
+    executed: Executed | None = None,
 ) -> Transition:
     """The worker takes the attempt, and may start the process once this has won.
 
     Args:
         substitutions: encoders that its own stand in for.
+        executed: what it will run.
     """
     others = {"substitutions": substitutions} if substitutions else {}
     return Transition(
@@ -95,6 +98,7 @@ def accept(
         fence_worker=worker_id,
         changes={"worker_last_seen": now, **others},
         starts=True,
+        results={} if executed is None else {"executed": executed},
     )
 
 

@@ -47,6 +47,8 @@ class Worker:
         instance: names its process, anew each time that it is started; None of an older one.
         home: the coordinator that looks after it, where there are several.
         sole_on: names a lock that its process has: no other process can have it on any machine.
+        read_only: those of its paths in which nothing may be changed.
+        load: processes of its machine that run or want to, for each processor, over the last minute.
         registration_token: what it has to send back in order to be online; None once it did.
     """
 
@@ -82,6 +84,8 @@ class Worker:
     instance: str | None = None
     home: str | None = None
     sole_on: str | None = None
+    load: float | None = None
+    read_only: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:

@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from dffmpeg.model.identities import Identity, Role
+from dffmpeg.model.identities import Identity, PreviousKey, Role
 
 
 def identity(*networks: str) -> Identity:
@@ -25,4 +27,27 @@ def test_networks(networks: tuple[str, ...], address: str, permitted: bool) -> N
 
 
 def test_the_secret_is_not_shown() -> None:
-    assert "secret" not in repr(identity())
+    assert "secret" not in repr(replace(identity(), previous=PreviousKey(b"secret too", 5.0)))
+
+
+OLD, NEW = b"o" * 32, b"n" * 32
+
+
+@pytest.mark.parametrize(
+    ("until", "expires_at", "now", "good"),
+    [
+        (None, None, 9e9, (NEW,)),
+        (100.0, None, 99.9, (NEW, OLD)),
+        (100.0, None, 100.0, (NEW,)),
+        (100.0, 90.0, 89.9, (NEW, OLD)),
+        (100.0, 90.0, 90.0, ()),
+        (None, 90.0, 89.9, (NEW,)),
+        (None, 90.0, 90.0, ()),
+    ],
+)
+def test_keys_are_good_for_their_time(
+    until: float | None, expires_at: float | None, now: float, good: tuple[bytes, ...]
+) -> None:
+    previous = None if until is None else PreviousKey(OLD, until)
+    one = Identity(client_id="a", role=Role.CLIENT, key=NEW, previous=previous, expires_at=expires_at)
+    assert one.keys(now) == good

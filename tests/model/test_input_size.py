@@ -8,16 +8,16 @@ import pytest
 
 from dffmpeg.model.input_size import files_of, pixels
 
-DIRECTORIES = {"Media": b"/media", "Work": b"/work"}
+DIRECTORIES = {"Media": b"/media", "Serving": b"/srv"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "cwd", "files"),
     [
         (
-            ["-i", "/media/a.mkv", "-i", "/work/b.mkv", "/media/out.mkv"],
+            ["-i", "/media/a.mkv", "-i", "/srv/b.mkv", "/media/out.mkv"],
             None,
-            ["/media/a.mkv", "/work/b.mkv"],
+            ["/media/a.mkv", "/srv/b.mkv"],
         ),
         (["-i", "/media/a.mkv", "-i", "/media/a.mkv", "out.mkv"], None, ["/media/a.mkv"]),
         (["-i", "file:/media/a.mkv", "out.mkv"], None, ["/media/a.mkv"]),

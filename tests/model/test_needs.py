@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dffmpeg.errors import BadInput
-from dffmpeg.model.needs import LISTS, Needs, derive, merged
+from dffmpeg.model.needs import LISTS, Needs, derive, merged, written
 from dffmpeg.model.requirements import required
 
 
@@ -184,3 +184,10 @@ def test_merging_takes_both() -> None:
     one, other = needs("-i a -c:v libx264 b"), required(["encoder=aac", "resource=a:2"])
     assert merged(one, other) == Needs(encoders=("aac", "libx264"), declared=("a",), resources={"a": 2})
     assert merged(other, one) == merged(one, other)
+
+
+def test_what_is_written_is_a_need() -> None:
+    arguments = [b"-i", b"$Films/a", b"$Series/b.mkv", b"c.mkv", b"http://host/d", b"$Other/e"]
+    found = written("ffmpeg", arguments, ["Films", "Series", "Here"], b"$Here/below")
+    assert found == Needs(writes=("Here", "Series"))
+    assert written("ffprobe", arguments, ["Films"]) == Needs()

@@ -52,6 +52,7 @@ FATE = {
     "resources": {"nvenc": 1},
     "substitutions": {"a": "b"},
     "hindrance": "nobody can",
+    "last_line": "no",
     "progress": Progress(frame=3),
     "begun": {b"$M/x": 5},
 }

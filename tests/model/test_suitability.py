@@ -8,7 +8,7 @@ from dffmpeg.model.abilities import UNTRIED, Abilities
 from dffmpeg.model.jobs import Job
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.resources import taken_by
-from dffmpeg.model.suitability import hindrance, obstacles
+from dffmpeg.model.suitability import eased, hindrance, obstacles
 from dffmpeg.model.workers import Worker, WorkerState
 
 ABLE = Abilities(
@@ -135,3 +135,14 @@ def test_resources_are_what_is_configured() -> None:
     patterns = {"gpu": ["*_nvenc", "*_amf"], "slow": ["libx265"]}
     assert taken_by(["h264_amf", "libx265"], patterns) == {"gpu": 1, "slow": 1}
     assert taken_by(["h264_qsv"], {}) == {}
+
+
+def test_a_job_that_writes_is_not_for_where_nothing_may_be_changed() -> None:
+    needs = Needs(writes=("Films",))
+    assert obstacles(job(needs), worker(read_only=("Series",))) == ()
+    assert obstacles(job(needs), worker(read_only=("Films",))) == ("$Films is read-only there",)
+
+
+def test_a_job_that_can_write_nowhere_is_ffmpegs_to_fail() -> None:
+    stuck = job(Needs(writes=("Films",)), arguments=(b"-i", b"$Films/a", b"$Films/b.mkv"), paths=("Films",))
+    assert eased(stuck).needs == Needs()

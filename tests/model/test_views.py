@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dffmpeg.model.views import MAX_NEIGHBOURS, Bind, Entry, ViewError, ViewPlan, is_system, plan
+from dffmpeg.model.views import (
+    MAX_NEIGHBOURS,
+    Bind,
+    Entry,
+    Fixtures,
+    ViewError,
+    ViewPlan,
+    enclosed,
+    is_system,
+    plan,
+)
 
 DIRECTORY = Entry("directory")
 
@@ -62,7 +73,7 @@ def test_where_it_is_missing_its_parent_is_replaced_and_what_is_beside_it_stays(
     assert words(view) == (
         "--dev-bind / / --perms 0755 --tmpfs /mnt"
         " --dev-bind-try /mnt/b /mnt/b --dev-bind-try /mnt/file /mnt/file"
-        " --symlink ../srv /mnt/link --dev-bind /srv/a /mnt/a/deep --remount-ro /mnt"
+        " --symlink ../srv /mnt/link --dir /mnt/a --dev-bind /srv/a /mnt/a/deep --remount-ro /mnt"
     )
 
 
@@ -205,3 +216,35 @@ def test_system_directories() -> None:
     assert is_system(b"/run")
     assert not is_system(b"/run/media/disk")
     assert not is_system(b"/userdata")
+
+
+# Views that show nothing but what was asked for
+
+NOTHING_ELSE = Fixtures(read=(b"/usr/lib", b"/usr/lib/x86"), write=(b"/var/w",))
+
+
+def test_directories_above_what_is_shown_are_open_to_every_user() -> None:
+    view = enclosed([bind("A", "/films/new/a", "/srv/a")], NOTHING_ELSE, [], Paper(b"/srv/a"))
+    text = words(view)
+    text = text.removeprefix("--perms 1777 --tmpfs /tmp ")
+    assert text.startswith("--dir /usr --ro-bind-try /usr/lib /usr/lib --ro-bind-try /usr/lib/x86 ")
+    assert " --dir /var --bind-try /var/w /var/w --dir /films --dir /films/new --bind /srv/a " in text
+    assert text.endswith(" /films/new/a --remount-ro /")
+
+
+def test_where_somebody_cannot_go_on_the_worker_he_cannot_go_in_a_view() -> None:
+    tree = Paper(b"/srv/a/in", b"/srv/b", b"/mnt/a")
+    closed = replace(bind("A", "/mnt/a", "/srv/a"), reachable=False)
+    below = bind("B", "/mnt/a/in", "/srv/b")
+    shown = "--perms 0000 --tmpfs /mnt/a --remount-ro /mnt/a"
+    assert words(enclosed([closed, below], NOTHING_ELSE, [], tree)).endswith(f"{shown} --remount-ro /")
+    assert words(plan([closed, below], ["A", "B"], [], tree)) == f"--dev-bind / / {shown}"
+
+
+@pytest.mark.parametrize("target", ["/var/w/b", "/mnt/a/b/c"])
+def test_nothing_is_made_in_a_directory_of_the_workers_to_hold_another(target: str) -> None:
+    binds = [bind("A", "/mnt/a", "/srv/a"), bind("B", target, "/srv/b")]
+    with pytest.raises(ViewError, match=r"there is no directory /.* to hold it"):
+        enclosed(binds, NOTHING_ELSE, [], Paper(b"/srv/a", b"/srv/b", b"/var/w"))
+    tree = Paper(b"/srv/a/b/c", b"/srv/b", b"/var/w/b")
+    assert words(enclosed(binds, NOTHING_ELSE, [], tree)).endswith(f"/srv/b {target} --remount-ro /")

@@ -18,7 +18,7 @@ from dffmpeg.model.paths.mapping import (
     report_to_directories,
     report_to_variables,
 )
-from dffmpeg.model.paths.outputs import located, outputs_of
+from dffmpeg.model.paths.outputs import located, outputs_of, variables_written
 from dffmpeg.model.paths.places import Place, Use, places_in, report_places
 from dffmpeg.model.paths.printed import PrintedPaths
 from dffmpeg.model.paths.unmapped import SYSTEM, Suspect, covered, suspects
@@ -44,4 +44,5 @@ __all__ = [
     "report_to_variables",
     "suspects",
     "validated",
+    "variables_written",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from dffmpeg.model.paths.places import Use, places_in
 
@@ -61,6 +61,16 @@ def located(
         return None
     around = located(working_directory, directories, names)
     return None if around is None else around + b"/" + path
+
+
+def variables_written(
+    paths: Iterable[bytes], names: Collection[str], working_directory: bytes | None = None
+) -> tuple[str, ...]:
+    """The path variables in whose directories files are, sorted; see `located`."""
+    folders = {name: b"/" + name.encode("utf-8", "surrogateescape") for name in names}
+    places = (located(path, folders, names, working_directory) for path in paths)
+    found = {place.split(b"/")[1].decode("utf-8", "surrogateescape") for place in places if place is not None}
+    return tuple(sorted(found))
 
 
 def _climbs(path: bytes) -> bool:
