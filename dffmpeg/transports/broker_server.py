@@ -6,7 +6,7 @@ import logging
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -14,10 +14,12 @@ import trio
 
 from dffmpeg.backoff import Backoff
 from dffmpeg.errors import BadInput, Refused, Unreachable
+from dffmpeg.store.errors import StoreUnavailable
 from dffmpeg.transports.broker import MAX_MESSAGE, BrokerConnection, Causes, Post, Route
-from dffmpeg.transports.downlink import Audience
+from dffmpeg.transports.downlink import Audience, KeysOf
 from dffmpeg.transports.outbox import Outbox
 from dffmpeg.wire import codec
+from dffmpeg.wire.seals import is_sealed, sealed
 from dffmpeg.wire.workers import DownlinkMessage
 
 logger = logging.getLogger("dffmpeg.transports")
@@ -30,11 +32,20 @@ Listener = Callable[[DownlinkMessage, int], None]
 
 
 class BrokerDownlink(ABC):
-    """A `Downlink`; also a means for another one to listen, on the same connection."""
+    """A `Downlink`; also a means for another one to listen, on the same connection.
+
+    Args:
+        keys_of: the secrets of a recipient, with which its messages are sealed; None leaves them as they are.
+
+    Attributes:
+        seals: whether it seals them.
+    """
 
     name: str
 
-    def __init__(self) -> None:
+    def __init__(self, keys_of: KeysOf | None = None) -> None:
+        self._keys_of = keys_of
+        self.seals = keys_of is not None
         self.outbox = Outbox()
         # Until it runs it was never of any use.
         self.failing_since: float | None = -math.inf
@@ -72,7 +83,14 @@ class BrokerDownlink(ABC):
     async def send(self, message: DownlinkMessage, audience: Audience) -> None:
         """Put a message into the outbox."""
         await trio.lowlevel.checkpoint()
-        body = codec.encode(message)
+        try:
+            keys = await self._keys(message.recipient_id)
+        except StoreUnavailable as error:
+            # It would not be believed.
+            self.outbox.dropped += 1
+            logger.debug("%s: a %s message cannot be sealed: %s", self.name, message.message_type, error)
+            return
+        body = codec.encode(message if keys is None else sealed(message, keys))
         if len(body) > MAX_MESSAGE:
             self.outbox.dropped += 1
             logger.info("%s: a %s message is too large", self.name, message.message_type)
@@ -80,7 +98,18 @@ class BrokerDownlink(ABC):
         job_id = message.job_id if audience == "requester" else None
         self.outbox.put(Post(Route(message.recipient_id, job_id), body))
 
+    async def _keys(self, recipient_id: str) -> tuple[bytes, ...] | None:
+        return None if self._keys_of is None else await self._keys_of(recipient_id)
+
     # Listening for another transport
+
+    async def genuine(self, found: Sequence[DownlinkMessage], recipient_id: str) -> list[DownlinkMessage]:
+        """Those that a coordinator has sealed for their recipient; none while that cannot be told."""
+        try:
+            keys = await self._keys(recipient_id)
+        except StoreUnavailable:
+            return []
+        return [message for message in found if keys is None or is_sealed(message, keys)]
 
     async def listen(self, route: Route, listener: Listener) -> None:
         """Have what is published there given to the listener, until it is told to stop; returns when that

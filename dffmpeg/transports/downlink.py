@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -72,18 +72,24 @@ class TransportByName(Protocol):
         """
 
 
+KeysOf = Callable[[str], Awaitable[tuple[bytes, ...] | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a downlink may use of the coordinator that it is made for.
 
     Attributes:
         messages: the repository of messages, as long as the database is open.
+        keys_of: the secrets of a recipient that are good now, with which messages over a broker are sealed,
+            None where there is no such identity, may raise StoreUnavailable; None where nothing is sealed.
         transport: another transport by its name, whose own settings are used. It is made once, however
             many ask for it, and lives in the coordinator's tree whether it is enabled or not.
     """
 
     messages: Callable[[], MessageRepository]
     transport: TransportByName
+    keys_of: KeysOf | None = None
 
 
 class DownlinkFactory(Protocol):

@@ -14,7 +14,7 @@ import trio_websocket
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
 from dffmpeg.errors import DffmpegError, NotConnected, Refused, Unreachable, single_error
-from dffmpeg.transports.address import SignedAddress
+from dffmpeg.transports.address import SignedAddress, resource_of, target_of
 from dffmpeg.transports.streams import open_stream
 
 HANDSHAKE_TIMEOUT = 10.0
@@ -113,8 +113,9 @@ async def open_job_connection(address: SignedAddress, path: str) -> AsyncIterato
         WebSocketUnavailable: the handshake was refused, or nothing sensible answered it.
         NotConnected: no connection, or the coordinator is not ready.
     """
-    url = address.websocket_url(path)
-    headers = [(name.encode(), value.encode()) for name, value in address.headers("GET", path).items()]
+    target = target_of(path)
+    url = address.websocket_url(target)
+    headers = [(name.encode(), value.encode()) for name, value in address.headers("GET", target).items()]
     with single_error():
         async with await _connect(address, url) as stream:
             try:
@@ -124,7 +125,7 @@ async def open_job_connection(address: SignedAddress, path: str) -> AsyncIterato
                             nursery,
                             stream,
                             urlsplit(url).netloc,
-                            urlsplit(url).path,
+                            resource_of(url),
                             extra_headers=headers,
                             max_message_size=MAX_MESSAGE,
                             receive_buffer_size=RECEIVE_BYTES,
@@ -142,7 +143,7 @@ async def open_job_connection(address: SignedAddress, path: str) -> AsyncIterato
 
 async def _connect(address: SignedAddress, url: str) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
     try:
-        return await open_stream(url)
+        return await open_stream(url, tls=address.tls())
     except Unreachable as error:
         if isinstance(error.__cause__, OSError):
             raise NotConnected(f"{address.url}: cannot connect; is the coordinator running there?") from error

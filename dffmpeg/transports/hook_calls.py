@@ -6,10 +6,10 @@ import ssl
 from types import TracebackType
 from typing import Self
 
-import httpx
 import trio
 
 from dffmpeg.errors import DffmpegError
+from dffmpeg.transports.http_library import httpx
 from dffmpeg.transports.signed_http import send_plainly
 
 MAX_ANSWER = 64 * 1024

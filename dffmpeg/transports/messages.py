@@ -14,8 +14,8 @@ import trio
 from websockets.speedups import apply_mask
 from wsproto import frame_protocol
 
-_BINARY = 0x82
-"""The last (and first) frame of a message of bytes."""
+_TEXT, _BINARY = 0x81, 0x82
+"""The last (and first) frame of a message of text, or of bytes."""
 
 _MASKED = 0x80
 _SHORT, _MEDIUM, _LONG = 125, 126, 127
@@ -99,15 +99,31 @@ def joined(parts: Sequence[bytes], small: int = 16 * 1024) -> list[bytes]:
     return [*found, b"".join(batch)] if batch else found
 
 
-def frame_header(length: int, key: bytes = b"") -> bytes:
+def frame_header(length: int, key: bytes = b"", *, text: bool = False) -> bytes:
     """What stands in front of a message of so many bytes, RFC 6455, section 5.2.
 
     Args:
         key: that masks it, where a client sends it.
+        text: whether the bytes are text in UTF-8.
     """
-    mask = _MASKED if key else 0
+    kind, mask = _TEXT if text else _BINARY, _MASKED if key else 0
     if length <= _SHORT:
-        return struct.pack("!BB", _BINARY, mask | length) + key
+        return struct.pack("!BB", kind, mask | length) + key
     if length <= 0xFFFF:
-        return struct.pack("!BBH", _BINARY, mask | _MEDIUM, length) + key
-    return struct.pack("!BBQ", _BINARY, mask | _LONG, length) + key
+        return struct.pack("!BBH", kind, mask | _MEDIUM, length) + key
+    return struct.pack("!BBQ", kind, mask | _LONG, length) + key
+
+
+class TextFrame:
+    """A server's message of text as it travels: made once, and sent to as many as want it.
+
+    Attributes:
+        text: in UTF-8.
+        frame: the same behind its header.
+    """
+
+    __slots__ = ("frame", "text")
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self.frame = frame_header(len(text), text=True) + text

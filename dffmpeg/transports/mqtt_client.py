@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from dffmpeg.transports.broker import Recent
-from dffmpeg.transports.broker_client import messages
+from dffmpeg.transports.broker_client import genuine, messages
 from dffmpeg.transports.broker_settings import broker_settings
 from dffmpeg.transports.client import Arrival, TransportFactory, text_of
 from dffmpeg.transports.mqtt_connection import open_mqtt
@@ -33,6 +33,7 @@ class MqttClient:
     def __init__(self, settings: MqttSettings, http: SignedHttp, metadata: Mapping[str, Any]) -> None:
         self._settings = settings
         self._recipient = http.client_id
+        self._genuine = genuine(http, metadata)
         self._topic = text_of(metadata, "topic")
         self._recent = Recent()
 
@@ -40,5 +41,6 @@ class MqttClient:
     async def connect(self) -> AsyncIterator[AsyncIterator[Arrival]]:
         async with open_mqtt(self._settings, f"dffmpeg-{self._recipient}") as connection:
             await connection.subscribe_topic(self._topic)
-            async with contextlib.aclosing(messages(connection, self._recipient, self._recent)) as arrivals:
+            arriving = messages(connection, self._recipient, self._recent, self._genuine)
+            async with contextlib.aclosing(arriving) as arrivals:
                 yield arrivals

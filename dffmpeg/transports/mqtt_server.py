@@ -9,7 +9,7 @@ from typing import Any
 from dffmpeg.transports.broker import BrokerConnection, Route
 from dffmpeg.transports.broker_server import BrokerDownlink
 from dffmpeg.transports.broker_settings import broker_settings
-from dffmpeg.transports.downlink import Surroundings
+from dffmpeg.transports.downlink import KeysOf, Surroundings
 from dffmpeg.transports.mqtt_connection import open_mqtt
 from dffmpeg.transports.mqtt_settings import MqttSettings
 
@@ -19,23 +19,22 @@ class MqttDownlink(BrokerDownlink):
 
     name = "mqtt"
 
-    def __init__(self, settings: MqttSettings) -> None:
-        super().__init__()
+    def __init__(self, settings: MqttSettings, keys_of: KeysOf | None = None) -> None:
+        super().__init__(keys_of)
         self._settings = settings
 
     @classmethod
     def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> MqttDownlink:
         """As the entry point makes it."""
-        del surroundings
         key = f"transports.transport_settings.{cls.name}"
         found = broker_settings(MqttSettings, key, settings)
-        return cls(found)
+        return cls(found, surroundings.keys_of)
 
     def open(self) -> AbstractAsyncContextManager[BrokerConnection]:
         return open_mqtt(self._settings, "dffmpeg-coordinator")
 
     def worker_metadata(self, worker_id: str) -> dict[str, Any]:
-        return {"topic": self._settings.topic(Route(worker_id))}
+        return {"topic": self._settings.topic(Route(worker_id)), "sealed": self.seals}
 
     def job_metadata(self, requester_id: str, job_id: str) -> dict[str, Any]:
-        return {"topic": self._settings.topic(Route(requester_id, job_id))}
+        return {"topic": self._settings.topic(Route(requester_id, job_id)), "sealed": self.seals}

@@ -6,17 +6,20 @@ A request goes out as it came in, so nothing here signs, decodes or follows anyt
 from __future__ import annotations
 
 import socket
+import ssl
 from collections import defaultdict, deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import urlsplit
 
 import h11
 import trio
 
+from dffmpeg.configuration.common import SYSTEM, Trust
 from dffmpeg.errors import NotConnected, Unreachable
 from dffmpeg.transports.streams import open_stream
+from dffmpeg.transports.trust import client_context
 
 RECEIVE = 256 * 1024
 """Bytes that are read at once."""
@@ -45,12 +48,14 @@ class PeerRequest:
     Attributes:
         target: path and query, as they travel.
         headers: names in lower case; without those of the connection (Host, Content-Length).
+        seal: makes one more header each time that it is sent, which no other time has.
     """
 
     method: str
     target: bytes
     headers: Headers
     body: bytes = b""
+    seal: Callable[[], tuple[bytes, bytes]] | None = None
 
 
 class _Connection:
@@ -74,6 +79,8 @@ class _Connection:
         """Send a request, and wait for the answer's head."""
         self.used = True
         headers = [(b"host", self._host), *request.headers]
+        if request.seal is not None:
+            headers.append(request.seal())
         if request.body or request.method not in ("GET", "HEAD"):
             headers.append((b"content-length", b"%d" % len(request.body)))
         parts = [
@@ -179,10 +186,13 @@ class Peers:
 
     Args:
         greeting: what each connection begins with: a PROXY protocol header, where coordinators want one.
+        trust: whose certificates the others must have, where they speak TLS.
     """
 
-    def __init__(self, greeting: bytes = b"") -> None:
+    def __init__(self, greeting: bytes = b"", trust: Trust = SYSTEM) -> None:
         self._greeting = greeting
+        self._trust = trust
+        self._context: ssl.SSLContext | None = None
         self._idle: defaultdict[str, deque[_Connection]] = defaultdict(deque)
 
     async def send(self, address: str, request: PeerRequest) -> PeerAnswer:
@@ -219,9 +229,7 @@ class Peers:
         self, address: str, request: PeerRequest
     ) -> tuple[_Connection, h11.Response | h11.InformationalResponse]:
         parts = urlsplit(address)
-        request = PeerRequest(
-            request.method, parts.path.rstrip("/").encode() + request.target, request.headers, request.body
-        )
+        request = replace(request, target=parts.path.rstrip("/").encode() + request.target)
         while True:
             connection = await self._kept(address) or await self._connect(address)
             kept = connection.used
@@ -248,7 +256,8 @@ class Peers:
         parts = urlsplit(address)
         url = parts._replace(scheme="wss" if parts.scheme == "https" else "ws").geturl()
         try:
-            stream = await open_stream(url, first=self._greeting)
+            tls = self._tls() if parts.scheme == "https" else None
+            stream = await open_stream(url, first=self._greeting, tls=tls)
         except Unreachable as error:
             # It names the address already, as if it were for a WebSocket.
             raise NotConnected(f"{address}: {str(error).removeprefix(f'{url}: ')}") from error
@@ -257,6 +266,11 @@ class Peers:
         for option, value in KEEPALIVE.items():
             plain.setsockopt(socket.IPPROTO_TCP, option, value)
         return _Connection(stream, parts.netloc.rpartition("@")[2])
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._context is None:
+            self._context = client_context(self._trust)
+        return self._context
 
     async def aclose(self) -> None:
         """Close what is kept."""

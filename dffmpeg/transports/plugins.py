@@ -7,14 +7,19 @@ from collections.abc import Callable
 from dffmpeg.configuration.coordinator import Transports
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.store.messages import MessageRepository
-from dffmpeg.transports.downlink import Downlink, DownlinkFactory, Downlinks, Surroundings
+from dffmpeg.transports.downlink import Downlink, DownlinkFactory, Downlinks, KeysOf, Surroundings
 from dffmpeg.transports.entries import load_entry, refuse_unknown
 
 SERVER_GROUP = "dffmpeg.transports.server"
 
 
-def server_downlinks(transports: Transports, messages: Callable[[], MessageRepository]) -> Downlinks:
+def server_downlinks(
+    transports: Transports, messages: Callable[[], MessageRepository], keys_of: KeysOf | None = None
+) -> Downlinks:
     """The coordinator's halves of the enabled transports, in the configured order.
+
+    Args:
+        keys_of: see `Surroundings`; None leaves messages unsealed.
 
     Raises:
         ConfigurationError: one is not installed, or its settings do not fit, or are of none that there is.
@@ -33,7 +38,7 @@ def server_downlinks(transports: Transports, messages: Callable[[], MessageRepos
             making.pop()
         return made[name]
 
-    surroundings = Surroundings(messages, make)
+    surroundings = Surroundings(messages, make, keys_of)
     refuse_unknown(SERVER_GROUP, transports.transport_settings, "transports.transport_settings")
     enabled = [make(name) for name in wanted]
     beneath = [downlink for name, downlink in made.items() if name not in wanted]

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from dffmpeg.transports.broker import Recent
-from dffmpeg.transports.broker_client import messages
+from dffmpeg.transports.broker_client import genuine, messages
 from dffmpeg.transports.broker_settings import broker_settings
 from dffmpeg.transports.client import Arrival, TransportFactory, text_of
 from dffmpeg.transports.rabbitmq_connection import RabbitMqSettings, Source, open_rabbitmq
@@ -31,6 +31,7 @@ class RabbitMqClient:
     def __init__(self, settings: RabbitMqSettings, http: SignedHttp, metadata: Mapping[str, Any]) -> None:
         self._settings = settings
         self._recipient = http.client_id
+        self._genuine = genuine(http, metadata)
         self._vhost = text_of(metadata, "vhost") if "vhost" in metadata else None
         self._source = Source(
             queue=text_of(metadata, "queue_name"),
@@ -46,5 +47,6 @@ class RabbitMqClient:
         name = f"dffmpeg-{self._recipient}"
         async with open_rabbitmq(self._settings, name, self._vhost) as connection:
             await connection.consume(self._source)
-            async with contextlib.aclosing(messages(connection, self._recipient, self._recent)) as arrivals:
+            arriving = messages(connection, self._recipient, self._recent, self._genuine)
+            async with contextlib.aclosing(arriving) as arrivals:
                 yield arrivals

@@ -9,7 +9,7 @@ from typing import Any
 from dffmpeg.transports.broker import BrokerConnection, Route
 from dffmpeg.transports.broker_server import BrokerDownlink
 from dffmpeg.transports.broker_settings import broker_settings
-from dffmpeg.transports.downlink import Surroundings
+from dffmpeg.transports.downlink import KeysOf, Surroundings
 from dffmpeg.transports.rabbitmq_connection import RabbitMqSettings, open_rabbitmq
 
 
@@ -18,17 +18,16 @@ class RabbitMqDownlink(BrokerDownlink):
 
     name = "rabbitmq"
 
-    def __init__(self, settings: RabbitMqSettings) -> None:
-        super().__init__()
+    def __init__(self, settings: RabbitMqSettings, keys_of: KeysOf | None = None) -> None:
+        super().__init__(keys_of)
         self._settings = settings
 
     @classmethod
     def create(cls, settings: Mapping[str, Any], surroundings: Surroundings) -> RabbitMqDownlink:
         """As the entry point makes it."""
-        del surroundings
         key = f"transports.transport_settings.{cls.name}"
         found = broker_settings(RabbitMqSettings, key, settings)
-        return cls(found)
+        return cls(found, surroundings.keys_of)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[BrokerConnection]:
@@ -54,4 +53,9 @@ class RabbitMqDownlink(BrokerDownlink):
 
     def _metadata(self, route: Route) -> dict[str, Any]:
         exchange, routing_key = self._settings.address(route)
-        return {"vhost": self._settings.vhost, "exchange": exchange, "routing_key": routing_key}
+        return {
+            "vhost": self._settings.vhost,
+            "exchange": exchange,
+            "routing_key": routing_key,
+            "sealed": self.seals,
+        }

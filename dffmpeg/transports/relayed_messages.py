@@ -65,11 +65,12 @@ class RelayedMessages:
         box.waiting += 1
         try:
             while True:
-                found = box.after(last)
+                filled = box.filled
+                found = await self._carrier.genuine(box.after(last), route.recipient_id)
                 if found or trio.current_time() >= deadline:
                     return found
                 with trio.move_on_at(deadline):
-                    await box.filled.wait()
+                    await filled.wait()
         finally:
             box.waiting -= 1
             box.used_at = trio.current_time()

@@ -6,17 +6,20 @@ Every error of the library becomes `Unreachable`, every answer of 400 and above
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import httpx
 import msgspec
 import trio
 
+from dffmpeg.configuration.common import SYSTEM, Trust
 from dffmpeg.errors import NotConnected, Refused, Unreachable
-from dffmpeg.transports.address import SignedAddress
+from dffmpeg.transports.address import SignedAddress, target_of
+from dffmpeg.transports.http_library import httpx
+from dffmpeg.transports.streams import untrusted
 from dffmpeg.wire import codec
 
 T = TypeVar("T")
@@ -34,18 +37,23 @@ class SignedHttp(SignedAddress):
         url: the coordinator's base URL, with a reverse proxy's prefix if there is one.
         client_id: the identity's name.
         key: its 32-byte secret.
+        trust: whose certificate it must have, where the URL is one of https.
         connections: how many connections may be open at once.
+
+    Raises:
+        ConfigurationError: a file of `trust` cannot be used.
     """
 
-    def __init__(self, url: str, client_id: str, key: bytes, *, connections: int = 16) -> None:
-        super().__init__(url, client_id, key)
+    def __init__(
+        self, url: str, client_id: str, key: bytes, trust: Trust = SYSTEM, *, connections: int = 16
+    ) -> None:
+        super().__init__(url, client_id, key, trust)
         self._client = httpx.AsyncClient(
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             follow_redirects=False,
             trust_env=False,
-            # Reading the trusted certificates takes longer than a short request; without TLS,
-            # and with redirects off, nothing is there to be verified.
-            verify=not self.url.startswith("http://"),
+            # Without TLS, and with redirects off, nothing is there to be verified.
+            verify=self.tls() or False,
             event_hooks={"request": [send_plainly]},
         )
 
@@ -74,7 +82,7 @@ class SignedHttp(SignedAddress):
             path: below the base URL, beginning with a slash.
             body: raw bytes to send, or
             json: a struct or plain value to send as JSON.
-            query: unsigned query parameters.
+            query: query parameters.
             timeout: seconds for each of connecting, sending and waiting for bytes.
 
         Returns:
@@ -87,11 +95,12 @@ class SignedHttp(SignedAddress):
             Refused: the answer's status is 400 or above.
         """
         content = body if body is not None else (codec.encode(json) if json is not None else b"")
-        headers = self.headers(method, path, content)
+        target = target_of(path, query)
+        headers = self.headers(method, target, content)
         headers["content-type"] = "application/json" if json is not None else "application/octet-stream"
         with self._ours():
             response = await self._client.request(
-                method, self.url + path, content=content, params=query, headers=headers, timeout=timeout
+                method, self.url + target, content=content, headers=headers, timeout=timeout
             )
         if response.status_code >= 300:
             raise _refusal(response)
@@ -111,10 +120,9 @@ class SignedHttp(SignedAddress):
             NotConnected, Unreachable: as `request`, also from the block while lines are waited for.
             Refused: the answer's status is 300 or above, or it has another type (406).
         """
-        headers = {**self.headers("GET", path), "accept": accept}
-        request = self._client.build_request(
-            "GET", self.url + path, params=query, headers=headers, timeout=timeout
-        )
+        target = target_of(path, query)
+        headers = {**self.headers("GET", target), "accept": accept}
+        request = self._client.build_request("GET", self.url + target, headers=headers, timeout=timeout)
         with self._ours():
             response = await self._client.send(request, stream=True)
         try:
@@ -192,6 +200,11 @@ def _describe(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
     if isinstance(error, httpx.ConnectError):
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ssl.SSLError):
+                return untrusted(cause)
+            cause = cause.__cause__ or cause.__context__
         return "cannot connect; is the coordinator running there?"
     return str(error) or type(error).__name__
 

@@ -15,6 +15,7 @@ import trio_websocket
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from dffmpeg.errors import BadInput, Refused, Unreachable
+from dffmpeg.transports.address import resource_of, target_of
 from dffmpeg.transports.client import Arrival, Pieces, TransportFactory, path_of
 from dffmpeg.transports.follow_websocket import RESTART, retry_after
 from dffmpeg.transports.messages import SharedStream
@@ -49,15 +50,15 @@ class WebSocketClient:
 
     def __init__(self, http: SignedHttp, metadata: Mapping[str, Any]) -> None:
         self._http = http
-        self._path = path_of(metadata)
+        self._target = target_of(path_of(metadata))
         self._linked = metadata.get("link") == link.VERSION
 
     @contextlib.asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncIterator[Arrival]]:
-        url = self._http.websocket_url(self._path)
+        url = self._http.websocket_url(self._target)
         try:
             # The stream is ours: the library leaves it open when a connection breaks.
-            async with await open_stream(url) as opened, trio.open_nursery() as nursery:
+            async with await open_stream(url, tls=self._http.tls()) as opened, trio.open_nursery() as nursery:
                 stream = SharedStream(opened)
                 socket = await self._handshake(nursery, stream, url)
                 async with contextlib.aclosing(self._messages(socket, stream)) as messages:
@@ -76,13 +77,13 @@ class WebSocketClient:
 
     async def _handshake(self, nursery: trio.Nursery, stream: SharedStream, url: str) -> WebSocketConnection:
         address = urlsplit(url)
-        headers = self._http.headers("GET", self._path).items()
+        headers = self._http.headers("GET", self._target).items()
         with trio.move_on_after(_CONNECT_SECONDS):
             return await trio_websocket.wrap_client_stream(
                 nursery,
                 stream,  # type: ignore[arg-type]  # it only sends and receives
                 address.netloc.rpartition("@")[2],
-                address.path,
+                resource_of(url),
                 extra_headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in headers],
                 max_message_size=_MAX_MESSAGE,
                 receive_buffer_size=_RECEIVE_BYTES,

@@ -23,6 +23,8 @@ _PATTERNS = {
     r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z": "of letters, digits, '_', '-' and '.'",
     r"^[0-7][0-9A-HJKMNP-TV-Z]{25}\Z": "that is a ULID",
     r"\A[A-Za-z0-9]{1,64}\Z": "of at most 64 letters and digits",
+    r"\A[^\x00]+\Z": "without a NUL character",
+    r"\A[0-9a-f]{64}\Z": "of 64 hexadecimal digits in lower case",
     r"^https?://": "that begins with http:// or https://",
     trace.PATTERN: "that is a traceparent, as W3C Trace Context has it",
 }

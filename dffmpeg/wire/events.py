@@ -1,4 +1,7 @@
-"""The change feed: jobs, workers and the queue. Each event tells how its subject stands by now."""
+"""The change feed: jobs, workers, the queue, and the topics of the dashboard's pages.
+
+Each event tells how its subject stands by now.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ import msgspec
 from dffmpeg.model.briefs import JobBrief
 from dffmpeg.model.workers import Worker
 from dffmpeg.wire import times
+from dffmpeg.wire.dashboard import Alert, ClusterOverview, ProgressEvent, TreeEvent
 from dffmpeg.wire.scheduling import QueueState
 
-EventKind = Literal["here", "job", "worker", "queue", "missed"]
+EventKind = Literal["here", "job", "worker", "queue", "missed", "overview", "alerts", "progress", "tree"]
 
 
 class JobEvent(msgspec.Struct, kw_only=True):
@@ -32,6 +36,7 @@ class JobEvent(msgspec.Struct, kw_only=True):
     exit_code: int | None = None
     signal: int | None = None
     reason: str | None = None
+    last_line: str | None = None
     created_at: str | None = None
     last_update: str | None = None
     ended_at: str | None = None
@@ -62,11 +67,25 @@ class Missed(msgspec.Struct, kw_only=True):
     reason: str
 
 
-EventData = JobEvent | WorkerEvent | QueueState | Here | Missed
+EventData = (
+    JobEvent
+    | WorkerEvent
+    | QueueState
+    | Here
+    | Missed
+    | ClusterOverview
+    | list[Alert]
+    | ProgressEvent
+    | TreeEvent
+)
 
 
 class EventMessage(msgspec.Struct, kw_only=True):
-    """An event as a WebSocket has it; `data` by `event`: JobEvent, WorkerEvent, QueueState, Here, Missed."""
+    """An event as a WebSocket has it.
+
+    `data` by `event`: JobEvent, WorkerEvent, QueueState, Here, Missed, ClusterOverview, a list of Alert,
+    ProgressEvent, TreeEvent. `id` is to go on from.
+    """
 
     id: str
     event: EventKind
@@ -88,6 +107,7 @@ def job_event(brief: JobBrief) -> JobEvent:
         exit_code=brief.exit_code,
         signal=brief.signal,
         reason=brief.reason,
+        last_line=brief.last_line,
         created_at=times.to_wire(brief.created_at),
         last_update=times.to_wire(brief.last_update),
         ended_at=None if brief.ended_at is None else times.to_wire(brief.ended_at),

@@ -1,8 +1,8 @@
 """What one coordinator adds to a request that it passes on to another, so that only coordinators can.
 
 The header says who passes the request on, to whom, and which address it came from. It is sealed with a key
-that only the coordinators of one cluster have, together with the request's own signature: on another request,
-or at another coordinator, it is worth nothing. Pure functions.
+that only the coordinators of one cluster have, together with what the request itself is let in by: on
+another request, at another coordinator, or a second time, it is worth nothing. Pure functions.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from dffmpeg.wire.signature import SignatureError
+from dffmpeg.wire.signature import SignatureError, generate_nonce
 
 HEADER = "x-dffmpeg-forwarded"
 
-VERSION = "v1"
+VERSION = "v2"
 
-_PURPOSE = b"dffmpeg: requests that coordinators pass on, v1"
+_PURPOSE = b"dffmpeg: requests that coordinators pass on, v2"
 _UNKNOWN = "-"
 
 
@@ -31,11 +31,15 @@ class Passage:
         by: the id of the one that passed it on.
         to: the id of the one that it is meant for.
         address: where it came from, as the first one saw it; None where that is not known.
+        at: when it was passed on, Unix seconds by that coordinator's clock.
+        nonce: what no other passage has.
     """
 
     by: str
     to: str
     address: str | None
+    at: float = 0.0
+    nonce: str = field(default_factory=generate_nonce)
 
 
 def key_of(secret: str) -> bytes:
@@ -48,7 +52,7 @@ def seal(key: bytes, passage: Passage, method: str, target: bytes, signature: st
 
     Args:
         target: path and query, as they travel.
-        signature: that of the request itself.
+        signature: that of the request itself, or what else lets it in; "" for nothing.
     """
     text = _text(passage)
     return f"{text} {base64.b64encode(_mac(key, text, method, target, signature)).decode('ascii')}"
@@ -73,15 +77,16 @@ def opened(key: bytes, value: str, method: str, target: bytes, signature: str) -
 
 
 def _text(passage: Passage) -> str:
-    return f"{VERSION} {passage.by} {passage.to} {passage.address or _UNKNOWN}"
+    address = passage.address or _UNKNOWN
+    return f"{VERSION} {passage.by} {passage.to} {address} {passage.at:.3f} {passage.nonce}"
 
 
 def _parsed(text: str) -> Passage:
     fields = text.split(" ")
-    if len(fields) != 4 or fields[0] != VERSION:
+    if len(fields) != 6 or fields[0] != VERSION:
         raise SignatureError(f"header {HEADER} is of another version; do the coordinators differ?")
-    _, by, to, address = fields
-    return Passage(by, to, None if address == _UNKNOWN else str(ip_address(address)))
+    _, by, to, address, at, nonce = fields
+    return Passage(by, to, None if address == _UNKNOWN else str(ip_address(address)), float(at), nonce)
 
 
 def _mac(key: bytes, text: str, method: str, target: bytes, signature: str) -> bytes:

@@ -58,16 +58,19 @@ def traceparent_of(content: bytes) -> str | None:
     return codec.decode(content, _Told).job.rules.traceparent
 
 
-def headers(event: str, content: bytes, secret: str, now: float) -> dict[str, str]:
+def headers(
+    event: str, content: bytes, secret: str, now: float, traceparent: str | None = None
+) -> dict[str, str]:
     """A call's headers.
 
     Args:
         content: the body.
         secret: the coordinator's; its UTF-8 is the key.
         now: Unix seconds, of this very try.
+        traceparent: what the call is a part of; None is what the job came with.
     """
     stamp = str(int(now))
-    traceparent = traceparent_of(content)
+    traceparent = traceparent or traceparent_of(content)
     return {
         **({} if traceparent is None else {trace.HEADER: traceparent}),
         "content-type": "application/json",

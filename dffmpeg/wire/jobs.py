@@ -29,7 +29,7 @@ FailureCode = Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]
 Signal = Annotated[int, msgspec.Meta(ge=1, le=255)]
 Reason = Annotated[str, msgspec.Meta(max_length=2000)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-JobId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+JobId = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"\A[^\x00]+\Z")]
 Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
 Url = Annotated[str, msgspec.Meta(max_length=2000, pattern=r"^https?://")]
 
@@ -125,7 +125,9 @@ class SubmitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     priority: Priority | Name | None = None
     require: Annotated[list[Text], msgspec.Meta(max_length=64)] = []
     after: Annotated[list[JobId], msgspec.Meta(max_length=256)] = []
-    idempotency_key: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
+    idempotency_key: (
+        Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"\A[^\x00]+\Z")] | None
+    ) = None
     start_at: Annotated[float, msgspec.Meta(ge=0, le=1e11)] | None = None
     size: Annotated[float, msgspec.Meta(ge=0, le=1e18)] | None = None
     assignment_timeout: Seconds | None = None
@@ -183,6 +185,7 @@ class JobRecord(msgspec.Struct, kw_only=True):
     hindrance: str | None = None
     progress: Progress | None = None
     retry_of: str | None = None
+    last_line: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -197,11 +200,26 @@ class Begun(msgspec.Struct, kw_only=True, frozen=True):
     inode: Annotated[int, msgspec.Meta(ge=0)]
 
 
+class ExecutedCommand(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """What a worker really runs, or ran.
+
+    Attributes:
+        arguments: the program, an absolute path, and what follows it.
+        directory: where it runs; None for an empty one of its own.
+        in_view: it finds its caller's directories under their own names: these are the caller's words.
+    """
+
+    arguments: Annotated[list[ByteString], msgspec.Meta(min_length=1)]
+    directory: ByteString | None = None
+    in_view: bool = False
+
+
 class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     """POST /jobs/{id}/accept, /reject, /worker_heartbeat.
 
     An older worker sends no body: its report is taken for the current attempt
-    if that attempt is its own. `substitutions`, to accept: encoders that its own stand in for.
+    if that attempt is its own. `substitutions`, to accept: encoders that its own stand in for. `executed`, to
+    accept: the command that it is going to run, unless that is very long.
     `begun`, to a heartbeat: output files that the program has made where there were none.
     `progress`, to a heartbeat: how far it is. `fault`, with a rejection: the worker's own, and not the job's;
     `unfit`: it cannot run the job as it is, which may be the job's.
@@ -214,6 +232,7 @@ class AttemptReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     progress: Progress | None = None
     fault: bool = False
     unfit: bool = False
+    executed: ExecutedCommand | None = None
 
 
 class AttemptRecord(msgspec.Struct, kw_only=True):
@@ -222,6 +241,7 @@ class AttemptRecord(msgspec.Struct, kw_only=True):
     Attributes:
         stderr_end: the last bytes that it wrote there, 4 KiB at most.
         outputs: how long each of its outputs was when it ended, bytes by descriptor; less may be kept.
+        executed: the command as its worker had it; null where it did not say.
     """
 
     attempt: int
@@ -236,6 +256,7 @@ class AttemptRecord(msgspec.Struct, kw_only=True):
     stderr_end: ByteString | None = None
     outputs: dict[int, int] | None = None
     substitutions: dict[str, str] = {}
+    executed: ExecutedCommand | None = None
 
 
 class FinishReport(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 
 import msgspec
 
@@ -20,10 +21,13 @@ class JobList(msgspec.Struct, kw_only=True):
         items: the page.
         next: the `cursor` of the next page; None at the end of the list. A page may be shorter than its
             limit, or empty, and have one all the same.
+        searched_until: all jobs up to that time were looked at, in the list's order and by what it is sorted
+            by, ISO 8601 UTC; null at the end of the list.
     """
 
     items: list[JobRecord]
     next: str | None
+    searched_until: str | None = None
 
 
 class WorkerList(msgspec.Struct, kw_only=True):
@@ -60,7 +64,7 @@ def continued(request: PageRequest, text: str) -> PageRequest:
         raise BadInput("cursor: expected the `next` of an earlier page") from None
     if (found.key, found.descending) != (request.key, request.descending):
         raise BadInput("cursor: it is of a list in another order; the other parameters have to stay the same")
-    if found.at != found.at or found.skip < 0:
+    if not math.isfinite(found.at) or found.skip < 0 or not found.job_id.isprintable():
         raise BadInput("cursor: expected the `next` of an earlier page")
     place = Place(found.at, found.job_id)
     return PageRequest(

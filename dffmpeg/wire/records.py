@@ -7,19 +7,21 @@ from typing import Any
 
 from ulid import ULID
 
+from dffmpeg.model.confinement import reaching_out
 from dffmpeg.model.janitor import JanitorRun
-from dffmpeg.model.jobs import CLIENT_GONE, Attempt, Job, JobState
+from dffmpeg.model.jobs import CLIENT_GONE, Attempt, Executed, Job, JobState
 from dffmpeg.model.membership import Member
 from dffmpeg.model.rules import Rules, filled
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.workers import Worker
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.administration import CoordinatorRecord
-from dffmpeg.wire.bytestring import list_to_wire, to_wire
+from dffmpeg.wire.bytestring import from_wire, list_from_wire, list_to_wire, to_wire
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.janitor import JanitorRecord
-from dffmpeg.wire.jobs import AttemptRecord, Begun, JobRecord, Launch
+from dffmpeg.wire.jobs import AttemptRecord, Begun, ExecutedCommand, JobRecord, Launch
 from dffmpeg.wire.scheduling import QueueState
+from dffmpeg.wire.trace import job_context
 from dffmpeg.wire.workers import DownlinkMessage, JobRequest, MessageType, WorkerRecord
 
 
@@ -66,6 +68,7 @@ def job_record(job: Job) -> JobRecord:
         hindrance=job.hindrance,
         progress=job.progress,
         retry_of=job.retry_of,
+        last_line=job.last_line,
     )
 
 
@@ -84,6 +87,29 @@ def attempt_record(attempt: Attempt) -> AttemptRecord:
         stderr_end=None if attempt.stderr_end is None else to_wire(attempt.stderr_end),
         outputs=None if attempt.outputs is None else dict(attempt.outputs),
         substitutions=dict(attempt.substitutions),
+        executed=None if attempt.executed is None else executed_command(attempt.executed),
+    )
+
+
+def executed_command(executed: Executed) -> ExecutedCommand:
+    """A command as it travels."""
+    return ExecutedCommand(
+        arguments=list_to_wire(executed.words),
+        directory=None if executed.directory is None else to_wire(executed.directory),
+        in_view=executed.in_view,
+    )
+
+
+def executed_of(command: ExecutedCommand) -> Executed:
+    """The command that a worker told.
+
+    Raises:
+        BadInput: what cannot stand in a command.
+    """
+    return Executed(
+        words=list_from_wire(command.arguments, "executed.arguments"),
+        directory=None if command.directory is None else from_wire(command.directory, "executed.directory"),
+        in_view=command.in_view,
     )
 
 
@@ -101,7 +127,7 @@ def launch_of(job: Job) -> Launch | None:
     return None if job.launch is None else codec.decode(job.launch, Launch, what="launch")
 
 
-def job_request(job: Job, defaults: Rules) -> JobRequest:
+def job_request(job: Job, defaults: Rules, *, traced: bool = False) -> JobRequest:
     """What a worker needs in order to run the job's current attempt.
 
     Its heartbeats come three times as often as its lease ends, however slowly the job's client wants
@@ -109,6 +135,7 @@ def job_request(job: Job, defaults: Rules) -> JobRequest:
 
     Args:
         defaults: the coordinator's time-outs, for what the job's own rules leave open.
+        traced: whether the job has a span of its own, to which the attempt's belongs.
     """
     rules = filled(job.rules, defaults)
     interval = job.heartbeat_interval if rules.lease is None else min(job.heartbeat_interval, rules.lease / 3)
@@ -123,10 +150,11 @@ def job_request(job: Job, defaults: Rules) -> JobRequest:
         launch=launch_of(job),
         heartbeat_interval=interval,
         resources=dict(job.resources),
-        traceparent=rules.traceparent,
+        traceparent=job_context(job.job_id, rules.traceparent).header if traced else rules.traceparent,
         run_timeout=rules.run_timeout,
         stall_timeout=rules.stall_timeout,
         begun=[Begun(path=to_wire(path), inode=inode) for path, inode in job.begun.items()],
+        network=bool(reaching_out(job.needs.protocols)),
     )
 
 
@@ -221,6 +249,8 @@ def worker_record(worker: Worker, used_slots: int, *, abilities: bool = True) ->
         hold_reason=worker.hold_reason,
         hold_until=_time(worker.hold_until),
         strikes=worker.strikes,
+        load=worker.load,
+        read_only=list(worker.read_only),
     )
 
 

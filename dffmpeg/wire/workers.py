@@ -26,6 +26,7 @@ class JobRequest(msgspec.Struct, kw_only=True):
         traceparent: the trace that its submission belongs to.
         run_timeout: seconds after which it is ended as a failure.
         stall_timeout: seconds without output and without use of a processor after which it is given back.
+        network: whether it was submitted as one that needs the network, whatever its command line says.
         begun: output files that earlier attempts made: they are to be removed, if they are still those.
         resources: what it takes of the worker's, besides one of its slots.
     """
@@ -44,6 +45,7 @@ class JobRequest(msgspec.Struct, kw_only=True):
     run_timeout: float | None = None
     stall_timeout: float | None = None
     begun: list[Begun] = []
+    network: bool = False
 
 
 class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -55,6 +57,8 @@ class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     if the last reply did not name the same, and a worker that has none to tell sends neither.
     `instance` names the process that registers: while it is there, others of its identity are refused (409).
     `sole_on` names a lock that it has for itself: see `dffmpeg.model.instances.takes_over`.
+    `read_only` are those of its `paths` in which it lets no job change anything.
+    `load` is how many processes of its machine run or want to, for each processor, over the last minute.
     """
 
     worker_id: Name
@@ -78,6 +82,8 @@ class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     mounts: dict[str, str] = {}
     instance: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9]{1,64}\Z")] | None = None
     sole_on: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+    load: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None = None
+    read_only: list[Name] = []
 
 
 class RegisterReply(msgspec.Struct, kw_only=True):
@@ -141,6 +147,8 @@ class WorkerRecord(msgspec.Struct, kw_only=True):
     hold_reason: str | None = None
     hold_until: str | None = None
     strikes: int = 0
+    load: float | None = None
+    read_only: list[str] = []
 
 
 MessageType = Literal["job_request", "job_status", "job_logs", "verify_registration", "probe"]
@@ -151,6 +159,7 @@ class DownlinkMessage(msgspec.Struct, kw_only=True):
 
     Payloads by type: `job_request` a JobRequest; `job_status` {status, exit_code?, attempt,
     last_update?}; `verify_registration` {registration_token}; `job_logs` {logs}; `probe` {benchmark}.
+    `seal`, over a broker: see `dffmpeg.wire.seals`.
     """
 
     message_id: str
@@ -161,6 +170,7 @@ class DownlinkMessage(msgspec.Struct, kw_only=True):
     sender_id: str | None = None
     job_id: str | None = None
     sent_at: str | None = None
+    seal: str | None = None
 
 
 class Messages(msgspec.Struct, kw_only=True):

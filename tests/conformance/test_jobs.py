@@ -81,14 +81,19 @@ async def test_the_size_of_a_job_is_what_was_said_or_else_what_its_program_found
 async def test_progress_is_kept_of_the_live_attempt_only(store: Store) -> None:
     first = await assigned(store)
     assert await store.jobs.apply(transitions.accept(first, 1, "w1", 111.0))
+    # It runs, and has not said anything.
+    assert await store.jobs.progress(["J"]) == []
     await store.jobs.note_progress("J", 2, Progress(frame=9))
     assert (await load(store, "J")).progress is None
     await store.jobs.note_progress("J", 1, Progress(frame=7, fraction=0.5))
     assert (await load(store, "J")).progress == Progress(frame=7, fraction=0.5)
+    [far] = await store.jobs.progress(["J", "other"])
+    assert (far.job_id, far.attempt, far.worker_id, far.progress.frame) == ("J", 1, "w1", 7)
     lost = transitions.lose(await load(store, "J"), 112.0, "gone", RetryPolicy(3, 1.0, 1.0), 0.5)
     assert await store.jobs.apply(lost)
     await store.jobs.note_progress("J", 1, Progress(frame=8))
     assert (await load(store, "J")).progress is None
+    assert await store.jobs.progress(["J"]) == []
 
 
 async def test_pending_jobs_oldest_first_and_by_pages(store: Store) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.jobs import TERMINAL, Job, JobState
 from dffmpeg.model.pages import JobFilter, Key, Looked, PageRequest, Place, merged
 from dffmpeg.store import Store
 from dffmpeg.store.jobs import pages
+from dffmpeg.store.jobs.lists import newest
 from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository
 from tests.conformance.rows import job
 
@@ -73,6 +75,7 @@ FILTERS: list[tuple[JobFilter, Fits]] = [
         JobFilter(created_from=105.0, created_before=110.0, requester_id="carol"),
         lambda one: 105 <= one.created_at < 110 and one.requester_id == "carol",
     ),
+    (JobFilter(words=(b"BACKUP", b"-Crf")), lambda one: one.name is not None),
     (JobFilter(requester_id="nobody"), lambda one: False),
 ]
 
@@ -115,6 +118,76 @@ async def test_a_page_follows_an_index(store: Store) -> None:
             # Of the same moment, ids may have to be sorted.
             ties = "FOR LAST TERM OF ORDER BY" in plan or "FOR RIGHT PART OF ORDER BY" in plan
             assert "INDEX jobs_by_" in plan or ties, (request, plan)
+
+
+@pytest.mark.parametrize("limit", [100, 7])
+async def test_a_list_is_of_what_has_not_ended_or_changed_since_a_time(store: Store, limit: int) -> None:
+    made = [
+        replace(
+            job(f"J{index:03}"),
+            created_at=100.0 + index // 2,
+            last_update=100.0 + index // 2 + (0.0, 5.0, 40.0)[index % 3],
+            state=STATES[index % len(STATES)],
+            requester_id=("alice", "bob")[index % 2],
+            labels=("nightly",) if index % 5 else (),
+        )
+        for index in range(60)
+    ]
+    for one in made:
+        await store.jobs.add(one)
+    some = frozenset({JobState.PENDING, JobState.RUNNING, JobState.FAILED, JobState.COMPLETED})
+    for since, states, requester, labels, before in itertools.product(
+        (None, 0.0, 115.0, 1000.0),
+        (None, some, {JobState.FAILED}),
+        (None, "bob"),
+        ((), ("nightly",)),
+        (None, 31),
+    ):
+        expected = [
+            one.job_id
+            for one in sorted(made, key=lambda one: (one.created_at, one.job_id), reverse=True)
+            if (since is None or one.state not in TERMINAL or one.last_update >= since)
+            and (states is None or one.state in states)
+            and (requester is None or one.requester_id == requester)
+            and set(labels) <= set(one.labels)
+            and (
+                before is None
+                or (one.created_at, one.job_id) < (made[before].created_at, made[before].job_id)
+            )
+        ]
+        found = await store.jobs.list(
+            requester_id=requester,
+            since=since,
+            states=states,
+            limit=limit,
+            before_id=None if before is None else made[before].job_id,
+            labels=labels,
+        )
+        assert [one.job_id for one in found] == expected[:limit], (since, states, requester, labels, before)
+    unknown = await store.jobs.list(requester_id=None, since=None, states=None, limit=9, before_id="nowhere")
+    assert list(unknown) == []
+
+
+async def test_a_list_reads_no_more_than_it_shows(store: Store) -> None:
+    assert isinstance(store.jobs, SqlAlchemyJobRepository)
+    await fill(store)
+    plans: list[str] = []
+
+    def explain(connection: sa.Connection) -> None:
+        if connection.dialect.name != "sqlite":
+            return
+
+        def look(_: sa.Connection, cursor: Any, statement: str, parameters: Any, *__: Any) -> None:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(row[3] for row in cursor.fetchall())
+
+        sa.event.listen(connection, "before_cursor_execute", look)
+        for wanted, _ in FILTERS:
+            if not wanted.reads_arguments and wanted.created_from is None:
+                newest(connection, wanted, since=600.0, limit=9, before_id=None)
+
+    await store.jobs.database.read(explain)
+    assert not [plan for plan in plans if plan.startswith("SCAN")], plans
 
 
 def test_what_a_part_has_not_reached_is_left_to_the_next_page() -> None:

@@ -1,12 +1,13 @@
 """What comes back is what was stored: no engine changes, cuts or confuses a value."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
 from dffmpeg.model import transitions
 from dffmpeg.model.streams import Retention
-from dffmpeg.store import Store, StoreError, StreamPiece
+from dffmpeg.store import Store, StoreError, StreamPiece, Unstorable
 from tests.conformance.rows import assigned, identity, job, load, worker
 
 TEXTS = ("", " ", "a ", "\t\r\n", "\N{SNOWMAN}\N{FACE WITH TEARS OF JOY}", "'\"\\`%s%%:x", "é", "x" * 200_000)
@@ -86,3 +87,10 @@ async def test_more_ids_than_an_engine_takes_at_once(store: Store) -> None:
     for name in names[:3]:
         await store.jobs.add(replace(job(name), predecessors=("first",)))
     assert len(await store.jobs.entries([*names, "first"])) == 4
+
+
+async def test_what_an_engine_does_not_take_is_said_in_our_words(store: Store, engine: str) -> None:
+    expected = pytest.raises(Unstorable) if engine == "postgresql" else nullcontext(None)
+    with expected as caught:
+        assert await store.jobs.get("a\0b") is None
+    assert caught is None or str(caught.value) == "a value cannot be stored: it holds a NUL character"

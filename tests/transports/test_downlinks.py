@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from dffmpeg.configuration.coordinator import Transports
 from dffmpeg.errors import BadInput, ConfigurationError
 from dffmpeg.transports.broker import Post, Route
-from dffmpeg.transports.downlink import Audience, Downlinks
+from dffmpeg.transports.downlink import Audience, Downlinks, Surroundings
 from dffmpeg.transports.http_polling_server import HttpPollingDownlink
 from dffmpeg.transports.mqtt_server import MqttDownlink
 from dffmpeg.transports.outbox import Outbox
@@ -74,7 +74,7 @@ async def test_the_callers_order_decides_among_those_that_work(mock_clock: MockC
     assert chosen("c", "b", current="c") == "b"
 
 
-def nothing() -> Any:
+def nothing(*_: object) -> Any:
     raise AssertionError
 
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_used_is_named(
 
 
 async def test_without_its_broker_it_is_ready_and_failing() -> None:
-    link = MqttDownlink.create({"host": "127.0.0.1", "port": 1}, None)  # type: ignore[arg-type]  # it uses none
+    link = MqttDownlink.create({"host": "127.0.0.1", "port": 1}, Surroundings(nothing, nothing))
     assert link.failing_since is not None
     ready = trio.Event()
     async with trio.open_nursery() as nursery:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from dffmpeg.errors import BadInput
-from dffmpeg.wire import administration, codec, complaints, jobs, workers
+from dffmpeg.wire import administration, codec, complaints, jobs, joining, workers
 from dffmpeg.wire.administration import HoldRequest, PriorityRequest
 from dffmpeg.wire.jobs import SubmitRequest
 
@@ -29,6 +29,11 @@ from dffmpeg.wire.jobs import SubmitRequest
             "hooks[0]: expected a string that begins",
         ),
         (SubmitRequest, {"binary_name": "x", "impossible": "no"}, "impossible: invalid enum value 'no'"),
+        (
+            joining.JoinRequest,
+            {"token": "x", "client_id": "w", "proof": "x"},
+            "token: expected a string of 64 hexadecimal digits",
+        ),
         (SubmitRequest, [], "body: expected an object, got a list"),
     ],
 )
@@ -42,7 +47,7 @@ def test_in_our_words(kind: type[msgspec.Struct], body: object, said: str) -> No
 def test_every_pattern_has_its_words() -> None:
     found = {
         meta.pattern
-        for module in (administration, jobs, workers)
+        for module in (administration, jobs, joining, workers)
         for struct in vars(module).values()
         if inspect.isclass(struct) and issubclass(struct, msgspec.Struct)
         for meta in _metas(struct)

@@ -198,7 +198,10 @@ class Site:
         config = self.config
         settings = StoreSettings(engine_defaults={"sqlite": {"path": str(self._folder / "coordinator.db")}})
         self.services = services = coordinator_services(
-            config, lambda opened: server_downlinks(config.transports, lambda: opened.current.messages)
+            config,
+            lambda opened: server_downlinks(
+                config.transports, lambda: opened.current.messages, opened.keys_of
+            ),
         )
         serves = trio.Event()
 

@@ -89,6 +89,7 @@ def _worker(site: Site) -> WorkerConfig:
         transports=["faulty"],
         registration_interval=0.5,
         slots=4,
+        sandbox="off",
         views="never",
         benchmark=False,
     )
