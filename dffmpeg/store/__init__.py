@@ -18,6 +18,8 @@ import sqlalchemy as sa
 
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.model.jobs import Transition
+from dffmpeg.store.audit import AuditRepository
+from dffmpeg.store.audit.sqlalchemy import SqlAlchemyAuditRepository
 from dffmpeg.store.crypto import KeyRing
 from dffmpeg.store.database import Database
 from dffmpeg.store.errors import (
@@ -39,10 +41,18 @@ from dffmpeg.store.members import MemberRepository
 from dffmpeg.store.members.sqlalchemy import SqlAlchemyMemberRepository
 from dffmpeg.store.messages import MessageRepository
 from dffmpeg.store.migrations import STEPS
+from dffmpeg.store.nonces import NonceRepository
+from dffmpeg.store.nonces.sqlalchemy import SqlAlchemyNonceRepository
+from dffmpeg.store.samples import SampleRepository
+from dffmpeg.store.samples.sqlalchemy import SqlAlchemySampleRepository
+from dffmpeg.store.sessions import SessionRepository
+from dffmpeg.store.sessions.sqlalchemy import SqlAlchemySessionRepository
 from dffmpeg.store.settings import SettingsRepository
 from dffmpeg.store.settings.sqlalchemy import SqlAlchemySettingsRepository
 from dffmpeg.store.streams import StreamPiece, StreamRepository, StreamSlice
 from dffmpeg.store.streams.sqlalchemy import SqlAlchemyStreamRepository, store_piece
+from dffmpeg.store.tokens import TokenRepository
+from dffmpeg.store.tokens.sqlalchemy import SqlAlchemyTokenRepository
 from dffmpeg.store.upkeep import Upkeep
 from dffmpeg.store.workers import WorkerRepository
 
@@ -80,7 +90,12 @@ class Store:
     messages: MessageRepository
     streams: StreamRepository
     settings: SettingsRepository
+    sessions: SessionRepository
+    tokens: TokenRepository
+    audit: AuditRepository
     members: MemberRepository
+    nonces: NonceRepository
+    samples: SampleRepository
     databases: Mapping[str, Database] = field(default_factory=dict)
     """Each once, by the repositories that it has: `jobs,workers`."""
 
@@ -145,10 +160,17 @@ async def open_store(settings: StoreSettings, *, upgrade: bool = True) -> AsyncI
                 databases[key] = await stack.enter_async_context(database.opened(upgrade=upgrade))
             users.setdefault(key, []).append(name)
             made[name] = kind(databases[key], keys) if name == "auth" else kind(databases[key])
+            if name == "auth":
+                made["nonces"] = SqlAlchemyNonceRepository(databases[key])
+                # Who is signed in stands where it stands who there is.
+                made["sessions"] = SqlAlchemySessionRepository(databases[key])
+                made["tokens"] = SqlAlchemyTokenRepository(databases[key], keys)
+                made["audit"] = SqlAlchemyAuditRepository(databases[key])
             if name == "jobs":
                 # What is about the jobs as a whole stands where they do.
                 made["settings"] = SqlAlchemySettingsRepository(databases[key])
                 made["members"] = SqlAlchemyMemberRepository(databases[key])
+                made["samples"] = SqlAlchemySampleRepository(databases[key])
         named = {",".join(names): databases[key] for key, names in users.items()}
         yield Store(identities=made.pop("auth"), databases=named, **made)
 
@@ -197,6 +219,7 @@ def _repository(name: str, engine: str) -> Any:
 __all__ = [
     "REPOSITORIES",
     "SCHEMA_VERSION",
+    "AuditRepository",
     "Duplicate",
     "Fenced",
     "HookRepository",
@@ -206,7 +229,10 @@ __all__ = [
     "JobRepository",
     "MemberRepository",
     "MessageRepository",
+    "NonceRepository",
+    "SampleRepository",
     "SchemaMismatch",
+    "SessionRepository",
     "SettingsRepository",
     "Store",
     "StoreError",
@@ -215,6 +241,7 @@ __all__ = [
     "StreamPiece",
     "StreamRepository",
     "StreamSlice",
+    "TokenRepository",
     "Unstorable",
     "Upkeep",
     "WorkerRepository",

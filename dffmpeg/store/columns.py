@@ -68,11 +68,20 @@ class Json(TypeDecorator[Any]):
         return None if value is None else self._decode(value)
 
 
-class Inodes(TypeDecorator[Any]):
-    """Byte strings with a number each, as MessagePack."""
+class Packed(TypeDecorator[Any]):
+    """A value of one type with byte strings in it, as MessagePack; NULL is None.
+
+    Args:
+        kind: as for `Json`.
+    """
 
     impl = sa.LargeBinary
     cache_ok = True
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.kind = kind
+        self._decode = msgspec.msgpack.Decoder(kind).decode
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
         return mysql.LONGBLOB() if dialect.name == "mysql" else self.impl_instance
@@ -83,7 +92,4 @@ class Inodes(TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
         del dialect
-        return None if value is None else _INODES.decode(value)
-
-
-_INODES = msgspec.msgpack.Decoder(dict[bytes, int])
+        return None if value is None else self._decode(value)

@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from dffmpeg.store import schema
-from dffmpeg.store.columns import BYTES, TEXT, Inodes, Json
+from dffmpeg.store.columns import BYTES, TEXT, Json, Packed
 from dffmpeg.store.errors import StoreUnavailable, translated
 
 TABLES: Mapping[str, tuple[sa.Table, ...]] = {
-    "auth": (schema.identities,),
+    "auth": (schema.identities, schema.audit),
     "jobs": (
         schema.jobs,
         schema.attempts,
@@ -21,6 +21,7 @@ TABLES: Mapping[str, tuple[sa.Table, ...]] = {
         schema.settings,
         schema.janitor_runs,
         schema.hook_calls,
+        schema.samples,
     ),
     "workers": (schema.workers,),
     "messages": (schema.messages, schema.message_turns),
@@ -88,7 +89,7 @@ def _raw(table: sa.Table) -> sa.TableClause:
 def _plain(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
     if isinstance(column.type, Json):
         return TEXT
-    return BYTES if isinstance(column.type, Inodes) else column.type
+    return BYTES if isinstance(column.type, Packed) else column.type
 
 
 def _count(connection: sa.Connection, table: sa.Table) -> int:

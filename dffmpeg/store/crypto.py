@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Protocol
 
@@ -103,6 +103,18 @@ class KeyRing:
         """Whether the key that seals now sealed it."""
         cipher = self._ciphers[0]
         return sealed.startswith(f"{cipher.provider}:{cipher.key_id}:")
+
+    def resealed(self, columns: Mapping[str, str | None]) -> dict[str, str]:
+        """Those columns' texts that the key which seals now did not seal, sealed by it.
+
+        Raises:
+            StoreError: as `open`.
+        """
+        return {
+            name: self.seal(self.open(sealed))
+            for name, sealed in columns.items()
+            if sealed is not None and not self.seals(sealed)
+        }
 
     def open(self, sealed: str) -> bytes:
         """The secret behind a column's text.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 import sqlalchemy as sa
@@ -65,6 +66,8 @@ class Database:
         self._readers = trio.CapacityLimiter(readers)
         self._patience = patience or Patience()
         self._open = False
+        self.file: Path | None = None
+        """Where it is, if that is one file of this machine."""
         self._seconds = Tally(SECONDS)
         self.writer = Writer(writing.begin, patience=self._patience)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -26,7 +27,9 @@ def dump(value: Any) -> str:
     return msgspec.json.encode(value).decode("utf-8")
 
 
+@lru_cache(4096)
 def load_names(text: str) -> tuple[str, ...]:
+    # Most rows have the same few.
     return msgspec.json.decode(text, type=tuple[str, ...])
 
 

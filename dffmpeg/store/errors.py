@@ -57,7 +57,8 @@ def translated() -> Iterator[None]:
     try:
         yield
     except sa.exc.SQLAlchemyError as error:
-        raise _kind(error)(_one_line(error)) from error
+        kind = _kind(error)
+        raise kind(_in_our_words(error) if kind is Unstorable else _one_line(error)) from error
     except (UnicodeEncodeError, OverflowError) as error:
         # Drivers raise these while they bind a parameter, past SQLAlchemy. The value itself may be secret.
         raise Unstorable(f"a value cannot be stored: {_complaint(error)}") from None
@@ -101,6 +102,23 @@ def code_of(origin: BaseException | None) -> str | int | None:
 
 def _complaint(error: UnicodeEncodeError | OverflowError) -> str:
     return error.reason if isinstance(error, UnicodeEncodeError) else str(error)
+
+
+_UNSTORABLE = {
+    # PostgreSQL: too long, out of range, no such character; MySQL: too long, out of range, no such character.
+    **dict.fromkeys(("22001", 1406), "it is too long"),
+    **dict.fromkeys(("22003", 1264, 1690), "the number is too large"),
+    **dict.fromkeys(("22021", "22P05", 1366), "it holds a character that no text can"),
+}
+
+
+def _in_our_words(error: sa.exc.SQLAlchemyError) -> str:
+    """Why a value does not fit. It is somebody's input, to whom the driver's words say nothing."""
+    origin = getattr(error, "orig", None)
+    known = _UNSTORABLE.get(code_of(origin) or "")
+    if known is None and "NUL (0x00)" in str(origin):
+        known = "it holds a NUL character"
+    return f"a value cannot be stored: {known or _one_line(error)}"
 
 
 def _one_line(error: sa.exc.SQLAlchemyError) -> str:

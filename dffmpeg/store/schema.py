@@ -10,10 +10,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from dffmpeg.model.abilities import Abilities
+from dffmpeg.model.jobs import Executed
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.progress import Progress
 from dffmpeg.model.rules import Rules
-from dffmpeg.store.columns import BYTES, ID, NUMBER, TEXT, Inodes, Json
+from dffmpeg.store.columns import BYTES, ID, NUMBER, TEXT, Json, Packed
 
 metadata = sa.MetaData()
 
@@ -39,6 +40,10 @@ identities = sa.Table(
     sa.Column("key", TEXT, nullable=False),
     sa.Column("allowed_networks", TEXT, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
+    # The key before this one, which is still good until then.
+    sa.Column("previous_key", TEXT),
+    sa.Column("previous_until", sa.Double),
+    sa.Column("expires_at", sa.Double),
 )
 
 jobs = sa.Table(
@@ -88,8 +93,9 @@ jobs = sa.Table(
     sa.Column("substitutions", TEXTS, nullable=False),
     sa.Column("hindrance", TEXT),
     sa.Column("progress", Json(Progress)),
-    sa.Column("begun", Inodes(), nullable=False),
+    sa.Column("begun", Packed(dict[bytes, int]), nullable=False),
     sa.Column("retry_of", ID),
+    sa.Column("last_line", TEXT),
     sa.Index("jobs_by_state", "state", "created_at", "job_id"),
     sa.Index("jobs_by_worker", "worker_id", "state"),
     sa.Index("jobs_by_requester", "requester_id", "created_at"),
@@ -127,6 +133,7 @@ attempts = sa.Table(
     sa.Column("stderr_end", BYTES),
     sa.Column("substitutions", TEXTS, nullable=False),
     sa.Column("outputs", LENGTHS),
+    sa.Column("executed", Packed(Executed)),
 )
 
 workers = sa.Table(
@@ -166,6 +173,8 @@ workers = sa.Table(
     sa.Column("home", ID),
     # What shows on the worker's machine that there is no other process of it.
     sa.Column("sole_on", sa.String(64)),
+    sa.Column("load", sa.Double),
+    sa.Column("read_only", NAMES, nullable=False),
 )
 
 messages = sa.Table(
@@ -272,4 +281,74 @@ changes = sa.Table(
     sa.Column("subject", ID, nullable=False),
     sa.Index("changes_by_time", "at"),
     sqlite_autoincrement=True,
+)
+
+# Of what lets somebody in, only the SHA-256 is kept: who reads the table has nothing to come in with.
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("client_id", ID, nullable=False),
+    # Of what the identity was: another key or role is the end of it.
+    sa.Column("stamp", sa.String(64), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Index("sessions_by_client", "client_id"),
+    sa.Index("sessions_by_expiry", "expires_at"),
+)
+
+# What may be redeemed once: whoever deletes the row has redeemed it, or by whom it says that it is used.
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("purpose", sa.String(16), nullable=False),
+    sa.Column("client_id", ID),
+    sa.Column("role", sa.String(16)),
+    sa.Column("allowed_networks", TEXT, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+    # What whoever joins by it proves to know, encrypted as keys are; and who did, who may ask again.
+    sa.Column("verifier", TEXT),
+    sa.Column("used_by", ID),
+    sa.Index("tokens_by_expiry", "expires_at"),
+)
+
+# Signatures that were used: inserting one twice is what a replay does.
+nonces = sa.Table(
+    "nonces",
+    metadata,
+    sa.Column("client_id", ID, primary_key=True),
+    sa.Column("nonce", sa.String(64), primary_key=True),
+    sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Index("nonces_by_expiry", "expires_at"),
+)
+
+# Who did what. An entry is never changed.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("entry_id", ID, primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("actor", ID, nullable=False),
+    sa.Column("via", sa.String(16), nullable=False),
+    sa.Column("address", sa.String(64)),
+    sa.Column("request_id", sa.String(64)),
+    sa.Column("action", sa.String(64), nullable=False),
+    sa.Column("subject", TEXT),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("details", TEXT, nullable=False),
+    sa.Index("audit_by_time", "at"),
+    sa.Index("audit_by_actor", "actor", "entry_id"),
+)
+
+# What each coordinator counted within so many seconds from a time on.
+samples = sa.Table(
+    "samples",
+    metadata,
+    sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("coordinator_id", ID, primary_key=True),
+    sa.Column("figures", TEXT, nullable=False),
 )

@@ -31,6 +31,7 @@ class SqliteDatabase(Database):
     def __init__(self, path: Path) -> None:
         _make_private(path)
         super().__init__(str(path), _engine(path, writing=False), _engine(path, writing=True))
+        self.file = path
 
     async def vacuum(self, pages: int) -> int:
         return await self.write(lambda connection: _vacuum(connection, pages))

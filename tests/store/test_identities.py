@@ -9,11 +9,11 @@ import pytest
 import sqlalchemy as sa
 import trio
 
-from dffmpeg.model.identities import Identity, Role
+from dffmpeg.model.identities import Identity, PreviousKey, Role
 from dffmpeg.store import StoreError
 from dffmpeg.store.crypto import KeyRing
-from dffmpeg.store.identities import Resealed
 from dffmpeg.store.identities.sqlalchemy import SqlAlchemyIdentityRepository
+from dffmpeg.store.resealing import Resealed
 from dffmpeg.store.sqlite import SqliteDatabase
 
 OLD, NEW = b"o" * 32, b"n" * 32
@@ -96,6 +96,40 @@ async def test_keys_are_encrypted_anew_in_batches_and_only_where_they_have_to_be
         assert not set(before) & set(await sealed(database))
         new = SqlAlchemyIdentityRepository(database, ring(NEW))
         assert [one.key for one in await new.list()] == [b"a" * 32, NEW, b"c" * 32]
+
+
+async def test_previous_keys_are_encrypted_anew_too(database: SlowToAnswer) -> None:
+    async with database.opened():
+        old = SqlAlchemyIdentityRepository(database, ring(OLD))
+        before = PreviousKey(b"b" * 32, 5.0)
+        await old.add(Identity(client_id="a", role=Role.CLIENT, key=b"a" * 32, previous=before))
+        both = SqlAlchemyIdentityRepository(database, ring(NEW, OLD))
+        assert await both.reseal("", 10) == Resealed(1, 1, "a")
+        assert await both.reseal("", 10) == Resealed(1, 0, "a")
+        new = SqlAlchemyIdentityRepository(database, ring(NEW))
+        assert [(one.key, one.previous) for one in await new.list()] == [(b"a" * 32, before)]
+
+
+async def test_a_look_up_decrypts_as_much_whoever_it_is_for(
+    database: SlowToAnswer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with database.opened():
+        identities = SqlAlchemyIdentityRepository(database, ring(OLD))
+        previous = PreviousKey(OLD, 5.0)
+        await identities.add(Identity(client_id="one", role=Role.CLIENT, key=NEW))
+        await identities.add(Identity(client_id="two", role=Role.CLIENT, key=NEW, previous=previous))
+        opened: list[str] = []
+        real = KeyRing.open
+
+        def noted(self: KeyRing, sealed: str) -> bytes:
+            opened.append(sealed)
+            return real(self, sealed)
+
+        monkeypatch.setattr(KeyRing, "open", noted)
+        for name in ("one", "two", "nobody"):
+            await identities.look_up(name)
+            assert len(opened) == 2, name
+            opened.clear()
 
 
 async def test_a_key_that_cannot_be_decrypted_leaves_its_batch_as_it_is(database: SlowToAnswer) -> None:

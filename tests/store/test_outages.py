@@ -251,7 +251,8 @@ async def test_a_deadlock_is_tried_again(database: Database, engine: str, option
     async with trio.open_nursery() as nursery:
         nursery.start_soon(database.write, we)
         gave_in = await trio.to_thread.run_sync(they)
-    assert len(ran) == (1 if gave_in else 2)
+    # Whoever tries again may be there before the other one has woken up, and meet the same.
+    assert len(ran) == 1 if gave_in else len(ran) >= 2
     assert await database.read(value) == (1 if gave_in else 2)
 
 

@@ -3,25 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 
-from dffmpeg.model.identities import Identity
-
-
-@dataclass(frozen=True, slots=True)
-class Resealed:
-    """See `IdentityRepository.reseal`.
-
-    Attributes:
-        looked_at: how many identities there were behind the place.
-        changed: how many of them were encrypted anew.
-        last: the last one of them; "" if there was none.
-    """
-
-    looked_at: int
-    changed: int
-    last: str
+from dffmpeg.model.identities import Identity, PreviousKey
+from dffmpeg.store.resealing import Resealed
 
 
 class IdentityRepository(ABC):
@@ -35,26 +20,62 @@ class IdentityRepository(ABC):
     async def get(self, client_id: str) -> Identity | None:
         """One identity; what another process changed is seen within some seconds."""
 
+    async def current(self, client_ids: Collection[str]) -> Mapping[str, Identity]:
+        """Those of these that there are, by id, as they are now; asked for often, and for the same ones."""
+        found = {client_id: await self.get(client_id) for client_id in client_ids}
+        return {client_id: identity for client_id, identity in found.items() if identity is not None}
+
+    @abstractmethod
+    def recall(self, client_id: str) -> Identity | None:
+        """What was found lately, without looking; None where nothing is remembered."""
+
+    @abstractmethod
+    async def look_up(self, client_id: str) -> Identity | None:
+        """One identity as it is now, whatever is remembered of it; the same work whether it exists or not."""
+
     @abstractmethod
     async def list(self) -> Sequence[Identity]:
         """All, by id."""
+
+    @abstractmethod
+    async def page(self, after: str, limit: int) -> Sequence[Identity]:
+        """The next ones behind `after`, by id, at most so many."""
+
+    @abstractmethod
+    async def delete_but_last(self, client_id: str) -> bool:
+        """Remove one, unless it is the only administrator; returns whether it was removed.
+
+        Whoever else removes one at the same time, an administrator is left.
+        """
 
     @abstractmethod
     async def delete(self, client_id: str) -> bool:
         """Remove one; returns whether it was there."""
 
     @abstractmethod
-    async def set_key(self, client_id: str, key: bytes) -> bool:
-        """Give it another secret; returns whether it was there."""
+    async def set_key(self, client_id: str, key: bytes, previous: PreviousKey | None = None) -> bool:
+        """Give it another secret; returns whether it was there.
+
+        Args:
+            previous: the one that is good beside it for a time; None for none.
+        """
+
+    @abstractmethod
+    async def set_expiry(self, client_id: str, expires_at: float | None) -> bool:
+        """Say from when on it is good for nothing, Unix seconds, or never; returns whether it was there."""
 
     @abstractmethod
     async def reseal(self, after: str, limit: int) -> Resealed:
-        """Encrypt keys anew that were not encrypted by the key that encrypts now: in one transaction those
-        of the next `limit` identities behind `after`, by id.
+        """Encrypt keys anew, previous ones too, that were not encrypted by the key that encrypts now: in one
+        transaction those of the next `limit` identities behind `after`, by id.
 
         Raises:
             StoreError: one of them cannot be decrypted; none of these was changed.
         """
+
+    @abstractmethod
+    async def forget_keys(self, before: float, limit: int) -> int:
+        """Drop previous keys whose time ended before this, of at most so many; returns of how many."""
 
     @abstractmethod
     async def set_scope(self, client_id: str, allowed_networks: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from dffmpeg.model.janitor import JanitorRun
-from dffmpeg.store import schema
+from dffmpeg.store import ageing, schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_counts
 from dffmpeg.store.janitor import JanitorRepository
@@ -40,22 +40,7 @@ class SqlAlchemyJanitorRepository(JanitorRepository):
         return [_to_run(row) for row in rows]
 
     async def forget(self, before: float, limit: int) -> int:
-        old = (
-            sa.select(_t.c.run_id)
-            .where(_t.c.started_at < before)
-            .order_by(_t.c.started_at)
-            .limit(limit)
-            # What another janitor is at is its own.
-            .with_for_update(skip_locked=True)
-        )
-
-        def operation(connection: sa.Connection) -> int:
-            ids = connection.scalars(old).all()
-            if ids:
-                connection.execute(sa.delete(_t).where(_t.c.run_id.in_(ids)))
-            return len(ids)
-
-        return await self._database.write(operation)
+        return await ageing.forget(self._database, _t.c.run_id, _t.c.started_at, before, limit)
 
     async def vacuum(self, pages: int) -> int:
         return await self._database.vacuum(pages)

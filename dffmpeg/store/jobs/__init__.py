@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from dffmpeg.model.briefs import JobBrief
+from dffmpeg.model.briefs import JobBrief, ProgressBrief
 from dffmpeg.model.jobs import Attempt, Job, JobState, Transition
 from dffmpeg.model.needs import Needs
 from dffmpeg.model.pages import JobPage, PageRequest
@@ -64,6 +64,10 @@ class JobRepository(ABC):
     @abstractmethod
     async def briefs(self, job_ids: Collection[str]) -> Sequence[JobBrief]:
         """These jobs in brief, those that there are, in no order."""
+
+    @abstractmethod
+    async def progress(self, job_ids: Collection[str]) -> Sequence[ProgressBrief]:
+        """How far those of these jobs are that run and have said so, in no order; as it was written last."""
 
     @abstractmethod
     async def depth(self, states: Collection[JobState]) -> Mapping[tuple[JobState, int], int]:

@@ -41,6 +41,7 @@ _AS_THEY_ARE = (
     "progress",
     "begun",
     "retry_of",
+    "last_line",
 )
 
 

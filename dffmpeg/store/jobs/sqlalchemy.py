@@ -10,10 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dffmpeg.model.briefs import JobBrief
-from dffmpeg.model.jobs import LIVE, TERMINAL, Attempt, Job, JobState, Transition
+from dffmpeg.model.briefs import JobBrief, ProgressBrief
+from dffmpeg.model.jobs import LIVE, Attempt, Job, JobState, Transition
 from dffmpeg.model.needs import Needs
-from dffmpeg.model.pages import JobPage, PageRequest
+from dffmpeg.model.pages import JobFilter, JobPage, PageRequest
 from dffmpeg.model.progress import Progress
 from dffmpeg.model.scheduling.entries import Entry
 from dffmpeg.store import schema
@@ -22,6 +22,7 @@ from dffmpeg.store.hooks.sqlalchemy import SqlAlchemyHookRepository, enqueue
 from dffmpeg.store.janitor.sqlalchemy import SqlAlchemyJanitorRepository
 from dffmpeg.store.jobs import Use, consequences, pages
 from dffmpeg.store.jobs.aftermath import SqlAlchemyAftermath
+from dffmpeg.store.jobs.lists import newest
 from dffmpeg.store.jobs.rows import ONE, RAW, to_attempt, to_entry, to_job, to_row
 from dffmpeg.store.jobs.transitions import apply_transition
 from dffmpeg.store.journal import JobChanged, Journal, note
@@ -89,8 +90,11 @@ _BRIEFS = sa.select(*(_j[one.name] for one in fields(JobBrief))).where(
     _j.job_id.in_(sa.bindparam("ids", expanding=True))
 )
 
-_AT_ONCE = 500
-"""Ids in one question."""
+_FAR = sa.select(*(_j[one.name] for one in fields(ProgressBrief))).where(
+    _j.job_id.in_(sa.bindparam("ids", expanding=True)),
+    _j.state.in_([JobState.RUNNING, JobState.CANCELING]),
+    _j.progress.is_not(None),
+)
 
 
 class SqlAlchemyJobRepository(SqlAlchemyAftermath):
@@ -139,24 +143,15 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         labels: Collection[str] = (),
         name: str | None = None,
     ) -> Sequence[Job]:
-        query = sa.select(schema.jobs).order_by(_j.created_at.desc(), _j.job_id.desc()).limit(limit)
-        if requester_id is not None:
-            query = query.where(_j.requester_id == requester_id)
-        if since is not None:
-            query = query.where(_j.state.not_in(sorted(TERMINAL)) | (_j.last_update >= since))
-        if states is not None:
-            query = query.where(_j.state.in_(sorted(states)))
-        for label in labels:
-            query = query.where(pages.labelled(label))
-        if name is not None:
-            query = query.where(pages.named(name))
-        if before_id is not None:
-            other = schema.jobs.alias()
-            place = sa.select(other.c.created_at).where(other.c.job_id == before_id).scalar_subquery()
-            query = query.where(
-                (_j.created_at < place) | ((_j.created_at == place) & (_j.job_id < before_id))
-            )
-        return await self._select(query)
+        wanted = JobFilter(
+            states=None if states is None else frozenset(states),
+            requester_id=requester_id,
+            labels=tuple(labels),
+            name=name,
+        )
+        return await self.database.read(
+            partial(newest, wanted=wanted, since=since, limit=limit, before_id=before_id)
+        )
 
     async def queue(self, limit: int, *, after: Entry | None = None) -> Sequence[Entry]:
         parameters: dict[str, Any] = {"limit": limit}
@@ -171,8 +166,8 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
     async def entries(self, job_ids: Collection[str]) -> Sequence[Entry]:
         found: builtins.list[Entry] = []
         wanted = sorted(job_ids)
-        for start in range(0, len(wanted), _AT_ONCE):
-            found += await self._entries(_ENTRY.where(_j.job_id.in_(wanted[start : start + _AT_ONCE])))
+        for start in range(0, len(wanted), pages.AT_ONCE):
+            found += await self._entries(_ENTRY.where(_j.job_id.in_(wanted[start : start + pages.AT_ONCE])))
         return found
 
     async def _entries(
@@ -263,9 +258,17 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
     async def briefs(self, job_ids: Collection[str]) -> Sequence[JobBrief]:
         found: builtins.list[JobBrief] = []
         wanted = sorted(job_ids)
-        for start in range(0, len(wanted), _AT_ONCE):
-            ids = {"ids": wanted[start : start + _AT_ONCE]}
+        for start in range(0, len(wanted), pages.AT_ONCE):
+            ids = {"ids": wanted[start : start + pages.AT_ONCE]}
             found += await self.database.read(partial(_briefs, ids))
+        return found
+
+    async def progress(self, job_ids: Collection[str]) -> Sequence[ProgressBrief]:
+        found: builtins.list[ProgressBrief] = []
+        wanted = sorted(job_ids)
+        for start in range(0, len(wanted), pages.AT_ONCE):
+            ids = {"ids": wanted[start : start + pages.AT_ONCE]}
+            found += await self.database.read(partial(_progress, ids))
         return found
 
     async def depth(self, states: Collection[JobState]) -> Mapping[tuple[JobState, int], int]:
@@ -283,6 +286,10 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
 def _briefs(ids: Mapping[str, Any], connection: sa.Connection) -> builtins.list[JobBrief]:
     rows = connection.execute(_BRIEFS, ids).mappings()
     return [JobBrief(**{**row, "state": JobState(row["state"])}) for row in rows]
+
+
+def _progress(ids: Mapping[str, Any], connection: sa.Connection) -> builtins.list[ProgressBrief]:
+    return [ProgressBrief(**row) for row in connection.execute(_FAR, ids).mappings()]
 
 
 def _find(connection: sa.Connection, job_id: str) -> Job | None:

@@ -109,7 +109,7 @@ def _record_attempt(connection: sa.Connection, transition: Transition) -> None:
     if transition.closes is not None:
         values |= {"ended_at": transition.now, "outcome": transition.closes.value}
         values |= {key: transition.changes[key] for key in ATTEMPT_RESULTS if key in transition.changes}
-        values |= transition.results
+    values |= transition.results
     if values:
         values |= {"the_job": transition.job_id, "the_attempt": transition.fence_attempt}
         connection.execute(_RECORD, values)

@@ -13,7 +13,7 @@ from dffmpeg.model.jobs import Job, Transition
 from dffmpeg.model.membership import Member, MemberState
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.workers import Worker
-from dffmpeg.store import schema
+from dffmpeg.store import ageing, schema
 from dffmpeg.store.database import Database, Ear
 from dffmpeg.store.errors import Fenced
 from dffmpeg.store.journal import Change, JobChanged, MemberChanged, MessageStored, WorkerChanged, note
@@ -118,15 +118,7 @@ class SqlAlchemyMemberRepository(MemberRepository):
         return [Told(seq, name, _change(kind, subject)) for seq, name, kind, subject in rows]
 
     async def prune(self, before: float, limit: int) -> int:
-        old = sa.select(_c.seq).where(_c.at < before).order_by(_c.at).limit(limit)
-
-        def operation(connection: sa.Connection) -> int:
-            numbers = connection.scalars(old).all()
-            if numbers:
-                connection.execute(sa.delete(schema.changes).where(_c.seq.in_(numbers)))
-            return len(numbers)
-
-        return await self._database.write(operation)
+        return await ageing.forget(self._database, _c.seq, _c.at, before, limit)
 
 
 def _end(connection: sa.Connection, coordinator_id: str) -> None:

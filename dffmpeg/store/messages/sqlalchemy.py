@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from dffmpeg.model.messages import Message
-from dffmpeg.store import schema
+from dffmpeg.store import ageing, schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map
 from dffmpeg.store.journal import MessageStored, note
@@ -65,22 +65,7 @@ class SqlAlchemyMessageRepository(MessageRepository):
         return [_to_message(row) for row in rows]
 
     async def prune(self, before: float, limit: int) -> int:
-        old = (
-            sa.select(_m.seq)
-            .where(_m.timestamp < before)
-            .order_by(_m.timestamp)
-            .limit(limit)
-            # What another janitor is at is its own.
-            .with_for_update(skip_locked=True)
-        )
-
-        def operation(connection: sa.Connection) -> int:
-            numbers = connection.scalars(old).all()
-            if numbers:
-                connection.execute(sa.delete(schema.messages).where(_m.seq.in_(numbers)))
-            return len(numbers)
-
-        return await self._database.write(operation)
+        return await ageing.forget(self._database, _m.seq, _m.timestamp, before, limit)
 
 
 def _take_turn(connection: sa.Connection, recipient_id: str) -> None:

@@ -25,6 +25,7 @@ from dffmpeg.store.migrations import (
     v0004_cluster,
     v0005_whole,
     v0006_servers,
+    v0007_people,
 )
 
 
@@ -48,6 +49,7 @@ STEPS: Sequence[Step] = (
     Step(v0005_whole.upgrade),
     # Programs before this one look at the number only.
     Step(v0006_servers.upgrade),
+    Step(v0007_people.upgrade, expands=True),
 )
 """Step n leads from version n-1 to version n."""
 

@@ -34,8 +34,12 @@ class WorkerRepository(ABC):
     async def get(self, worker_id: str) -> Worker | None: ...
 
     @abstractmethod
-    async def list(self, since: float | None) -> Sequence[Worker]:
-        """By id; those that were seen since then, or all."""
+    async def list(self, since: float | None, *, abilities: bool = True) -> Sequence[Worker]:
+        """By id; those that were seen since then, or all.
+
+        Args:
+            abilities: whether to read them: they are nearly all that there is to a row.
+        """
 
     @abstractmethod
     async def set_state(

@@ -20,6 +20,7 @@ _w = schema.workers.c
 _RENEW = sa.update(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _GET = sa.select(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _ALL = sa.select(schema.workers).order_by(_w.worker_id)
+_ALL_BRIEFLY = sa.select(*(column for column in _w if column.name != "abilities")).order_by(_w.worker_id)
 _HOMES = sa.select(_w.worker_id, _w.home)
 _LIVE_THERE = (
     sa.select(schema.jobs.c.job_id)
@@ -57,8 +58,9 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
         found = await self._select(_GET, {"the_worker": worker_id})
         return found[0] if found else None
 
-    async def list(self, since: float | None) -> Sequence[Worker]:
-        return await self._select(_ALL if since is None else _ALL.where(_w.last_seen >= since))
+    async def list(self, since: float | None, *, abilities: bool = True) -> Sequence[Worker]:
+        query = _ALL if abilities else _ALL_BRIEFLY
+        return await self._select(query if since is None else query.where(_w.last_seen >= since))
 
     async def set_state(
         self, worker_id: str, sources: Collection[WorkerState], target: WorkerState, now: float
