@@ -32,6 +32,29 @@ class Section(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
         return False
 
 
+class Telemetry(Section, frozen=True):
+    """Spans for an OpenTelemetry collector; where that is, the environment says (OTEL_…)."""
+
+    enabled: bool = False
+    command_lines: bool = False
+    """Whether spans tell programs' arguments, which may hold secrets."""
+
+
+class Trust(Section, frozen=True):
+    """Whose certificate a coordinator must have, and what we show it."""
+
+    cafile: str | None = None
+    """Certificates in PEM form that its own must come from, in place of the system's."""
+    certfile: str | None = None
+    """Ours, with what stands between it and its authority, in PEM form."""
+    keyfile: str | None = None
+    """Its private key, where `certfile` does not hold it."""
+
+
+SYSTEM = Trust()
+"""Whose certificates the system trusts."""
+
+
 class Connection(Section, frozen=True):
     """Where the coordinator is and who we are; base of the worker's and the client's configuration.
 
@@ -44,6 +67,7 @@ class Connection(Section, frozen=True):
     hmac_key: str
     log_level: LogLevel = "INFO"
     log_format: LogFormat = "text"
+    tls: Trust = SYSTEM
 
     @property
     def holds_key(self) -> bool:

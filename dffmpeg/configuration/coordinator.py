@@ -7,7 +7,18 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import field
 
-from dffmpeg.configuration.common import Count, Keep, LogLevel, Port, Process, Seconds, Section, Size, Window
+from dffmpeg.configuration.common import (
+    Count,
+    Keep,
+    LogLevel,
+    Port,
+    Process,
+    Seconds,
+    Section,
+    Size,
+    Telemetry,
+    Window,
+)
 from dffmpeg.configuration.scheduling import Scheduling
 from dffmpeg.logs import LogFormat
 
@@ -62,6 +73,8 @@ class Retention(Section, frozen=True):
     output: Keep = 3 * 86_400.0
     runs: Seconds = 86_400.0
     """The janitor's own runs."""
+    audit: Keep = 365 * 86_400.0
+    """The audit trail."""
 
 
 class Leases(Section, frozen=True):
@@ -91,6 +104,22 @@ class Limits(Section, frozen=True):
     """Of a request; an output request may have `output_body`."""
     output_body: Annotated[int, msgspec.Meta(ge=4 << 20, le=1 << 32)] = 8 * 1024 * 1024
     arguments: Count = 20_000
+    failed_authentications: Count = 30
+    """In a minute, from an address or in the name of an identity; further ones are answered 429."""
+    headers: Annotated[int, msgspec.Meta(ge=4 << 10, le=1 << 20)] = 16 * 1024
+    """Of a request, its line included."""
+    header_timeout: Seconds = 10.0
+    """In which a request's headers have to be there, from their first byte on."""
+    body_timeout: Seconds = 60.0
+    idle_timeout: Seconds = 30.0
+    """Of a connection between two requests. Longer than HTTP clients keep theirs, so that it is rarely this
+    end that closes one just being used."""
+    connections_per_address: Count = 1000
+    """A load balancer that trusted_proxies names counts as nobody, and neither does this machine itself."""
+    requests_per_identity: Count = 5000
+    """That are under way at once, WebSockets and polls among them."""
+    control_frames: Count = 20
+    """Of a WebSocket, pings and such, in a second."""
     live_jobs: Count = 10_000
     workers: Count = 10_000
 
@@ -131,7 +160,25 @@ class Hooks(Section, frozen=True):
 
 class Security(Section, frozen=True):
     clock_drift: Seconds = 30.0
+    allow_legacy_signatures: bool = False
+    """Whether programs of version 0.4 may sign as they do: without the query, and without a nonce."""
     trusted_proxies: list[str] = []
+    dashboard_origins: list[str] = []
+    """Under which browsers have the dashboard, where that cannot be told from the Host header."""
+    sign_in_networks: list[str] = []
+    """From where one may sign in without being let look by `allowed_dashboard_ips`."""
+    session_lifetime: Annotated[float, msgspec.Meta(ge=60, le=31_622_400)] = 12 * 3600.0
+
+
+class Tls(Section, frozen=True):
+    """The coordinator's own certificate; without one it speaks plain HTTP."""
+
+    certfile: str | None = None
+    """Certificate in PEM form, with what stands between it and its authority."""
+    keyfile: str | None = None
+    """Its private key, where `certfile` does not hold it."""
+    client_cafile: str | None = None
+    """Certificates in PEM form that a client's must come from; with them, nobody connects without one."""
 
 
 class Cluster(Section, frozen=True):
@@ -141,6 +188,8 @@ class Cluster(Section, frozen=True):
     """`http://host:port` at which the other coordinators reach this one."""
     secret: str | None = None
     """The same at all of them: what they pass on to each other is sealed with it."""
+    cafile: str | None = None
+    """Where coordinators speak TLS: certificates that the others' come from, in place of the system's."""
     lease: Annotated[float, msgspec.Meta(ge=1, le=300)] = 5.0
     """So long after its last sign of life the others take over what a coordinator did."""
 
@@ -182,7 +231,9 @@ class CoordinatorConfig(Section, frozen=True):
     scheduling: Scheduling = Scheduling()
     hooks: Hooks = Hooks()
     security: Security = Security()
+    tls: Tls = Tls()
     cluster: Cluster = Cluster()
+    telemetry: Telemetry = Telemetry()
     debug: Debug = Debug()
 
     @property

@@ -8,7 +8,7 @@ every file.
 from __future__ import annotations
 
 from dffmpeg.configuration.client import ClientConfig, Fallback, JobDefaults, Submit
-from dffmpeg.configuration.common import Connection, Section
+from dffmpeg.configuration.common import Connection, Section, Telemetry, Trust
 from dffmpeg.configuration.coordinator import (
     Cluster,
     CoordinatorConfig,
@@ -23,8 +23,10 @@ from dffmpeg.configuration.coordinator import (
     Security,
     Streams,
     Timeouts,
+    Tls,
     Transports,
 )
+from dffmpeg.configuration.sandbox import ProgramLimits, Sandbox
 from dffmpeg.configuration.scheduling import JobLimit, Quarantine, Scheduling
 from dffmpeg.configuration.worker import Cancel, Output, WorkerConfig
 
@@ -34,6 +36,7 @@ _CONNECTION = {
     "hmac_key": "Its key, as that command printed it. Keep this file at mode 0600.",
     "log_level": "One of DEBUG, INFO, WARNING, ERROR.",
     "log_format": "`text`, or `json`: an object a line.",
+    "tls": "Only where `coordinator_url` begins with https.",
 }
 
 _PATHS = "Path variables: what travels is `$NAME/...`, and each machine says here which directory that is."
@@ -53,8 +56,9 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "default_pending_timeout": "Seconds after which a job that no worker took is given up. "
         "Without it a job waits until a worker can take it.",
         "allowed_binaries": "Programs that a job may name.",
-        "web_dashboard_enabled": "The read-only dashboard at /status.",
-        "allowed_dashboard_ips": "Networks from which the dashboard may be seen.",
+        "web_dashboard_enabled": "The dashboard at /status, signing in there, and looking without a "
+        "signature.",
+        "allowed_dashboard_ips": "Networks from which everything may be looked at without signing in.",
         "allowed_metrics_ips": "Networks from which `/metrics` may be read without a signature.",
         "database": "The database is the cluster's memory. SQLite needs nothing else.",
         "transports": "How messages reach workers and clients.",
@@ -68,7 +72,10 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "janitor.job_assignment_timeout and leases.worker.",
         "scheduling": "In which order jobs start, and how many of them.",
         "hooks": "Signed calls of the URLs that jobs name, at each change of their state.",
+        "telemetry": "Spans of jobs for an OpenTelemetry collector.",
         "security": "Who is trusted, and how far.",
+        "tls": "The coordinator's own certificate. Without one it speaks plain HTTP: let a reverse proxy "
+        "add TLS, or keep it on a network where everybody is trusted.",
         "cluster": "Several coordinators on one database server. On SQLite none of this has a meaning.",
         "debug": "Never on a real cluster.",
     },
@@ -93,6 +100,7 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "jobs": "Finished jobs and their attempts; a job may say otherwise, for itself and its output.",
         "output": "What finished jobs wrote, as far as it is kept at all.",
         "runs": "The janitor's own runs.",
+        "audit": "The audit trail: what administrators did.",
     },
     Leases: {
         "worker": "A worker that did not renew for so long is lost, and its jobs move.",
@@ -110,6 +118,17 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "body": "A request's body.",
         "output_body": "The body of a request that carries output.",
         "arguments": "Arguments of one job.",
+        "failed_authentications": "Wrong signatures in a minute, from one address or in one name; "
+        "further ones are answered 429. Right ones pass all the while.",
+        "headers": "A request's line and headers.",
+        "header_timeout": "Seconds in which a request's headers have to be there, once they have begun.",
+        "body_timeout": "Seconds in which a request's body has to be there.",
+        "idle_timeout": "Seconds for which a connection may lie idle.",
+        "connections_per_address": "Open connections of one address; this machine and "
+        "`security.trusted_proxies` may have more.",
+        "requests_per_identity": "Requests of one identity that are under way at once, WebSockets and polls "
+        "among them.",
+        "control_frames": "Pings and the like that a WebSocket's client may send in a second.",
         "live_jobs": "Jobs that run at once.",
         "workers": "Workers that are registered at once.",
     },
@@ -164,14 +183,40 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
     },
     Security: {
         "clock_drift": "Seconds that a request's time may be off.",
+        "allow_legacy_signatures": "Whether programs of dffmpeg 0.4 may sign as they do: without the "
+        "query, and without anything that tells two equal requests apart.",
         "trusted_proxies": "Networks of reverse proxies whose X-Forwarded-For or PROXY protocol is believed.",
+        "dashboard_origins": "What browsers have the dashboard under, where a proxy changes the Host header "
+        "or the name is one that anybody could have.",
+        "sign_in_networks": "Networks from which one may sign in at the dashboard, besides "
+        "`allowed_dashboard_ips`, which may also look without it.",
+        "session_lifetime": "Seconds after which one has to sign in again.",
+    },
+    Trust: {
+        "cafile": "Certificates (PEM) that the coordinator's must come from, in place of the system's.",
+        "certfile": "A certificate of our own (PEM), where the coordinator asks for one.",
+        "keyfile": "Its private key, where that file does not hold it.",
+    },
+    Tls: {
+        "certfile": "Certificate (PEM), with what stands between it and its authority. These files are read "
+        "again once they change.",
+        "keyfile": "Its private key, where that file does not hold it. Keep it at mode 0600.",
+        "client_cafile": "Certificates (PEM) that a client's must come from; with them nobody connects "
+        "without one.",
     },
     Cluster: {
         "advertise": "Where the other coordinators reach this one: requests about a worker go to the one "
         "that looks after it.",
         "secret": "The same at all of them, at least 32 characters: what they pass on to each other is "
         "sealed with it. Keep this file at mode 0600.",
+        "cafile": "Where they speak TLS: certificates (PEM) that the others' come from, in place of the "
+        "system's.",
         "lease": "Seconds of silence after which the others take over what a coordinator did.",
+    },
+    Telemetry: {
+        "enabled": "Whether to export spans. Needs the extra `opentelemetry`; where to, and all else, the "
+        "environment says: OTEL_EXPORTER_OTLP_ENDPOINT and the like.",
+        "command_lines": "Whether spans tell programs' arguments, in which secrets may stand.",
     },
     Debug: {"routes": "Adds routes that crash parts of the coordinator by hand."},
     WorkerConfig: {
@@ -204,8 +249,34 @@ DESCRIPTIONS: dict[type[Section], dict[str, str]] = {
         "substitutions": "Encoder to the encoder that stands in for it where it does not work here, so that "
         "a job that was written for other hardware runs here too. A table instead of a name also "
         "translates options.",
+        "sandbox": "What jobs' programs may touch: the directories of the path variables that the job names, "
+        "the system's libraries, fonts and certificates, graphics cards, and nothing else. `sandbox = "
+        '"required"` alone is this table with nothing but its mode.',
+        "limits": "What a job's program may use. Without a key there is no limit.",
         "cancel": "Seconds that each step of a cancelation may take before the next, harder one.",
         "output": "How output is sent to the coordinator, in bytes.",
+        "telemetry": "Spans of attempts for an OpenTelemetry collector.",
+    },
+    Sandbox: {
+        "mode": "auto: as far as this machine's kernel can; `dffmpeg-worker sandbox-check` tells how far. "
+        "required: the worker does not start where files or network cannot be seen to. off: jobs may "
+        "touch whatever their user may.",
+        "network": "allow: a job whose command line names an address, such as https:, or that was submitted "
+        "with --require protocol=https, gets the network. deny: such a job is not for this worker.",
+        "read": "Further files and directories that every job may read; programs there may be started.",
+        "write": "Further directories that every job may change.",
+        "refuse_options": "Options of ffmpeg's with which a job is refused.",
+    },
+    ProgramLimits: {
+        "cpu_time": "Seconds of processor time, of all its threads together.",
+        "memory": "Bytes of memory of its own, as RLIMIT_DATA counts them.",
+        "file_size": "Bytes of one file.",
+        "output": "Bytes that it writes to its caller, standard output, standard error and further "
+        "descriptors together; then it is ended.",
+        "run_time": "Seconds after which it is ended; a job's own --run-timeout may be shorter.",
+        "processes": "Processes and threads of the program's user, which must not be root.",
+        "nice": "How much it gives way to others for the processor, from 0 to 19.",
+        "io_class": "normal, or idle: it uses disks when nobody else does.",
     },
     Cancel: {
         "interrupt": "After SIGINT, on which ffmpeg finishes its file.",
@@ -272,7 +343,16 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     (Hooks, "allowed"): 'allowed = ["https://media.example/hooks/"]',
     (Hooks, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Security, "trusted_proxies"): 'trusted_proxies = ["192.168.0.2/32"]',
+    (Security, "dashboard_origins"): 'dashboard_origins = ["https://media.example.org"]',
+    (Security, "sign_in_networks"): 'sign_in_networks = ["0.0.0.0/0", "::/0"]',
     (Cluster, "advertise"): 'advertise = "http://10.0.0.1:8000"',
+    (Cluster, "cafile"): 'cafile = "/etc/dffmpeg/authority.pem"',
+    (Trust, "cafile"): 'cafile = "/etc/dffmpeg/authority.pem"',
+    (Trust, "certfile"): 'certfile = "/etc/dffmpeg/client.pem"',
+    (Trust, "keyfile"): 'keyfile = "/etc/dffmpeg/client-key.pem"',
+    (Tls, "certfile"): 'certfile = "/etc/dffmpeg/coordinator.pem"',
+    (Tls, "keyfile"): 'keyfile = "/etc/dffmpeg/coordinator-key.pem"',
+    (Tls, "client_cafile"): 'client_cafile = "/etc/dffmpeg/clients.pem"',
     (Cluster, "secret"): 'secret = "the output of openssl rand -hex 32"',
     (Scheduling, "reserved"): "high = 2",
     (Scheduling, "reserved_resources"): "[scheduling.reserved_resources.high]\nnvenc = 1",
@@ -287,7 +367,14 @@ EXAMPLES: dict[tuple[type[Section], str], str] = {
     'hevc_qsv = { use = "hevc_nvenc", options = { global_quality = "cq", look_ahead = "" } }',
     (WorkerConfig, "transport_settings"): "[transport_settings.mqtt]\n"
     'host = "broker.example"\nusername = "worker1"\npassword_file = "mqtt.password"',
-    (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"',
+    (WorkerConfig, "paths"): 'Movies = "/srv/media/movies"\n'
+    'Originals = { path = "/srv/media/originals", mode = "ro" }',
+    (ProgramLimits, "cpu_time"): "cpu_time = 360000.0",
+    (ProgramLimits, "memory"): "memory = 17179869184",
+    (ProgramLimits, "file_size"): "file_size = 1099511627776",
+    (ProgramLimits, "output"): "output = 10737418240",
+    (ProgramLimits, "run_time"): "run_time = 86400.0",
+    (ProgramLimits, "processes"): "processes = 1000",
     (WorkerConfig, "mounts"): '[mounts.NAS]\npath = "/srv/media"\nread = "movies/.present"\nrecover = true',
     (ClientConfig, "paths"): 'Movies = "/mnt/media/movies"',
     (Fallback, "binaries"): 'ffmpeg = "/usr/bin/ffmpeg"',

@@ -23,6 +23,9 @@ def _faults(value: Any, expected: inspect.Type, place: str) -> Iterator[str]:
     words = describe(expected)
     if isinstance(expected, inspect.Metadata):
         expected = expected.type
+    if isinstance(expected, inspect.UnionType) and isinstance(value, dict):
+        # What is written as a table is meant as one.
+        expected = next((one for one in expected.types if _fits(value, one)), expected)
     if not _fits(value, expected):
         yield f"{place}: expected {words}, got {_kind(value)}"
     elif isinstance(expected, inspect.StructType):

@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import field
 
-from dffmpeg.configuration.common import Connection, Process, Seconds, Section, Window
+from dffmpeg.configuration.common import Connection, Process, Seconds, Section, Telemetry, Window
 from dffmpeg.configuration.mounts import MountSettings
+from dffmpeg.configuration.sandbox import MappedPath, ProgramLimits, Sandbox, SandboxMode
 from dffmpeg.model import substitutions as model
 from dffmpeg.model.environment import DEFAULT_NAMES
 
@@ -49,8 +50,8 @@ class WorkerConfig(Connection, frozen=True):
     hours: str | None = None
     binaries: dict[str, str] = field(default_factory=lambda: {"ffmpeg": "ffmpeg", "ffprobe": "ffprobe"})
     """Name to program, looked up on the PATH if it is not absolute."""
-    paths: dict[str, str] = {}
-    """Path variable to directory: Movies = "/mnt/media/movies"."""
+    paths: dict[str, str | MappedPath] = {}
+    """Path variable to directory: Movies = "/mnt/media/movies"; see `directories`."""
     mounts: dict[str, MountSettings] = {}
     """Mounts that mapped directories lie on, by name."""
     capabilities: list[str] = []
@@ -74,8 +75,29 @@ class WorkerConfig(Connection, frozen=True):
     """Whether this machine measures itself once."""
     substitutions: dict[str, str | Substitution] = {}
     """Encoder to what stands in for it where it does not work here."""
+    sandbox: Sandbox | SandboxMode = Sandbox()
+    """See `confines`."""
+    limits: ProgramLimits = ProgramLimits()
     cancel: Cancel = Cancel()
     output: Output = Output()
+    telemetry: Telemetry = Telemetry()
+
+    @property
+    def directories(self) -> dict[str, str]:
+        """The directory of each path variable."""
+        return {name: one if isinstance(one, str) else one.path for name, one in self.paths.items()}
+
+    @property
+    def read_only(self) -> frozenset[str]:
+        """The path variables whose directories no job may change."""
+        return frozenset(
+            name for name, one in self.paths.items() if isinstance(one, MappedPath) and one.mode == "ro"
+        )
+
+    @property
+    def confines(self) -> Sandbox:
+        """The sandbox in its long form."""
+        return Sandbox(mode=self.sandbox) if isinstance(self.sandbox, str) else self.sandbox
 
     @property
     def stand_ins(self) -> dict[str, model.Substitution]:

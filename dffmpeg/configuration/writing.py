@@ -49,7 +49,7 @@ def render(kind: type[Section], values: Values | None = None) -> str:
 def _section(kind: type[Section], values: Values, table: str) -> Iterator[str]:
     """A table's own keys, then the tables inside it: TOML wants that order."""
     fields = msgspec.structs.fields(kind)
-    tables = [field for field in fields if _is_table(field)]
+    tables = [field for field in fields if _is_table(field) and not isinstance(values.get(field.name), str)]
     for field in fields:
         if field not in tables:
             yield from _prose(kind, field.name)
@@ -75,11 +75,11 @@ def _scalar(kind: type[Section], field: msgspec.structs.FieldInfo, values: Value
 
 
 def _table(kind: type[Section], field: msgspec.structs.FieldInfo, values: Values, name: str) -> Iterator[str]:
-    if isinstance(field.type, type) and issubclass(field.type, Section):
-        yield f"[{name}]"
-        yield from _section(field.type, values, name)
-        return
     default = _default(field)
+    if isinstance(default, Section):
+        yield f"[{name}]"
+        yield from _section(type(default), values, name)
+        return
     nested = {key for key, entry in [*default.items(), *values.items()] if isinstance(entry, dict)}
     if not nested and "[" not in EXAMPLES.get((kind, field.name), ""):
         yield from _entries(name, default, values)

@@ -19,6 +19,7 @@ from .errors import (
     SupervisorNotRunning,
     UnexpectedExit,
 )
+from .observers import Observer, Observers
 from .reference import SupervisorRef
 from .root import TreeHandle, open_tree, run_tree
 from .spec import ChildSpec, Shutdown
@@ -41,6 +42,8 @@ __all__ = [
     "LastCrash",
     "MaxChildren",
     "NotFound",
+    "Observer",
+    "Observers",
     "Restart",
     "RestartIntensityExceeded",
     "Restarting",

@@ -9,6 +9,7 @@ import trio
 
 from dffmpeg.actors.runtime import ActorRef, Mailbox
 
+from .observers import Observers
 from .reference import SupervisorRef
 from .spec import ChildSpec, Shutdown
 from .tree import ChildKind, ChildState, LastCrash, TreeNode
@@ -63,11 +64,12 @@ class Life:
 class Child:
     """A supervisor's record of one child: it lasts across restarts and owns the mailbox."""
 
-    def __init__(self, spec: ChildSpec, path: str) -> None:
+    def __init__(self, spec: ChildSpec, path: str, observers: Observers) -> None:
         self.spec = spec
         self.path = path
         self.kind = ChildKind.ACTOR
-        self.state = ChildState.STOPPED
+        self._state = ChildState.STOPPED
+        self._observers = observers
         self.life: Life | None = None
         self.supervisor: SupervisorCore | None = None
         self.restarts = 0
@@ -79,6 +81,24 @@ class Child:
         self._mailbox: Mailbox | None = None
         self._ref: ActorRef[Any] | None = None
         self._bound = False
+
+    @property
+    def state(self) -> ChildState:
+        return self._state
+
+    @state.setter
+    def state(self, state: ChildState) -> None:
+        if state is not self._state:
+            self._state = state
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._observers.watched():
+            self._observers.tell(self.path, self.node(limit=0))
+
+    def forgotten(self) -> None:
+        """Its supervisor has no record of it any more."""
+        self._observers.tell(self.path, None)
 
     @property
     def ref(self) -> ActorRef[Any] | None:
@@ -124,6 +144,7 @@ class Child:
         """Note the end of the current life and tell the watchers."""
         if life.error is not None:
             self.last_crash = LastCrash(one_line(life.error), time.time())
+            self._tell()
         if self._mailbox is not None and self._bound:
             self._mailbox.instance_ended(life.error)
 
@@ -139,8 +160,14 @@ class Child:
             return ACTOR_SHUTDOWN if self.kind is ChildKind.ACTOR else float("inf")
         return float(shutdown)
 
-    def node(self) -> TreeNode:
-        life, mailbox = self.life, self._mailbox
+    def node(self, limit: int | None = None) -> TreeNode:
+        """As it is now.
+
+        Args:
+            limit: children that are shown of each supervisor at most; None shows all.
+        """
+        life, mailbox, supervisor = self.life, self._mailbox, self.supervisor
+        below = () if supervisor is None else supervisor.nodes(limit)
         return TreeNode(
             id=self.spec.id,
             kind=self.kind,
@@ -150,7 +177,8 @@ class Child:
             mailbox_depth=mailbox.depth if mailbox is not None else 0,
             mailbox_capacity=mailbox.capacity if mailbox is not None else 0,
             uptime=life.uptime if life is not None and not life.exited.is_set() else 0.0,
-            children=self.supervisor.nodes() if self.supervisor is not None else (),
+            children=below,
+            hidden=0 if supervisor is None else supervisor.number - len(below),
         )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from dffmpeg.actors.coordinator import chronicle
 from dffmpeg.actors.coordinator.backlog import Backlog
+from dffmpeg.actors.coordinator.dashboard import Dashboard
+from dffmpeg.actors.coordinator.dashboard.recorder import Recorder
 from dffmpeg.actors.coordinator.directory import Directory
 from dffmpeg.actors.coordinator.downlinks import DownlinkActor
 from dffmpeg.actors.coordinator.events import EventLog
@@ -22,7 +24,9 @@ from dffmpeg.actors.coordinator.members import Members, Refresh
 from dffmpeg.actors.coordinator.membership import Membership
 from dffmpeg.actors.coordinator.scheduler import Scheduler, Wake
 from dffmpeg.actors.coordinator.services import OpenStore, Services, StoreActor
+from dffmpeg.actors.coordinator.subscriptions import Broadcasts
 from dffmpeg.actors.coordinator.successors import Look, Successors
+from dffmpeg.actors.coordinator.traces import Ended, Tell, Traces
 from dffmpeg.actors.coordinator.worker import WorkerActor
 from dffmpeg.actors.coordinator.worker_messages import WorkerMessage
 from dffmpeg.actors.runtime import Actor, ActorRef
@@ -37,6 +41,7 @@ from dffmpeg.supervisors import (
     Supervisor,
     SupervisorRef,
 )
+from dffmpeg.telemetry import OFF, Telemetry
 from dffmpeg.transports.downlink import Downlink, Downlinks
 
 # A crash that repeats itself at once is not cured by haste.
@@ -63,6 +68,8 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
     def opening() -> StoreActor:
         return StoreActor(store, services.opened, services.membership)
 
+    # Only where somebody wants to know.
+    traces = [_traces(services)] if services.telemetry.enabled else []
     limits = services.config.limits
     return Supervisor(
         [
@@ -76,8 +83,10 @@ def coordinator_tree(services: Services, store: StoreSettings, web: Callable[[],
             ChildSpec("successors", lambda: Successors(services), ref=services.successors, backoff=HEALING),
             ChildSpec("hooks", lambda: Hooks(services), ref=services.hooks, backoff=HEALING),
             ChildSpec("janitor", lambda: Janitor(services), ref=services.janitor, backoff=HEALING),
+            ChildSpec("recorder", lambda: Recorder(services), backoff=HEALING),
             ChildSpec("web", web, shutdown=15.0, backoff=HEALING),
             ChildSpec("hindrances", lambda: Hindrances(services), ref=services.hindrances, backoff=HEALING),
+            *traces,
         ],
         strategy=Strategy.REST_FOR_ONE,
         # Each row may crash once for a reason of its own: that is no sign yet that healing does not help.
@@ -90,12 +99,14 @@ def coordinator_services(
     config: CoordinatorConfig,
     downlinks: Callable[[OpenStore], Downlinks],
     clock: Callable[[], float] = time.time,
+    telemetry: Telemetry = OFF,
 ) -> Services:
     """The services, whose references the tree binds to living actors.
 
     Args:
         downlinks: makes the enabled downlinks.
         clock: what the scheduler takes for the time, Unix seconds.
+        telemetry: takes spans of what happens.
     """
     opened = OpenStore()
     backlog = Backlog(config.scheduling.policy, clock)
@@ -104,6 +115,18 @@ def coordinator_services(
     opened.listeners += [measurements.take, events.take, chronicle.take]
     # Children refer to the services, and the services to where the children are.
     made: list[Services] = []
+    enabled = downlinks(opened)
+    membership = Membership(config.cluster.advertise, lambda job_id: made[0].jobs.find(job_id) is not None)
+    dashboard = Dashboard(
+        backlog,
+        measurements,
+        membership,
+        enabled,
+        opened,
+        lambda: made[0].outage.lasts,
+        config.limits.live_jobs,
+    )
+    dashboard.join(events)
 
     def job(job_id: str) -> ChildSpec:
         return ChildSpec(job_id, lambda: JobActor(job_id, made[0]), Restart.TRANSIENT, backoff=HEALING)
@@ -116,7 +139,7 @@ def coordinator_services(
     services = Services(
         config=config,
         opened=opened,
-        downlinks=downlinks(opened),
+        downlinks=enabled,
         jobs=Directory[JobMessage](SupervisorRef.unbound("jobs"), job),
         workers=Directory[WorkerMessage](SupervisorRef.unbound("workers"), worker),
         scheduler=ActorRef[Wake].unbound("scheduler", Scheduler.mailbox_size),
@@ -125,13 +148,22 @@ def coordinator_services(
         hindrances=ActorRef[Review].unbound("hindrances", Hindrances.mailbox_size),
         janitor=ActorRef[Sweep].unbound("janitor"),
         members=ActorRef[Refresh].unbound("members", Members.mailbox_size),
-        membership=Membership(config.cluster.advertise, lambda job_id: made[0].jobs.find(job_id) is not None),
+        membership=membership,
         backlog=backlog,
         measurements=measurements,
         events=events,
+        broadcasts=Broadcasts(events),
+        dashboard=dashboard,
+        telemetry=telemetry,
     )
     made.append(services)
     return services
+
+
+def _traces(services: Services) -> ChildSpec:
+    ended = Ended(ActorRef[Tell].unbound("traces", Traces.mailbox_size))
+    services.opened.listeners.append(ended.take)
+    return ChildSpec("traces", lambda: Traces(services, ended), ref=ended.ref, backoff=HEALING)
 
 
 def _downlink(downlink: Downlink) -> ChildSpec:

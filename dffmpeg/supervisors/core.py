@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 from abc import ABC, abstractmethod
@@ -15,6 +16,7 @@ from dffmpeg.actors.runtime import Actor, ActorRef, DeadLetters, Instance
 from .child import Body, Child, Life, one_line
 from .decisions import AutoShutdown, RestartWindow, shuts_down
 from .errors import InjectedCrash, NotFound, RestartIntensityExceeded, SupervisorNotRunning, UnexpectedExit
+from .observers import Observers
 from .spec import Shutdown
 from .tree import ChildCounts, ChildKind, ChildState, TreeNode
 
@@ -53,11 +55,18 @@ class SupervisorCore(ABC):
         self._children: dict[str, Child] = {}
         self._path = ""
         self._dead_letters = DeadLetters()
+        self._observers = Observers()
         self._report_ready: Callable[[], None] = _nothing
         self._nursery: trio.Nursery | None = None
         self._closing = False
 
-    def place(self, path: str, dead_letters: DeadLetters, report_ready: Callable[[], None]) -> None:
+    def place(
+        self,
+        path: str,
+        dead_letters: DeadLetters,
+        report_ready: Callable[[], None],
+        observers: Observers,
+    ) -> None:
         """Put the supervisor in its place in a tree, before `run()`.
 
         Raises RuntimeError if it was placed before.
@@ -67,6 +76,7 @@ class SupervisorCore(ABC):
         self._path = path
         self._dead_letters = dead_letters
         self._report_ready = report_ready
+        self._observers = observers
 
     async def run(self) -> None:
         """Live until stopped; raises what ended it. All children are down when this returns or raises."""
@@ -78,6 +88,7 @@ class SupervisorCore(ABC):
             self._closing = True
             for child in reversed(self._children.values()):
                 child.release()
+                child.forgotten()
             self._closed()
         if failure is not None:
             raise failure
@@ -114,6 +125,15 @@ class SupervisorCore(ABC):
         """Called once, when nothing runs any more."""
 
     # One life of a child
+
+    def _record(self, spec: ChildSpec) -> Child:
+        child = self._children[spec.id] = Child(spec, f"{self._path}/{spec.id}", self._observers)
+        return child
+
+    def _forget(self, child: Child) -> None:
+        del self._children[child.spec.id]
+        child.release()
+        child.forgotten()
 
     def _spawn(self, child: Child) -> Life:
         assert self._nursery is not None
@@ -153,7 +173,7 @@ class SupervisorCore(ABC):
             mailbox = child.bind(ChildKind.ACTOR, type(made).mailbox_size, self._dead_letters)
             return Instance(made, mailbox, report_ready)
         child.bind(made.kind, 0, self._dead_letters)
-        made.place(child.path, self._dead_letters, report_ready)
+        made.place(child.path, self._dead_letters, report_ready, self._observers)
         child.supervisor = made
         if child.spec.ref is not None and not isinstance(child.spec.ref, ActorRef):
             child.spec.ref._supervisor = made
@@ -247,8 +267,14 @@ class SupervisorCore(ABC):
         active = sum(child.life is not None and not child.life.exited.is_set() for child in children)
         return ChildCounts(len(children), active, len(children) - workers, workers)
 
-    def nodes(self) -> tuple[TreeNode, ...]:
-        return tuple(child.node() for child in self._children.values())
+    @property
+    def number(self) -> int:
+        """How many children it has a record of."""
+        return len(self._children)
+
+    def nodes(self, limit: int | None = None) -> tuple[TreeNode, ...]:
+        """The children in start order, at most `limit` of each supervisor."""
+        return tuple(child.node(limit) for child in itertools.islice(self._children.values(), limit))
 
     def crash(self, path: str) -> None:
         """Crash what runs at `path` below this supervisor. Raises NotFound if nothing runs there."""

@@ -88,10 +88,6 @@ class DynamicSupervisor(SupervisorCore):
         if self._ends_with(child):
             self._finish(None)
 
-    def _forget(self, child: Child) -> None:
-        del self._children[child.spec.id]
-        child.release()
-
     def _begin_restart(self, child: Child, life: Life) -> None:
         assert self._nursery is not None
         exceeded = self._count_restart(child, life.error)
@@ -115,7 +111,7 @@ class DynamicSupervisor(SupervisorCore):
     async def start_child(self, spec: ChildSpec) -> ActorRef[Any]:
         check_specs((spec,), self._auto_shutdown)
         self._admit(spec)
-        child = self._children[spec.id] = Child(spec, f"{self._path}/{spec.id}")
+        child = self._record(spec)
         life = self._spawn(child)
         await life.settled.wait()
         if not life.ready and not life.asked:

@@ -13,6 +13,7 @@ from dffmpeg.actors.runtime import DeadLetters
 from .child import one_line
 from .core import SupervisorCore, bind_root, logger, unbind_root
 from .errors import NotFound
+from .observers import Observers
 from .tree import ChildState, LastCrash, TreeNode
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class TreeHandle:
         self.name = name
         self.dead_letters = DeadLetters()
         """The undeliverable messages of the whole tree."""
+        self.observers = Observers()
+        """Told of each change of the tree's children."""
         self._root = root
         self._state = ChildState.STARTING
         self._ready_at = 0.0
@@ -47,8 +50,13 @@ class TreeHandle:
         """Return when the tree is down: stopped, shut down by itself, or crashed."""
         await self._ended.wait()
 
-    def tree(self) -> TreeNode:
-        """The whole tree as it is now."""
+    def tree(self, limit: int | None = None) -> TreeNode:
+        """The tree as it is now.
+
+        Args:
+            limit: children that are shown of each supervisor at most; None shows all.
+        """
+        children = self._root.nodes(limit)
         up = self._state in (ChildState.RUNNING, ChildState.STOPPING)
         return TreeNode(
             id=self.name,
@@ -59,7 +67,8 @@ class TreeHandle:
             mailbox_depth=0,
             mailbox_capacity=0,
             uptime=trio.current_time() - self._ready_at if up else 0.0,
-            children=self._root.nodes(),
+            children=children,
+            hidden=self._root.number - len(children),
         )
 
     def crash_child(self, path: str) -> None:
@@ -82,7 +91,7 @@ class TreeHandle:
             self._ready_at = trio.current_time()
             task_status.started(self)
 
-        self._root.place(self.name, self.dead_letters, report_ready)
+        self._root.place(self.name, self.dead_letters, report_ready, self.observers)
         if ref is not None:
             bind_root(ref, self.dead_letters, self._root)
         crash: Exception | None = None

@@ -80,7 +80,7 @@ class Supervisor(SupervisorCore):
     async def _supervise(self) -> Exception | None:
         failure: Exception | None = None
         for spec in self._specs:
-            self._children[spec.id] = Child(spec, f"{self._path}/{spec.id}")
+            self._record(spec)
         with self._work:
             try:
                 for child in list(self._children.values()):
@@ -153,9 +153,10 @@ class Supervisor(SupervisorCore):
         if decision is Next.RESTART:
             await self._begin_restart(child, life.error, life.uptime)
             return False
-        child.release()
         if decision is Next.REMOVE:
-            del self._children[child.spec.id]
+            self._forget(child)
+        else:
+            child.release()
         return self._ends_with(child)
 
     async def _begin_restart(self, child: Child, error: Exception | None, uptime: float) -> None:
@@ -179,8 +180,7 @@ class Supervisor(SupervisorCore):
         await self._stop(sibling)
         sibling.life = None
         if sibling.spec.restart is Restart.TEMPORARY:
-            del self._children[sibling.spec.id]
-            sibling.release()
+            self._forget(sibling)
         else:
             sibling.state = ChildState.RESTARTING
 
@@ -230,11 +230,11 @@ class Supervisor(SupervisorCore):
             if ref is None or present.state is not ChildState.RUNNING:
                 raise AlreadyPresent(f"{present.path} is {present.state.value}")
             raise AlreadyStarted(f"{present.path} is running", ref)
-        child = self._children[spec.id] = Child(spec, f"{self._path}/{spec.id}")
+        child = self._record(spec)
         try:
             return await self._start_by_command(child)
         except ChildStartFailed:
-            del self._children[spec.id]
+            self._forget(child)
             raise
 
     async def _start_by_command(self, child: Child) -> ActorRef[Any]:
@@ -254,9 +254,10 @@ class Supervisor(SupervisorCore):
         child = self._known(id_)
         await self._stop(child)
         child.life = None
-        child.release()
         if child.spec.restart is Restart.TEMPORARY:
-            del self._children[id_]
+            self._forget(child)
+        else:
+            child.release()
 
     async def restart_child(self, id: str) -> ActorRef[Any]:  # noqa: A002
         return await self._command(lambda: self._restart_child(id))
@@ -268,7 +269,7 @@ class Supervisor(SupervisorCore):
         await self._command(lambda: self._delete_child(id))
 
     async def _delete_child(self, id_: str) -> None:
-        del self._children[self._down(id_).spec.id]
+        self._forget(self._down(id_))
 
     def _down(self, id_: str) -> Child:
         child = self._known(id_)

@@ -49,6 +49,8 @@ class TreeNode:
     uptime: float
     """Seconds since it became ready; 0 if it is not up."""
     children: tuple[TreeNode, ...] = ()
+    hidden: int = 0
+    """How many more children there are, where not all were asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from ulid import ULID
 from dffmpeg.actors.runtime import ActorRef
 from dffmpeg.actors.worker.ability_cache import AbilityCache, default_folder
 from dffmpeg.actors.worker.attempts.actor import AttemptsActor, JobTree
+from dffmpeg.actors.worker.attempts.chronicle import Chronicle
 from dffmpeg.actors.worker.attempts.ffmpeg import FFmpegProcessActor
 from dffmpeg.actors.worker.attempts.lease import AttemptLeaseActor
 from dffmpeg.actors.worker.attempts.messages import (
@@ -21,6 +22,7 @@ from dffmpeg.actors.worker.attempts.messages import (
     Control,
     Delivered,
     Drain,
+    Exceeded,
     Made,
     Moved,
 )
@@ -38,6 +40,7 @@ from dffmpeg.actors.worker.occupancy import Occupancy
 from dffmpeg.actors.worker.processes.actor import Processes, ProcessesActor
 from dffmpeg.actors.worker.registration import Neighbours, Oneself, RegistrationActor
 from dffmpeg.actors.worker.registration_messages import RegistrationMessage
+from dffmpeg.actors.worker.sandbox import withheld_protocols
 from dffmpeg.actors.worker.uplink import HttpUplink, Uplink, UplinkActor
 from dffmpeg.configuration.mounts import mounts_of
 from dffmpeg.configuration.worker import WorkerConfig
@@ -54,6 +57,7 @@ from dffmpeg.supervisors import (
     Supervisor,
     SupervisorRef,
 )
+from dffmpeg.telemetry import OFF, Telemetry
 from dffmpeg.transports.client import TransportFactory
 from dffmpeg.transports.signed_http import SignedHttp
 from dffmpeg.wire import descriptors, signature
@@ -77,23 +81,31 @@ class WorkerTree:
 
 
 def worker_tree(
-    config: WorkerConfig, transports: Mapping[str, TransportFactory], *, sole_on: str | None = None
+    config: WorkerConfig,
+    transports: Mapping[str, TransportFactory],
+    *,
+    sole_on: str | None = None,
+    telemetry: Telemetry = OFF,
 ) -> WorkerTree:
     """The whole worker.
 
     Args:
         transports: the client half of each downlink in `config.transports`.
         sole_on: names a lock that this process has for itself, as `dffmpeg.worker.sole` makes it.
+        telemetry: takes spans of what happens.
 
     Raises:
         ValueError: the key is not one, or the mounts do not fit together.
         PathError: a mapped path cannot be used.
     """
     key = signature.decode_key(config.hmac_key)
-    directories = validated(config.paths)
+    directories = validated(config.directories)
     links = Links()
+    connections = 8 + 6 * config.slots
     uplink = HttpUplink(
-        lambda: SignedHttp(config.coordinator_url, config.client_id, key, connections=8 + 6 * config.slots),
+        lambda: SignedHttp(
+            config.coordinator_url, config.client_id, key, config.tls, connections=connections
+        ),
         links,
     )
     processes = Processes(views=config.views == "auto")
@@ -107,7 +119,7 @@ def worker_tree(
     jobs = SupervisorRef.unbound("worker/jobs")
     neighbours = Neighbours(mounts, capabilities, downlink, attempts)
 
-    make_tree = partial(job_tree, config, uplink, links, processes, mounts)
+    make_tree = partial(job_tree, config, uplink, links, processes, mounts, telemetry)
     occupancy = Occupancy()
     negotiation = Negotiation(config.transports, config.downlink_grace)
     make_downlink = partial(
@@ -128,6 +140,7 @@ def worker_tree(
         jobs=jobs,
         make_tree=make_tree,
         occupancy=occupancy,
+        telemetry=telemetry,
     )
     make_mounts = partial(
         MountsActor,
@@ -147,6 +160,7 @@ def worker_tree(
         AbilityCache(default_folder() if config.cache is None else Path(config.cache)),
         configured=config.capabilities,
         measures=config.benchmark,
+        withheld=withheld_protocols(config),
     )
     oneself = Oneself(str(ULID()), sole_on)
     make_registration = partial(RegistrationActor, config, uplink, neighbours, oneself, negotiation)
@@ -175,6 +189,7 @@ def job_tree(
     links: Links,
     processes: Processes,
     mounts: ActorRef[LostPaths],
+    telemetry: Telemetry,
     request: JobRequest,
     prepared: Prepared,
     attempts: ActorRef[AttemptsMessage],
@@ -194,12 +209,16 @@ def job_tree(
         stall_timeout=request.stall_timeout,
         keys=request.binary_name.startswith("ffmpeg")
         and not names_standard_input([*prepared.command.arguments]),
+        most=config.limits.output,
     )
-    process: ActorRef[Cancel | Control | Delivered] = ActorRef.unbound(f"worker/jobs/{name}/process", 16)
+    process: ActorRef[Cancel | Control | Delivered | Exceeded] = ActorRef.unbound(
+        f"worker/jobs/{name}/process", 16
+    )
     streams: ActorRef[StreamsMessage] = ActorRef.unbound(f"worker/jobs/{name}/streams", 64)
     lease: ActorRef[Made | Moved] = ActorRef.unbound(f"worker/jobs/{name}/lease", 4)
     supervisor = SupervisorRef.unbound(f"worker/jobs/{name}")
 
+    limited = [one for one in (request.run_timeout, config.limits.run_time) if one is not None]
     make_process = partial(
         FFmpegProcessActor,
         attempt,
@@ -209,8 +228,9 @@ def job_tree(
         output=streams,
         attempts=attempts,
         steps=config.cancel,
-        run_timeout=request.run_timeout,
+        run_timeout=min(limited, default=None),
         excuse=partial(why_lost, mounts, frozenset(request.paths)),
+        chronicle=Chronicle(telemetry, request),
     )
     make_streams = partial(
         StreamsActor,

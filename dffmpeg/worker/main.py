@@ -6,6 +6,7 @@ import argparse
 import logging
 import signal
 from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import trio
@@ -15,6 +16,7 @@ from dffmpeg.actors.runtime import ActorError
 from dffmpeg.actors.worker.ability_cache import default_folder
 from dffmpeg.actors.worker.attempts.messages import Drain
 from dffmpeg.actors.worker.registration_messages import BeginDraining
+from dffmpeg.actors.worker.sandbox import look, refuse_or_tell
 from dffmpeg.configuration.loading import load, locate, naming
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import ConfigurationError
@@ -22,7 +24,10 @@ from dffmpeg.latency import favor_latency
 from dffmpeg.model.paths import PathError
 from dffmpeg.supervisors import open_tree
 from dffmpeg.supervisors.worker import WorkerTree, worker_tree
+from dffmpeg.telemetry import Telemetry
+from dffmpeg.telemetry.export import telemetry
 from dffmpeg.transports import client
+from dffmpeg.worker import joining
 from dffmpeg.worker.sole import sole
 
 logger = logging.getLogger("dffmpeg.worker")
@@ -33,9 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 after a clean stop, 1 if its tree could not be healed, 2 for a
-        configuration that cannot be used.
+        configuration that cannot be used. `join`: 0 when the file is written,
+        1 if it was refused or nobody answered, 2 for what makes no sense.
     """
     options = _parser().parse_args(arguments)
+    if options.command == "sandbox-check":
+        return command_line.run("dffmpeg-worker", _check_sandbox)
+    if options.command == "join":
+        return command_line.run("dffmpeg-worker", lambda: joining.join(options))
     return command_line.run("dffmpeg-worker", lambda: _run(options))
 
 
@@ -44,26 +54,54 @@ def _parser() -> argparse.ArgumentParser:
         prog="dffmpeg-worker", description="Runs jobs on this machine for a dffmpeg coordinator."
     )
     parser.add_argument("--config", "-c", type=Path, metavar="FILE", help="configuration file (TOML)")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="instead of running jobs")
+    joining.add(commands)
+    commands.add_parser(
+        "sandbox-check",
+        help="print what this machine's kernel can see to of what jobs may touch",
+        description="Print what this machine's kernel can see to of what jobs may touch, a line each. "
+        'Exit status 0 if nothing is missing that sandbox = "required" asks for, else 1.',
+    )
     parser.add_argument("--version", action="version", version=f"dffmpeg {__version__}")
     return parser
+
+
+def _check_sandbox() -> int:
+    lines = list(look())
+    width = max(len(line.what) for line in lines)
+    command_line.say(
+        "\n".join(f"{'yes' if line.works else 'no':4} {line.what:{width}}  {line.how}" for line in lines)
+    )
+    return 0 if all(line.works for line in lines if line.needed) else 1
 
 
 def _run(options: argparse.Namespace) -> int:
     config = load(WorkerConfig, "worker", options.config)
     logs.configure(config.log_level, config.log_format)
     folder = default_folder() if config.cache is None else Path(config.cache)
-    with sole(folder, config.coordinator_url, config.client_id) as sole_on:
+    wanted = config.telemetry
+    with ExitStack() as held:
+        sole_on = held.enter_context(sole(folder, config.coordinator_url, config.client_id))
         with naming(locate("worker", options.config)):
-            tree = _tree(config, sole_on)
+            refuse_or_tell(config)
+            spans = held.enter_context(
+                telemetry(
+                    enabled=wanted.enabled,
+                    command_lines=wanted.command_lines,
+                    service="dffmpeg-worker",
+                    instance=config.client_id,
+                )
+            )
+            tree = _tree(config, sole_on, spans)
         favor_latency()
         trio.run(run, tree, config.drain_timeout)
     return 0
 
 
-def _tree(config: WorkerConfig, sole_on: str | None) -> WorkerTree:
+def _tree(config: WorkerConfig, sole_on: str | None, spans: Telemetry) -> WorkerTree:
     try:
         transports = client.load(config.transports, config.transport_settings)
-        return worker_tree(config, transports, sole_on=sole_on)
+        return worker_tree(config, transports, sole_on=sole_on, telemetry=spans)
     except PathError as error:
         raise ConfigurationError(str(error)) from error
     except ValueError as error:

@@ -29,8 +29,9 @@ def expected(kind: type[Section], table: str = "") -> Iterator[str]:
     types = {field.name: field.type for field in inspect.type_info(kind).fields}  # type: ignore[attr-defined]
     for field in msgspec.structs.fields(kind):
         key = f"{table}{field.name}"
-        if isinstance(field.type, type) and issubclass(field.type, Section):
-            yield from expected(field.type, f"{key}.")
+        section = type(field.default) if isinstance(field.default, Section) else field.type
+        if isinstance(section, type) and issubclass(section, Section):
+            yield from expected(section, f"{key}.")
         else:
             yield f"| `{key}` | {describe(types[field.name])} | {_default(field)} |"
 

@@ -115,6 +115,9 @@ class Backlog:
             if changes is None:
                 return False
             for change in changes:
+                if isinstance(change, Transition):
+                    # Told once and nowhere else, so also where the row is to be looked up.
+                    self._judge(self.board.entries.get(change.job_id), change)
                 self._take(change, now)
         return True
 
@@ -131,7 +134,6 @@ class Backlog:
                 if entry is None or change.job_id in self._jobs:
                     self._jobs.add(change.job_id)
                     return
-                self._judge(entry, change)
                 self.board.put(entry.after(change), now)
             case Worker():
                 known = self.board.pool.nodes.get(change.worker_id)
@@ -157,8 +159,8 @@ class Backlog:
             case MemberChanged() | MessageStored():
                 pass
 
-    def _judge(self, entry: Entry, end: Transition) -> None:
-        if end.closes is None or entry.worker_id is None:
+    def _judge(self, entry: Entry | None, end: Transition) -> None:
+        if end.closes is None or entry is None or entry.worker_id is None:
             return
         reason = str(end.changes.get("reason"))
         for_it = quarantine.verdict(end.closes, reason)

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import trio
 from ulid import ULID
 
-from dffmpeg.actors.coordinator.refusals import TooMany
-from dffmpeg.model.identities import Identity, Role
+from dffmpeg.actors.coordinator.topics import Topic
 from dffmpeg.model.jobs import Job, Transition
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.workers import Worker
@@ -39,10 +38,11 @@ from dffmpeg.wire.records import queue_state
 CAPACITY = 10_000
 """Changes that are kept. A subscriber that falls behind by more is told that it missed something."""
 
-SUBSCRIBERS = 1000
-
 PAGE = 500
 """Changes that a subscriber is given at once, at most."""
+
+LOGGED: Sequence[EventKind] = ("job", "worker", "queue")
+"""The kinds that are in the log; what one may miss is of every kind."""
 
 _WORKERS = 10_000
 """Workers of which it is known what was told last."""
@@ -78,6 +78,7 @@ class EventLog:
 
     Attributes:
         subscribers: how many there are.
+        topics: by kind, what has a present only.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -85,11 +86,23 @@ class EventLog:
         self._epoch = str(ULID())
         self._last = 0
         self._entries: deque[_Entry] = deque(maxlen=capacity)
-        self._grown = trio.Event()
+        self._newest: dict[EventKind, int] = {}
+        self._stirred = trio.Event()
         self._filling = trio.Lock()
         # What is known of a worker, without when it was last seen: each registration would be news.
         self._workers: dict[str, WorkerEvent] = {}
         self.subscribers = 0
+        self.topics: dict[EventKind, Topic] = {}
+
+    def add(self, topic: Topic) -> None:
+        """Have one more kind that may be followed."""
+        self.topics[topic.kind] = topic
+        topic.bind(self._stir)
+
+    @property
+    def kinds(self) -> Sequence[EventKind]:
+        """All that may be followed."""
+        return [*LOGGED, *self.topics]
 
     @property
     def last(self) -> int:
@@ -117,8 +130,11 @@ class EventLog:
                 case _:
                     pass
         if self._last != before:
-            grown, self._grown = self._grown, trio.Event()
-            grown.set()
+            self._stir()
+
+    def _stir(self) -> None:
+        stirred, self._stirred = self._stirred, trio.Event()
+        stirred.set()
 
     def _is_news(self, worker: Worker) -> bool:
         # A registration does not say what others decided.
@@ -135,6 +151,7 @@ class EventLog:
 
     def _note(self, kind: EventKind, subject: str, data: EventData | None = None) -> None:
         self._last += 1
+        self._newest[kind] = self._last
         entry = _Entry(self._last, kind, subject)
         if data is not None:
             entry.event = self._event(entry.seq, kind, data)
@@ -165,13 +182,26 @@ class EventLog:
         """That a feed goes on from here, although there was something before."""
         return self._event(self._last, "missed", Missed(reason=reason))
 
-    async def grown_beyond(self, place: int) -> None:
-        """Wait until there is something behind this number."""
-        while self._last <= place:
-            await self._grown.wait()
+    def present(self, kind: EventKind, data: EventData) -> Event:
+        """An event of a topic, which has no place of its own."""
+        return self._event(self._last, kind, data)
 
-    async def read(self, store: Store, after: int) -> tuple[list[Event], int] | None:
+    def grown_beyond(self, place: int, kinds: Collection[EventKind]) -> bool:
+        """Whether there is something of these kinds behind a number."""
+        return any(self._newest.get(kind, 0) > place for kind in (*kinds, "missed"))
+
+    def stirred(self) -> trio.Event:
+        """An event that is set when there is something new, in the log or of a topic."""
+        return self._stirred
+
+    async def read(
+        self, store: Store, after: int, kinds: Collection[EventKind] = LOGGED, until: int | None = None
+    ) -> tuple[list[Event], int] | None:
         """What comes behind a number, at most `PAGE` of it, and the number to go on from.
+
+        Args:
+            kinds: rows are read only for events of these.
+            until: the last number that is looked at.
 
         Returns:
             None where it is not there any more.
@@ -182,19 +212,19 @@ class EventLog:
         if after < self._first - 1:
             return None
         start = after - self._first + 1
-        page = list(itertools.islice(self._entries, start, start + PAGE))
-        if any(entry.event is None and not entry.passed_over for entry in page):
+        end = start + PAGE if until is None else min(start + PAGE, until - self._first + 1)
+        page = list(itertools.islice(self._entries, start, max(start, end)))
+        last = page[-1].seq if page else after
+        wanted = [entry for entry in page if entry.kind in kinds or entry.kind == "missed"]
+        if any(_is_open(entry) for entry in wanted):
             # One for all: whoever comes meanwhile finds it done.
             async with self._filling:
-                await self._fill(store, page)
-        events = [entry.event for entry in page if entry.event is not None and not entry.passed_over]
-        return events, page[-1].seq if page else after
+                await self._fill(store, [entry for entry in wanted if _is_open(entry)])
+        return [entry.event for entry in wanted if entry.event is not None and not entry.passed_over], last
 
-    async def _fill(self, store: Store, page: Sequence[_Entry]) -> None:
+    async def _fill(self, store: Store, entries: Iterable[_Entry]) -> None:
         newest: dict[tuple[str, str], _Entry] = {}
-        for entry in page:
-            if entry.event is not None or entry.passed_over:
-                continue
+        for entry in entries:
             before = newest.get((entry.kind, entry.subject))
             if before is not None:
                 before.passed_over = True
@@ -221,97 +251,6 @@ class EventLog:
         return found
 
 
-class Subscription:
-    """One subscriber's place in the log. What it has not taken yet is not kept for it.
-
-    Args:
-        after: the id of the last event that it has; None begins now.
-        kinds: only events of these; None is all.
-        interval: seconds between two answers of `news`, so that much at once is told at once.
-
-    Raises:
-        TooMany: there are as many as there may be.
-    """
-
-    def __init__(
-        self,
-        log: EventLog,
-        store: Store,
-        who: Identity,
-        *,
-        after: str | None,
-        kinds: Collection[str] | None = None,
-        interval: float = 0.1,
-    ) -> None:
-        if log.subscribers >= SUBSCRIBERS:
-            raise TooMany(f"{SUBSCRIBERS} subscribers follow the changes already; try again later")
-        self._log = log
-        self._store = store
-        self._who = who
-        self._kinds = kinds
-        self._interval = interval
-        self._ready_at = trio.current_time()
-        place = None if after is None else log.place_of(after)
-        self._place = log.last if place is None else place
-        self._first: list[Event] = []
-        if after is None:
-            self._first.append(log.here())
-        elif place is None:
-            self._first.append(log.missed("what came behind that event is not known here any more"))
-
-    def __enter__(self) -> Subscription:
-        self._log.subscribers += 1
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._log.subscribers -= 1
-
-    async def news(self, wait: float) -> list[Event]:
-        """What is new; waits for it at most so many seconds, and returns nothing then.
-
-        Raises:
-            StoreUnavailable: rows cannot be read; nothing is lost by it.
-        """
-        deadline = trio.current_time() + wait
-        while not self._first:
-            if not await self._is_more(deadline):
-                return []
-            events = await self._read()
-            if events:
-                self._ready_at = trio.current_time() + self._interval
-                return events
-        first, self._first = self._first, []
-        return first
-
-    async def _is_more(self, deadline: float) -> bool:
-        """Whether there is something behind our place, and enough time has passed."""
-        if self._log.last > self._place and trio.current_time() >= self._ready_at:
-            return True
-        with trio.move_on_at(deadline):
-            await self._log.grown_beyond(self._place)
-            await trio.sleep_until(self._ready_at)
-            return True
-        return False
-
-    async def _read(self) -> list[Event]:
-        read = await self._log.read(self._store, self._place)
-        if read is None:
-            self._place = self._log.last
-            return [self._log.missed("it was too slow: too much has happened since")]
-        events, self._place = read
-        return [event for event in events if self._may_see(event)]
-
-    def _may_see(self, event: Event) -> bool:
-        if event.kind in ("missed", "here"):
-            return True
-        if self._kinds is not None and event.kind not in self._kinds:
-            return False
-        who, data = self._who, event.data
-        if who.role is Role.ADMIN:
-            return True
-        if isinstance(data, JobEvent):
-            owner = data.requester_id if who.role is Role.CLIENT else data.worker_id
-            return owner == who.client_id
-        if isinstance(data, WorkerEvent):
-            return who.role is Role.CLIENT or data.worker_id == who.client_id
-        return False
+def _is_open(entry: _Entry) -> bool:
+    """Whether it is not known yet what an entry tells."""
+    return entry.event is None and not entry.passed_over

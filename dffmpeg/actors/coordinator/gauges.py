@@ -6,12 +6,13 @@ What is about the cluster (jobs, workers, the queue) each coordinator says the s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 
 from dffmpeg import __version__
+from dffmpeg.model.alerts import Kind
 from dffmpeg.model.jobs import LIVE, JobState
 from dffmpeg.model.workers import WorkerState
 from dffmpeg.supervisors.tree import ChildKind, ChildState, TreeNode
@@ -42,6 +43,7 @@ async def gauges(services: Services) -> list[Metric]:
         _jobs(services.measurements, depth),
         *_workers(services.backlog.board),
         *_databases(store),
+        await _alerts(services),
     ]
 
 
@@ -87,6 +89,18 @@ def _build() -> Metric:
 def _subscribers(number: int) -> Metric:
     family = GaugeMetricFamily("dffmpeg_event_subscribers", "Who follow the change feed")
     family.add_metric([], number)
+    return family
+
+
+async def _alerts(services: Services) -> Metric:
+    topic = services.dashboard.alerts
+    await topic.bring_up_to_date()
+    family = GaugeMetricFamily("dffmpeg_alerts", "What somebody should look at", labels=["kind"])
+    numbers = dict.fromkeys(get_args(Kind), 0)
+    for alert in topic.alerts:
+        numbers[alert.kind] += 1
+    for kind, number in numbers.items():
+        family.add_metric([kind], number)
     return family
 
 

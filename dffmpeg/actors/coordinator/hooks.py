@@ -11,6 +11,7 @@ import random
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import trio
 
@@ -19,8 +20,10 @@ from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.runtime import Actor, MailboxFull, Timer
 from dffmpeg.backoff import Backoff
 from dffmpeg.model.hooks import Again, Enough, HookCall, Patience, problem
+from dffmpeg.telemetry import Kind, Span, known
 from dffmpeg.transports.hook_calls import HookCaller, HookFailed
 from dffmpeg.wire import hooks
+from dffmpeg.wire.trace import Context, job_context
 
 log = logging.getLogger(__name__)
 
@@ -104,13 +107,48 @@ class Hooks(Actor[Call]):
         if refusal is not None or self._config.secret is None:
             await repository.give_up(call, refusal or "there is no secret to sign it with")
             return
+        begin = time.time()
+        place = self._place(call, begin)
+        header = None if place is None else place.header
         try:
-            headers = hooks.headers(call.call_id, call.body, self._config.secret, time.time())
+            headers = hooks.headers(call.call_id, call.body, self._config.secret, begin, header)
             await self._caller.post(call.url, call.body, headers)
         except HookFailed as error:
+            self._tell(call, place, begin, str(error))
             await self._put_off(call, str(error))
             return
+        self._tell(call, place, begin, None)
         await repository.delivered(call, time.time())
+
+    def _place(self, call: HookCall, now: float) -> Context | None:
+        """This try's place in the job's trace, where somebody wants to know."""
+        if not self._services.telemetry.enabled:
+            return None
+        return job_context(call.job_id, hooks.traceparent_of(call.body)).part("hook", call.call_id, now)
+
+    def _tell(self, call: HookCall, place: Context | None, begin: float, error: str | None) -> None:
+        if place is None:
+            return
+        # The rest of its URL may hold a secret.
+        address = urlsplit(call.url)
+        span = Span(
+            name="POST webhook",
+            context=place,
+            parent=job_context(call.job_id, hooks.traceparent_of(call.body)),
+            begin=begin,
+            end=time.time(),
+            kind=Kind.CLIENT,
+            attributes=known(
+                dffmpeg__job__id=call.job_id,
+                http__request__method="POST",
+                server__address=address.hostname,
+                server__port=address.port,
+                url__scheme=address.scheme,
+                error__type=None if error is None else "hook_failed",
+            ),
+            error=error,
+        )
+        self._services.telemetry.emit(span)
 
     async def _put_off(self, call: HookCall, error: str) -> None:
         repository = self._services.store.hooks

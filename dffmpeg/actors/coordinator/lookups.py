@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 
 from dffmpeg import __version__
-from dffmpeg.model.jobs import LIVE, Attempt, JobState
+from dffmpeg.model.jobs import LIVE, Attempt, Job, JobState
 from dffmpeg.model.membership import leader
 from dffmpeg.model.retries import ended_with
-from dffmpeg.model.streams import Stream
+from dffmpeg.model.workers import Worker
 from dffmpeg.store import Store
+from dffmpeg.wire import descriptors
 from dffmpeg.wire.administration import CoordinatorRecord, Overview
 from dffmpeg.wire.jobs import LogLine
-from dffmpeg.wire.records import coordinator_record, job_record, queue_state, worker_record
+from dffmpeg.wire.records import coordinator_record, job_record, launch_of, queue_state, worker_record
 from dffmpeg.wire.workers import WorkerRecord
 
 LOG_BYTES = 1 << 20
@@ -25,8 +27,12 @@ SHOWN_LIVE, SHOWN_FAILED = 200, 20
 
 async def workers(store: Store, since: float | None) -> list[WorkerRecord]:
     """The workers that were seen since then (Unix seconds), or all, by id; without their abilities."""
+    return await shown(store, await store.workers.list(since, abilities=False))
+
+
+async def shown(store: Store, rows: Iterable[Worker]) -> list[WorkerRecord]:
+    """Workers as a list shows them."""
     used = await store.jobs.loads()
-    rows = await store.workers.list(since)
     return [worker_record(row, used.get(row.worker_id, 0), abilities=False) for row in rows]
 
 
@@ -76,10 +82,11 @@ async def coordinators(store: Store) -> list[CoordinatorRecord]:
 
 
 async def log_lines(
-    store: Store, job_id: str, *, since: str | None, limit: int
+    store: Store, job: Job, *, since: str | None, limit: int
 ) -> tuple[list[LogLine], str | None]:
     """What is kept of a job's stderr, by lines: of all attempts in order, with a line of ours before
-    each but the first. A line's id is its attempt's and its end's offset.
+    each but the first. A line's id is its attempt's and its end's offset. With `2>&1` its stdout is in it
+    too; where its stderr does not come through here, one line of ours says that.
 
     Args:
         since: the id of a line; only what is behind it.
@@ -88,16 +95,20 @@ async def log_lines(
     Returns:
         The lines, and the id to go on from.
     """
+    output = descriptors.error_output(launch_of(job))
+    if output is None:
+        text = "dffmpeg: the stderr of this job goes where its caller has it go, and not through here"
+        return ([], since) if since else ([LogLine(stream="stderr", content=text, id="1-0")], "1-0")
     lines: list[LogLine] = []
     first, offset = _place(since)
     previous: Attempt | None = None
-    for attempt in await store.jobs.attempts(job_id):
+    for attempt in await store.jobs.attempts(job.job_id):
         if attempt.attempt >= first:
             if attempt.attempt > first:
                 offset = 0
             if previous is not None and offset == 0 and since != _begin(attempt):
                 lines.append(_mark(previous, attempt))
-            found, whole = await _lines(store, attempt, offset, limit - len(lines))
+            found, whole = await _lines(store, attempt, output, offset, limit - len(lines))
             lines += found
             if not whole or len(lines) >= limit:
                 break
@@ -105,14 +116,16 @@ async def log_lines(
     return lines, lines[-1].id if lines else since
 
 
-async def _lines(store: Store, attempt: Attempt, offset: int, limit: int) -> tuple[list[LogLine], bool]:
-    """Lines of one attempt from an offset on, and whether they reach its end.
+async def _lines(
+    store: Store, attempt: Attempt, output: int, offset: int, limit: int
+) -> tuple[list[LogLine], bool]:
+    """Lines of one attempt's output from an offset on, and whether they reach its end.
 
     Where something is not kept, or not kept any more, a line of ours says how much.
     """
     number = attempt.attempt
-    part = await store.streams.read(attempt.job_id, number, Stream.STDERR, offset, LOG_BYTES)
-    end = max(part.end, (attempt.outputs or {}).get(Stream.STDERR, 0))
+    part = await store.streams.read(attempt.job_id, number, output, offset, LOG_BYTES)
+    end = max(part.end, (attempt.outputs or {}).get(output, 0))
     position = part.offset if part.data else max(offset, end)
     lines: list[LogLine] = []
     if position > offset:

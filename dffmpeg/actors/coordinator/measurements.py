@@ -6,6 +6,7 @@ id is among them, and workers are at most `limits.workers`.
 
 from __future__ import annotations
 
+from collections import Counter as Counted
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector
 
 from dffmpeg.model.jobs import TERMINAL, AttemptOutcome, Job, JobState, Transition
+from dffmpeg.model.samples import Figures
 from dffmpeg.wire.frames import Kind
 
 if TYPE_CHECKING:
@@ -53,6 +55,9 @@ class Measurements:
         self._limit = live_jobs
         # Of live jobs: since when they are in the state that they are in.
         self._since: dict[str, _Since] = {}
+        # Since `figures` was asked last.
+        self._counted: Counted[str] = Counted()
+        self._waited, self._waited_max = 0.0, 0.0
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -72,6 +77,12 @@ class Measurements:
         )
         for stream in _STREAMS.values():
             self._bytes.labels(stream)
+        self._refused = Counter(
+            "dffmpeg_refused_requests",
+            "Requests that nobody has signed rightly, by what was wrong",
+            ["reason"],
+            registry=self.registry,
+        )
 
     def _make_jobs(self) -> None:
         self._submitted = Counter(
@@ -122,12 +133,27 @@ class Measurements:
         """
         self._requests.labels(method, route, str(status)).observe(seconds)
 
+    def refused(self, reason: str) -> None:
+        """Count a request that nobody has signed rightly.
+
+        Args:
+            reason: one word of ours.
+        """
+        self._refused.labels(reason).inc()
+
     def carried(self, frames: Iterable[Frame]) -> None:
         """Count the bytes of what arrived."""
         for frame in frames:
             stream = _STREAMS.get(frame.kind)
             if stream is not None and frame.payload:
                 self._bytes.labels(stream).inc(len(frame.payload))
+                self._counted["bytes"] += len(frame.payload)
+
+    def figures(self) -> Figures:
+        """What was counted since this was asked last."""
+        found = Figures(waited=self._waited, waited_max=self._waited_max, **self._counted)
+        self._counted, self._waited, self._waited_max = Counted(), 0.0, 0.0
+        return found
 
     def class_of(self, priority: int) -> str:
         """The name of the class that jobs of this priority belong to."""
@@ -142,6 +168,7 @@ class Measurements:
         for change in changes:
             if isinstance(change, Job):
                 self._submitted.labels(self.class_of(change.priority)).inc()
+                self._counted["submitted"] += 1
             elif isinstance(change, Transition):
                 self._take(change)
 
@@ -149,6 +176,7 @@ class Measurements:
         if change.opens is not None:
             self._opened(change)
         elif change.starts:
+            self._counted["started"] += 1
             assigned = self._left(change.job_id, JobState.ASSIGNED)
             if assigned is not None:
                 self._dispatches.observe(max(0.0, change.now - assigned))
@@ -157,6 +185,7 @@ class Measurements:
             self._closed(change, change.closes)
         if change.target in TERMINAL:
             self._ended.labels(change.target.value).inc()
+            self._counted[change.target.value] += 1
 
     def _opened(self, change: Transition) -> None:
         entry = self._backlog.board.entries.get(change.job_id)
@@ -164,7 +193,11 @@ class Measurements:
             ready = entry.created_at if entry.ready_at is None else entry.ready_at
             # Of a further attempt, from when the last one was over.
             since = max(ready, entry.not_before or ready, entry.last_update if entry.attempt else ready)
-            self._waits.labels(self.class_of(entry.priority)).observe(max(0.0, change.now - since))
+            waited = max(0.0, change.now - since)
+            self._waits.labels(self.class_of(entry.priority)).observe(waited)
+            self._counted["waits"] += 1
+            self._waited += waited
+            self._waited_max = max(self._waited_max, waited)
         self._enter(change)
 
     def _closed(self, change: Transition, outcome: AttemptOutcome) -> None:

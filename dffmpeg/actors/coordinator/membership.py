@@ -26,6 +26,9 @@ __all__ = ["Member", "MemberState", "Membership"]
 
 _CHANGED = ""
 
+_REMEMBERED = 86_400.0
+"""Seconds for which it is known that one went without a word."""
+
 
 class Membership:
     """This coordinator among those that share its database.
@@ -45,6 +48,7 @@ class Membership:
         self._bell = Bell()
         self._homes: dict[str, str | None] = {}
         self._claimed: set[str] = set()
+        self._silent: dict[Member, float] = {}
         self._become(str(ULID()))
 
     def _become(self, coordinator_id: str) -> None:
@@ -58,6 +62,16 @@ class Membership:
     def members(self) -> Mapping[str, Member]:
         """Those that share the database, this one among them, by id; those that are gone are not in it."""
         return self._members
+
+    def silent(self) -> Mapping[str, float]:
+        """Those that went without having said so, and have not come back since: when that was noticed, Unix
+        seconds."""
+        addresses = {one.address for one in self._members.values()}
+        recent = time.time() - _REMEMBERED
+        self._silent = {
+            one: at for one, at in self._silent.items() if at > recent and one.address not in addresses
+        }
+        return {one.coordinator_id: at for one, at in self._silent.items()}
 
     def leading(self) -> bool:
         """Whether this one decides for all: gives jobs to workers, and does what nobody else has to."""
@@ -203,6 +217,10 @@ class Membership:
             found[self.me] = replace(found.get(self.me, own), state=MemberState.DRAINING)
         # That its own is not there any more it hears from the writer.
         found.setdefault(self.me, own)
+        for name, before in self._members.items():
+            # One that leaves is draining first.
+            if before.active and (name not in found or found[name].state == MemberState.GONE):
+                self._silent[before] = time.time()
         self._members = found
         self._bell.ring(_CHANGED)
 

@@ -67,6 +67,8 @@ def registered(
         home=before.home if before else home,
         instance=request.instance,
         sole_on=request.sole_on,
+        load=request.load,
+        read_only=tuple(request.read_only),
     )
 
 
@@ -98,4 +100,5 @@ def offers_other(before: Worker | None, now: Worker) -> bool:
     """Whether there may be jobs for which it matters now what this worker is."""
     if before is None:
         return True
-    return replace(before, last_seen=now.last_seen, registered_at=now.registered_at) != now
+    as_now = replace(before, last_seen=now.last_seen, registered_at=now.registered_at, load=now.load)
+    return as_now != now

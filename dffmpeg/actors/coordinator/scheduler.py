@@ -90,6 +90,7 @@ class Scheduler(Actor[Wake]):
             refused += bool(failed)
             paused = refused >= REFUSALS
         self._warn_of_shortfalls()
+        self._services.dashboard.board_changed()
         self._arm(paused)
 
     def _warn_of_shortfalls(self) -> None:

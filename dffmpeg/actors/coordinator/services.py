@@ -23,11 +23,13 @@ from dffmpeg.actors.runtime import Actor, ActorError, ActorRef, MailboxFull
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.rules import Rules
 from dffmpeg.store import Store, StoreSettings, StoreUnavailable, open_store
+from dffmpeg.telemetry import OFF, Telemetry
 from dffmpeg.transports.bell import Bell
 from dffmpeg.wire.records import downlink_message, job_status
 
 if TYPE_CHECKING:
     from dffmpeg.actors.coordinator.backlog import Backlog
+    from dffmpeg.actors.coordinator.dashboard import Dashboard
     from dffmpeg.actors.coordinator.directory import Directory
     from dffmpeg.actors.coordinator.events import EventLog
     from dffmpeg.actors.coordinator.hooks import Call
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from dffmpeg.actors.coordinator.measurements import Measurements
     from dffmpeg.actors.coordinator.members import Refresh
     from dffmpeg.actors.coordinator.scheduler import Wake
+    from dffmpeg.actors.coordinator.subscriptions import Broadcasts
     from dffmpeg.actors.coordinator.successors import Look
     from dffmpeg.actors.coordinator.worker_messages import Judged, WorkerMessage
     from dffmpeg.configuration.coordinator import CoordinatorConfig
@@ -68,6 +71,15 @@ class OpenStore:
         if self._store is None:
             raise StoreUnavailable("the database is not open")
         return self._store
+
+    async def keys_of(self, client_id: str) -> tuple[bytes, ...] | None:
+        """The secrets of an identity that are good now; None where there is no such identity.
+
+        Raises:
+            StoreUnavailable: the database cannot be asked now.
+        """
+        identity = await self.current.identities.get(client_id)
+        return None if identity is None else identity.keys(time.time())
 
     def set(self, store: Store | None) -> None:
         self._store = store
@@ -118,9 +130,12 @@ class Services:
     backlog: Backlog
     measurements: Measurements
     events: EventLog
+    broadcasts: Broadcasts
+    dashboard: Dashboard
     hindrances: ActorRef[Review]
     members: ActorRef[Refresh]
     membership: Membership
+    telemetry: Telemetry = OFF
     known_workers: KnownWorkers = field(default_factory=KnownWorkers)
     changed: Bell = field(default_factory=Bell)
     """Rung with a job's id whenever its state changes, for those who wait for a job without an actor."""

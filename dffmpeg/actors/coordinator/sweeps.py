@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import trio
 
@@ -14,6 +15,7 @@ from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.model import jobs, transitions
 from dffmpeg.model.janitor import Action
 from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.samples import MINUTE, MINUTES_KEPT, QUARTER, QUARTERS_KEPT
 from dffmpeg.model.workers import WorkerState
 from dffmpeg.store.purging import purge
 
@@ -30,6 +32,12 @@ MANY = 1000
 
 FORGOTTEN = 86_400.0
 """Seconds for which a coordinator that is gone is known."""
+
+NONCE_SPARE = 60.0
+"""Seconds for which a nonce is kept beyond its time."""
+
+KEY_SPARE = 86_400.0
+"""Seconds for which a key that was replaced is known as such: its use is counted as that."""
 
 Counts = Mapping[str, int]
 
@@ -60,6 +68,7 @@ class Sweeps:
                 return {**await self.adopt_jobs(), "jobs_abandoned": await self._drop_abandoned()}
             case "messages":
                 await self._forget_changes()
+                await self._forget_nonces()
                 return {"messages_removed": await self._prune_messages(batches)}
             case "successors":
                 return {"jobs_healed": await self._heal_successors()}
@@ -68,6 +77,9 @@ class Sweeps:
                     "jobs_removed": await self._remove_jobs(batches),
                     "outputs_removed": await self._remove_outputs(batches),
                     "runs_removed": await self._forget_runs(batches),
+                    "samples_removed": await self._forget_samples(batches),
+                    "sessions_removed": await self._forget_sessions(batches),
+                    "audit_removed": await self._forget_audit(batches),
                 }
             case "vacuum":
                 return {"pages_freed": await self._vacuum()}
@@ -131,6 +143,12 @@ class Sweeps:
                 if await members.prune(now - KEPT, PAGE) < PAGE:
                     break
 
+    async def _forget_nonces(self) -> None:
+        """Of requests whose signatures are too old by now. Clocks of coordinators may differ a little."""
+        for _ in range(MANY):
+            if await self._services.store.nonces.prune(time.time() - NONCE_SPARE, BATCH) < BATCH:
+                break
+
     async def _heal_successors(self) -> int:
         """Repair what jobs wait for, and have those that will never begin looked at."""
         healed = await self._services.store.jobs.heal(time.time(), MANY)
@@ -179,6 +197,28 @@ class Sweeps:
     async def _forget_runs(self, batches: int) -> int:
         before = time.time() - self._services.config.retention.runs
         return await _repeated(batches, lambda: self._services.store.janitor.forget(before, BATCH))
+
+    async def _forget_samples(self, batches: int) -> int:
+        samples, now = self._services.store.samples, int(self._services.backlog.clock())
+        removed = 0
+        for step, kept in ((MINUTE, MINUTES_KEPT), (QUARTER, QUARTERS_KEPT)):
+            removed += await _repeated(batches, partial(samples.forget, step, now - kept, BATCH))
+        return removed
+
+    async def _forget_sessions(self, batches: int) -> int:
+        """Sessions that have expired, what can no longer be redeemed, and keys that were replaced."""
+        store = self._services.store
+        sessions = await _repeated(batches, lambda: store.sessions.forget(time.time(), BATCH))
+        await _repeated(batches, lambda: store.tokens.forget(time.time(), BATCH))
+        await _repeated(batches, lambda: store.identities.forget_keys(time.time() - KEY_SPARE, BATCH))
+        return sessions
+
+    async def _forget_audit(self, batches: int) -> int:
+        keep = self._services.config.retention.audit
+        if keep == "forever":
+            return 0
+        audit = self._services.store.audit
+        return await _repeated(batches, lambda: audit.forget(time.time() - keep, BATCH))
 
     async def _vacuum(self) -> int:
         records = self._services.store.janitor

@@ -145,7 +145,10 @@ class WorkerActor(Actor[WorkerMessage]):
             transport_metadata=dict(self._worker.transport_metadata),
             status=self._worker.state.value,
             lease=self._services.config.leases.worker,
-            assigned=[job_request(job, self._services.rules) for job in offer],
+            assigned=[
+                job_request(job, self._services.rules, traced=self._services.telemetry.enabled)
+                for job in offer
+            ],
             cancel=[AttemptRef(job_id=job_id, attempt=attempt) for job_id, attempt in cancel],
             stop=[AttemptRef(job_id=job_id, attempt=attempt) for job_id, attempt in stop],
             abilities_digest=self._worker.abilities_digest,

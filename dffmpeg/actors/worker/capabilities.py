@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -23,7 +23,7 @@ from dffmpeg.actors.worker.processes.launches import CannotStart
 from dffmpeg.actors.worker.registration_messages import Renew
 from dffmpeg.errors import single_error
 from dffmpeg.model import listings
-from dffmpeg.model.abilities import UNTRIED, Abilities
+from dffmpeg.model.abilities import UNTRIED, Abilities, without_protocols
 from dffmpeg.model.trials import BENCHMARK_ENCODERS
 
 logger = logging.getLogger("dffmpeg.worker.capabilities")
@@ -117,6 +117,7 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
         cache: what was found out before.
         configured: what the configuration says that this machine can do.
         measures: whether a benchmark is run without being asked for.
+        withheld: protocols that programs have and jobs do not get here.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
         *,
         configured: Sequence[str] = (),
         measures: bool = True,
+        withheld: Collection[str] = (),
     ) -> None:
         self._programs = [_Program(name, program) for name, program in binaries.items()]
         self._processes = processes
@@ -138,6 +140,7 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
         self._cache = cache
         self._configured = configured
         self._measures = measures
+        self._withheld = withheld
         self._probing = Occupancy()
         self._probes = 0
         self._measuring = False
@@ -181,7 +184,9 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
             programs={program.name: program.path for program in self._programs if program.offered},
             capabilities=list(dict.fromkeys([*self._configured, *views])),
             abilities={
-                program.name: program.abilities for program in self._programs if program.abilities is not None
+                program.name: without_protocols(program.abilities, self._withheld)
+                for program in self._programs
+                if program.abilities is not None
             },
             benchmark=None if measured is None else measured.benchmark,
         )

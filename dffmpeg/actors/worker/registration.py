@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import random
 from dataclasses import dataclass
 
@@ -183,6 +184,8 @@ class RegistrationActor(Actor[RegistrationMessage]):
             substitutions={name: one.use for name, one in self._config.stand_ins.items()},
             instance=self._oneself.instance,
             sole_on=self._oneself.sole_on,
+            load=_load(),
+            read_only=sorted(self._config.read_only & present.keys()),
         )
 
     async def _give_way(self) -> None:
@@ -227,3 +230,11 @@ class RegistrationActor(Actor[RegistrationMessage]):
             logger.error("the lease ran out without the coordinator: what runs is killed")
             self._lease_end = math.inf
             await self._attempts.tell(StopAll())
+
+
+def _load() -> float | None:
+    """Processes of this machine that run or want to, for each processor, over the last minute."""
+    try:
+        return round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
+    except OSError:
+        return None

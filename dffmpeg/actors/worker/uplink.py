@@ -20,14 +20,16 @@ import trio
 from dffmpeg.actors.runtime import Actor
 from dffmpeg.actors.worker.links import Links
 from dffmpeg.errors import BadInput, Refused, Unreachable
+from dffmpeg.model.jobs import Executed
 from dffmpeg.model.progress import Progress
 from dffmpeg.supervisors import Backoff
 from dffmpeg.transports.signed_http import SignedHttp
-from dffmpeg.wire import frames
+from dffmpeg.wire import codec, frames
 from dffmpeg.wire.bytestring import to_wire
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import AttemptReport, AttendRequest, Begun, FinishReport, OutputReply, StatusReply
 from dffmpeg.wire.link import CallRoute
+from dffmpeg.wire.records import executed_command
 from dffmpeg.wire.workers import AttemptRef, DeregisterRequest, RegisterReply, RegisterRequest, VerifyRequest
 
 logger = logging.getLogger("dffmpeg.worker.uplink")
@@ -38,6 +40,9 @@ _PROMPT = 10.0
 _HELD = 30.0
 """The answer to output may be held for about 10 s while the job's owner does not read."""
 
+
+LONGEST_COMMAND = 32 * 1024
+"""Bytes of JSON up to which a command is told as it is run: it has to fit into a message with the rest."""
 
 _PATHS: Mapping[CallRoute, str] = {
     "accept": "accept",
@@ -65,6 +70,7 @@ class Uplink(Protocol):
         self,
         attempt: AttemptRef,
         substitutions: Mapping[str, str] | None = None,
+        executed: Executed | None = None,
     ) -> None: ...
 
     async def reject(
@@ -172,8 +178,12 @@ class HttpUplink:
         self,
         attempt: AttemptRef,
         substitutions: Mapping[str, str] | None = None,
+        executed: Executed | None = None,
     ) -> None:
         report = AttemptReport(attempt=attempt.attempt, substitutions=dict(substitutions or {}))
+        command = None if executed is None else executed_command(executed)
+        if command is not None and len(codec.encode(command)) <= LONGEST_COMMAND:
+            report.executed = command
         await self._report("accept", attempt.job_id, report)
 
     async def reject(

@@ -41,7 +41,7 @@ def _changes(config: Section, folder: Path) -> dict[str, object]:
         case "client":
             from dffmpeg.configuration.checks import client
 
-            return client.changes(cast("ClientConfig", config))
+            return client.changes(cast("ClientConfig", config), folder)
         case "worker":
             from dffmpeg.configuration.checks import worker
 

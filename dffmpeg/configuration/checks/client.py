@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 import re
+from pathlib import Path
 from typing import Any
 
 from dffmpeg.configuration.checks.values import (
@@ -20,18 +21,18 @@ from dffmpeg.errors import BadInput
 _FIELD = re.compile(r"(?P<name>\w+)(?P<index>\[\d+\])?: (?P<expected>.*)", re.DOTALL)
 
 
-def changes(config: ClientConfig) -> dict[str, object]:
+def changes(config: ClientConfig, folder: Path) -> dict[str, object]:
     """What is normalised of it; raises ValueError as `check`."""
-    check_connection(config)
+    found = check_connection(config, folder)
     check_transports("transports", config.transports)
-    paths = mapped_paths(config.paths)
+    found["paths"] = mapped_paths(config.paths)
     check_environment(config.environment)
     for index, label in enumerate(config.job.labels):
         check_name(f"job.labels[{index}]", label)
     if config.job != JobDefaults():
         check_job(config.job)
     check_fallback(config)
-    return {"paths": paths}
+    return found
 
 
 def check_job(job: JobDefaults) -> None:

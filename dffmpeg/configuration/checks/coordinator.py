@@ -13,13 +13,15 @@ from dffmpeg.configuration.checks.values import (
     check_hook,
     check_name,
     check_networks,
+    check_origin,
     check_transports,
     check_url,
     did_you_mean,
+    files_of,
     shown,
     transport_settings,
 )
-from dffmpeg.configuration.coordinator import Cluster, CoordinatorConfig, Database, Hooks, Repository
+from dffmpeg.configuration.coordinator import Cluster, CoordinatorConfig, Database, Hooks, Repository, Tls
 from dffmpeg.configuration.scheduling import Scheduling
 from dffmpeg.wire.signature import decode_key
 
@@ -42,6 +44,8 @@ def changes(config: CoordinatorConfig, folder: Path) -> dict[str, object]:
     _check_coordinator(config)
     settings = transport_settings(config.transports.transport_settings, folder)
     return {
+        "tls": _check_tls(config.tls, folder),
+        "cluster": _check_cluster(config.cluster, folder),
         "database": _check_database(config.database, folder),
         "transports": msgspec.structs.replace(config.transports, transport_settings=settings),
     }
@@ -57,11 +61,13 @@ def _check_coordinator(config: CoordinatorConfig) -> None:
     check_networks("allowed_dashboard_ips", config.allowed_dashboard_ips)
     check_networks("allowed_metrics_ips", config.allowed_metrics_ips)
     check_networks("security.trusted_proxies", config.security.trusted_proxies)
+    check_networks("security.sign_in_networks", config.security.sign_in_networks)
+    for index, text in enumerate(config.security.dashboard_origins):
+        check_origin(f"security.dashboard_origins[{index}]", text)
     if config.retries.backoff_minimum > config.retries.backoff_maximum:
         raise ValueError("retries.backoff_minimum: expected at most retries.backoff_maximum")
     if config.proxy_protocol and not config.security.trusted_proxies:
         raise ValueError("proxy_protocol: expected security.trusted_proxies to name who sends its header")
-    _check_cluster(config.cluster)
     _check_hooks(config.hooks)
     _check_scheduling(config.scheduling)
 
@@ -79,12 +85,21 @@ def _check_host(host: str) -> None:
             ) from None
 
 
-def _check_cluster(config: Cluster) -> None:
+def _check_tls(config: Tls, folder: Path) -> Tls:
+    if config.client_cafile is not None and config.certfile is None:
+        raise ValueError("tls.certfile: missing, clients are asked for certificates over TLS only")
+    return files_of("tls", config, folder)
+
+
+def _check_cluster(config: Cluster, folder: Path) -> Cluster:
     if config.advertise is not None:
         check_url("cluster.advertise", config.advertise)
         if config.secret is None:
             raise ValueError("cluster.secret: missing, expected what all coordinators of this cluster share")
     _check_secret("cluster.secret", config.secret)
+    if config.cafile is None:
+        return config
+    return msgspec.structs.replace(config, cafile=absolute_file("cluster.cafile", config.cafile, folder))
 
 
 def _check_secret(key: str, secret: str | None) -> None:

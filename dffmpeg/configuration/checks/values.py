@@ -6,12 +6,16 @@ import os.path
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from dffmpeg.configuration.common import Connection
-from dffmpeg.model import hooks
+import msgspec
+
+from dffmpeg.configuration.common import Connection, Section
+from dffmpeg.model import hooks, hosts
 from dffmpeg.wire.signature import decode_key
+
+S = TypeVar("S", bound=Section)
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -54,6 +58,18 @@ def check_network(key: str, text: str) -> str:
     raise ValueError(f"{key}: expected a network such as 192.168.0.0/24, got {text!r}{meant}")
 
 
+def check_origin(key: str, text: str) -> None:
+    """What browsers send as Origin: scheme, name and perhaps a port."""
+    try:
+        usual = hosts.checked_origin(text)
+    except ValueError:
+        raise ValueError(
+            f"{key}: expected an origin such as https://media.example.org, got {text!r}"
+        ) from None
+    if usual != text:
+        raise ValueError(f"{key}: expected an origin as browsers write it, did you mean {usual}?")
+
+
 def check_networks(key: str, networks: Iterable[str]) -> None:
     """A list of networks."""
     for index, network in enumerate(networks):
@@ -89,6 +105,17 @@ def check_directory(key: str, directory: str) -> str:
     if plain == "/":
         raise ValueError(f"{key}: expected a directory below '/', not '/' itself")
     return plain
+
+
+def path_variables(texts: Iterable[str]) -> dict[str, str]:
+    """Path variables and their directories, as `--path NAME=DIR` gives them."""
+    paths = {}
+    for text in texts:
+        name, equals, directory = text.partition("=")
+        if not equals:
+            raise ValueError(f"--path {text}: expected NAME=DIR")
+        paths[check_variable(f"--path {text}", name)] = check_directory(f"--path {text}", directory)
+    return paths
 
 
 def mapped_paths(paths: Mapping[str, str]) -> dict[str, str]:
@@ -135,14 +162,27 @@ def transport_settings(tables: Mapping[str, Mapping[str, Any]], folder: Path) ->
     }
 
 
-def check_connection(config: Connection) -> None:
-    """Where the coordinator is, and who we are."""
+def check_connection(config: Connection, folder: Path) -> dict[str, object]:
+    """Where the coordinator is, and who we are; returns what is normalised of that."""
     check_url("coordinator_url", config.coordinator_url)
     check_name("client_id", config.client_id)
     try:
         decode_key(config.hmac_key)
     except ValueError as error:
         raise ValueError(f"hmac_key: {error}") from None
+    return {"tls": files_of("tls", config.tls, folder)}
+
+
+def files_of(key: str, section: S, folder: Path) -> S:
+    """A section of TLS that names files, with their names absolute.
+
+    `certfile` may hold the private key too; a key without a certificate is a mistake.
+    """
+    found = {name: value for name in section.__struct_fields__ if (value := getattr(section, name))}
+    if "keyfile" in found and "certfile" not in found:
+        raise ValueError(f"{key}.certfile: missing, expected the certificate of {key}.keyfile")
+    files = {name: absolute_file(f"{key}.{name}", value, folder) for name, value in found.items()}
+    return msgspec.structs.replace(section, **files)
 
 
 def absolute_file(key: str, name: str, folder: Path) -> str:

@@ -21,6 +21,7 @@ from dffmpeg.configuration.checks.values import (
     transport_settings,
 )
 from dffmpeg.configuration.mounts import MountSettings, mounts_of
+from dffmpeg.configuration.sandbox import MappedPath, Sandbox
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.model.scheduling import hours
 
@@ -29,9 +30,9 @@ _UNIT = re.compile(r"[A-Za-z0-9_:.\\@][A-Za-z0-9_:.\\@-]*\.(mount|automount|serv
 
 def changes(config: WorkerConfig, folder: Path) -> dict[str, object]:
     """What is normalised of it; raises ValueError as `check`."""
-    check_connection(config)
+    found = check_connection(config, folder)
     check_transports("transports", config.transports)
-    found: dict[str, object] = {"paths": mapped_paths(config.paths)}
+    found["paths"] = _paths(config)
     check_environment(config.environment)
     found["binaries"] = {
         check_name(f"binaries.{shown(name)}", name): _program(f"binaries.{shown(name)}", program, folder)
@@ -44,11 +45,32 @@ def changes(config: WorkerConfig, folder: Path) -> dict[str, object]:
     mounts_of(mounts)
     found["transport_settings"] = transport_settings(config.transport_settings, folder)
     found["cache"] = None if config.cache is None else absolute_file("cache", config.cache, folder)
+    found["sandbox"] = _check_sandbox(config.confines)
     _check_substitutions(config)
     _check_offer(config)
     if config.output.chunk > config.output.window:
         raise ValueError("output.chunk: expected at most output.window")
     return found
+
+
+def _paths(config: WorkerConfig) -> dict[str, str | MappedPath]:
+    directories = mapped_paths(config.directories)
+    return {
+        name: directories[name]
+        if isinstance(one, str)
+        else msgspec.structs.replace(one, path=directories[name])
+        for name, one in config.paths.items()
+    }
+
+
+def _check_sandbox(sandbox: Sandbox) -> Sandbox:
+    for kind, paths in (("read", sandbox.read), ("write", sandbox.write)):
+        for index, path in enumerate(paths):
+            if not os.path.isabs(path) or "\0" in path or ".." in path.split("/"):
+                raise ValueError(f"sandbox.{kind}[{index}]: expected an absolute path, got {path!r}")
+    for index, option in enumerate(sandbox.refuse_options):
+        check_name(f"sandbox.refuse_options[{index}]", option)
+    return sandbox
 
 
 def _check_mount(key: str, mount: MountSettings) -> MountSettings:

@@ -87,10 +87,12 @@ async def test_a_failure_that_a_rule_names_by_its_stderr(
     length = await says(coordinator, worker, first, text)
     await worker.finish(first, "failed", exit_code=1, stderr=length)
     second = await worker.take()
+    # It has not failed yet.
+    assert (await coordinator.operations.job(ALICE, job_id)).last_line is None
     length = await says(coordinator, worker, second, b"another error\n")
     await worker.finish(second, "failed", exit_code=1, stderr=length)
     record = await coordinator.until(job_id, "failed")
-    assert (record.exit_code, record.attempt) == (1, 2)
+    assert (record.exit_code, record.attempt, record.last_line) == (1, 2, "another error")
     ends = [one.stderr_end for one in await coordinator.operations.attempts(ALICE, job_id)]
     assert ends == [text[-4096:].decode(), "another error\n"]
 

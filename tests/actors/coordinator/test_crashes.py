@@ -37,6 +37,7 @@ async def test_any_actor_may_crash_and_the_jobs_finish(tmp_path: Path) -> None:
         "successors",
         "hooks",
         "janitor",
+        "recorder",
         "web",
         "hindrances",
     }

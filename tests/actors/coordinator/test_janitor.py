@@ -1,14 +1,19 @@
 """What the janitor does and says of it, on the real tree."""
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from dffmpeg.actors.coordinator.operations import Forbidden, NotFound
-from dffmpeg.configuration.coordinator import CoordinatorConfig, Retention
+from dffmpeg.actors.coordinator.sweeps import KEY_SPARE
+from dffmpeg.configuration.coordinator import CoordinatorConfig, Janitor, Retention
 from dffmpeg.errors import BadInput
+from dffmpeg.model.audit import AuditEntry, AuditRequest, Via
+from dffmpeg.model.identities import Identity, PreviousKey, Role
 from dffmpeg.model.janitor import ACTIONS
+from dffmpeg.model.sessions import LOGIN, MOST, Session, Token, digest_of
 from dffmpeg.model.streams import Stream
 from dffmpeg.wire.frames import Frame, Kind
 from tests.actors.coordinator.tree import ADMIN, ALICE, Coordinator, FakeWorker, open_coordinator
@@ -52,6 +57,49 @@ async def test_who_may_ask_for_what(coordinator: Coordinator) -> None:
         await coordinator.operations.run_janitor(ADMIN, "periodic")
 
 
+async def test_sessions_and_links_that_are_over_go(coordinator: Coordinator) -> None:
+    store, now = coordinator.services.store, time.time()
+    for expires_at in (now - 1, now + 3600):
+        digest = digest_of(str(expires_at))
+        times: dict[str, Any] = {"created_at": now - 60, "expires_at": expires_at}
+        await store.sessions.add(Session(digest=digest, client_id="root", stamp="0", **times), MOST)
+        await store.tokens.add(Token(digest=digest, purpose=LOGIN, client_id="root", **times))
+    run = await coordinator.operations.run_janitor(ADMIN, "retention")
+    assert run.result["sessions_removed"] == 1
+    over, still = digest_of(str(now - 1)), digest_of(str(now + 3600))
+    assert await store.sessions.there({over, still}) == {still}
+    # Also to one whose clock is behind.
+    assert await store.tokens.redeem(over, LOGIN, now - 30) is None
+    assert await store.tokens.redeem(still, LOGIN, now) is not None
+
+
+@pytest.mark.parametrize(("keep", "removed"), [(3600.0, 1), ("forever", 0)])
+async def test_the_audit_trail_is_kept_for_its_time(
+    tmp_path: Path, keep: float | Literal["forever"], removed: int
+) -> None:
+    config = CoordinatorConfig(retention=Retention(audit=keep))
+    async with open_coordinator(tmp_path, config) as coordinator:
+        audit, now = coordinator.services.store.audit, time.time()
+        for name, at in (("old", now - 7200), ("new", now)):
+            await audit.add(
+                AuditEntry(entry_id=name, at=at, actor="root", via=Via.SESSION, action="queue.pause")
+            )
+        run = await coordinator.operations.run_janitor(ADMIN, "retention")
+        assert run.result["audit_removed"] == removed
+        assert len(await audit.page(AuditRequest())) == 2 - removed
+
+
+async def test_keys_that_were_replaced_go_a_day_after_their_end(coordinator: Coordinator) -> None:
+    identities, now = coordinator.services.store.identities, time.time()
+    ends = {"lately": now - KEY_SPARE / 2, "long ago": now - KEY_SPARE - 1}
+    for name, until in ends.items():
+        previous = PreviousKey(b"o" * 32, until)
+        await identities.add(Identity(client_id=name, role=Role.CLIENT, key=b"n" * 32, previous=previous))
+    await coordinator.operations.run_janitor(ADMIN, "retention")
+    kept = {one.client_id: one.previous is not None for one in await identities.list()}
+    assert (kept["lately"], kept["long ago"]) == (True, False)
+
+
 async def test_finished_jobs_go_and_live_ones_stay(tmp_path: Path) -> None:
     config = CoordinatorConfig(retention=Retention(jobs=MOMENT))
     async with open_coordinator(tmp_path, config) as coordinator:
@@ -92,7 +140,8 @@ async def test_output_goes_before_its_job(tmp_path: Path) -> None:
 
 
 async def test_many_go_in_batches(tmp_path: Path) -> None:
-    config = CoordinatorConfig(retention=Retention(jobs=MOMENT))
+    # No sweep of its own comes in between, however long this takes.
+    config = CoordinatorConfig(retention=Retention(jobs=MOMENT), janitor=Janitor(interval=86_400.0))
     async with open_coordinator(tmp_path, config) as coordinator:
         for _ in range(450):
             await coordinator.operations.cancel(ALICE, await coordinator.submit())

@@ -11,6 +11,7 @@ import trio
 
 from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.actors.coordinator.services import Services
+from dffmpeg.actors.coordinator.tree_topic import TreeTopic
 from dffmpeg.actors.runtime import Actor
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.model.identities import Identity, Role
@@ -159,7 +160,10 @@ async def open_coordinator(
     config = config or CoordinatorConfig()
     settings = place if isinstance(place, StoreSettings) else in_folder(place)
     services = coordinator_services(
-        config, lambda opened: server_downlinks(config.transports, lambda: opened.current.messages), clock
+        config,
+        lambda opened: server_downlinks(config.transports, lambda: opened.current.messages, opened.keys_of),
+        clock,
     )
     async with open_tree(coordinator_tree(services, settings, NoWeb), name="coordinator") as handle:
+        services.events.add(TreeTopic(handle))
         yield Coordinator(services, handle)

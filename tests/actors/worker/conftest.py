@@ -52,6 +52,8 @@ def config_for(fake: FakeCoordinator, **changes: Any) -> WorkerConfig:
         "slots": 4,
         "binaries": {"sh": "sh", "python": "python3"},
         "registration_interval": 0.3,
+        # Programs here are scripts that leave traces; what a sandbox does is tested in tests/security.
+        "sandbox": "off",
         "cancel": Cancel(interrupt=20.0, terminate=20.0),
         "output": Output(window=1 << 20, chunk=64 << 10),
     }

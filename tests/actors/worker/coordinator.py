@@ -6,7 +6,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from time import time
 from typing import Any
 
@@ -264,7 +263,7 @@ class FakeCoordinator:
             try:
                 if self.outage is not None:
                     raise Problem(*self.outage)
-                _check(request.method, request.path, dict(request.headers), body)
+                _check(request.method, request.full_path.rstrip("?"), dict(request.headers), body)
                 result = codec.encode(await work(body))
                 status = 200
             except Problem as problem:
@@ -342,7 +341,9 @@ def _check(method: str, path: str, headers: dict[str, str], body: bytes) -> None
     try:
         claim = signature.read_claim({name.lower(): value for name, value in headers.items()})
         assert claim.client_id == WORKER
-        signature.verify(claim, KEY, method, path, sha256(body).hexdigest(), now=time(), drift=30)
+        signature.require_fresh(claim, now=time(), drift=30)
+        signature.verify(claim, KEY, method, path)
+        signature.require_body(claim, body)
     except signature.SignatureError as error:
         raise Problem(401, str(error)) from None
 

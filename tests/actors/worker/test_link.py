@@ -140,7 +140,8 @@ async def open_site(folder: Path, leases: Leases | None = None) -> AsyncIterator
     )
     settings = StoreSettings(engine_defaults={"sqlite": {"path": str(folder / "coordinator.db")}})
     services = coordinator_services(
-        config, lambda opened: server_downlinks(config.transports, lambda: opened.current.messages)
+        config,
+        lambda opened: server_downlinks(config.transports, lambda: opened.current.messages, opened.keys_of),
     )
     servers: list[WebServer] = []
     serves = trio.Event()
@@ -159,6 +160,8 @@ async def open_site(folder: Path, leases: Leases | None = None) -> AsyncIterator
             hmac_key=signature.encode_key(KEY),
             binaries={"python": "python3"},
             output=Output(window=1 << 20, chunk=64 << 10),
+            # What runs here is an interpreter, wherever it is.
+            sandbox="off",
             views="never",
         )
         async with open_tree(worker_tree(given, TRANSPORTS).root, name="worker"):

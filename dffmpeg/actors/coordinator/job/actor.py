@@ -1,19 +1,17 @@
 """JobActor: owns one live job on the coordinator, its timers, its followers, its streams' windows.
 
-All that it remembers can be made again from the job's row: an actor that
-crashed loads the row and goes on, with every timer begun anew.
+Here is what it does with each message.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 import trio
 
-from dffmpeg import logs
-from dffmpeg.actors.coordinator.endurance import Endurance
+from dffmpeg.actors.coordinator.job.life import JobLife
 from dffmpeg.actors.coordinator.job.messages import (
     Accept,
     Acknowledge,
@@ -38,88 +36,17 @@ from dffmpeg.actors.coordinator.job.messages import (
     WorkerBeat,
 )
 from dffmpeg.actors.coordinator.job.offers import offer
-from dffmpeg.actors.coordinator.job.presence import Presence
-from dffmpeg.actors.coordinator.job.streams import JobStreams
-from dffmpeg.actors.coordinator.job.timers import begin_timers
-from dffmpeg.actors.coordinator.job.verdicts import Verdicts
 from dffmpeg.actors.coordinator.refusals import Conflict, Forbidden
-from dffmpeg.actors.coordinator.services import Services
-from dffmpeg.actors.runtime import Actor, MailboxFull, Reply
 from dffmpeg.model import access, jobs, transitions
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState, Transition
-from dffmpeg.model.retries import STDERR_END
 from dffmpeg.model.scheduling.quarantine import SILENT
-from dffmpeg.store import StreamPiece
 from dffmpeg.wire.frames import Frame
 from dffmpeg.wire.jobs import OutputReply
-from dffmpeg.wire.trace import trace_of
 
 
-class JobActor(Actor[JobMessage]):
-    """One live job: assigned, running or canceling.
-
-    It ends when the job does, or when the job is pending again.
-    """
-
-    mailbox_size = 256
-
-    def __init__(self, job_id: str, services: Services) -> None:
-        self._job_id = job_id
-        self._services = services
-        self._verdicts = Verdicts(services)
-        self._job: Job | None = None
-        self._before: Job | None = None
-        self._endurance = Endurance(self, self._unchanged)
-        self._over = False
-        self._late: list[Reply[object]] = []
-
-    async def start(self) -> None:
-        job = await self._services.store.jobs.get(self._job_id)
-        if job is None or job.state not in jobs.LIVE or not self._services.membership.minds(job.worker_id):
-            # The row is the truth: whatever we were started for is over, or somebody else's.
-            self.context.finish()
-            return
-        self._job = job
-        trace = trace_of(job.rules.traceparent)
-        logs.begin(job=job.job_id, attempt=job.attempt, worker=job.worker_id, trace=trace)
-        self._streams = JobStreams(job, self._services, self.context)
-        if job.state is not JobState.ASSIGNED:
-            await self._streams.output.recover()
-        # Silence is counted from now, as the requester's is.
-        self._worker_seen = trio.current_time()
-        self._requester = Presence()
-        self._enter(job.state, await self._ran(job))
-        if job.monitor:
-            self.context.tell_after(self._client_lease, Due("client"))
-        await offer(self._services, self.job)
-
-    async def _ran(self, job: Job) -> float:
-        """For how long the attempt has run, before this actor."""
-        if job.state is not JobState.RUNNING:
-            return 0.0
-        attempts = await self._services.store.jobs.attempts(self._job_id)
-        started = next((one.started_at for one in attempts if one.attempt == job.attempt), None)
-        return 0.0 if started is None else max(0.0, time.time() - started)
-
-    @property
-    def job(self) -> Job:
-        assert self._job is not None
-        return self._job
-
-    async def handle(self, message: JobMessage) -> object:
-        self._before = self._job
-        return await self._endurance.handle(message, self._take_message)
-
-    def _unchanged(self) -> bool:
-        """Whether the job is where it was before the message that failed. Else some of what follows from the
-        change is missing, and all of it is made again from the row."""
-        job, before = self._job, self._before
-        if job is None or before is None or (job.state, job.attempt) != (before.state, before.attempt):
-            return False
-        # What was taken and is not durable is not acknowledged, and the worker may wait for that.
-        self._endurance.repeat(Due("keep"))
-        return not self._over
+class JobActor(JobLife):
+    """See `JobLife`."""
 
     async def _take_message(self, message: JobMessage) -> object:  # noqa: C901 - a table of messages
         if self._over:
@@ -163,66 +90,6 @@ class JobActor(Actor[JobMessage]):
                 self._streams.release_output(message.number)
         return None
 
-    # Changing state: one compare-and-set, then everybody who has to know.
-
-    async def _apply(self, transition: Transition, output: Sequence[StreamPiece] = ()) -> bool:
-        """Make the change durable. False: the row had moved on; the actor has loaded what it says now.
-
-        Args:
-            output: pieces of the attempt's output that are to be durable with it.
-        """
-        if transition.closes is not None:
-            end = await self._streams.stderr_end(STDERR_END)
-            results = {**transition.results, "stderr_end": end, "outputs": self._streams.output.lengths()}
-            transition = replace(transition, results=results)
-        won = await self._services.store.apply_with_output(transition, output)
-        self._streams.output.settled(output)
-        await self._take(transition.made(self.job) if won else await self._row())
-        if won and self._job is not None:
-            await self._services.announce(self._job)
-        return won
-
-    async def _row(self) -> Job | None:
-        return await self._services.store.jobs.get(self._job_id)
-
-    async def _take(self, job: Job | None) -> None:
-        """The job as its row has it by now."""
-        self._job = job
-        if job is not None:
-            self._streams.job = job
-        if job is None or job.state not in jobs.LIVE or job.attempt != self._attempt:
-            await self._end()
-        else:
-            self._enter(job.state)
-            await self._streams.serve(Follow)
-
-    def _enter(self, state: JobState, ran: float = 0.0) -> None:
-        """Begin a state's timers.
-
-        Args:
-            ran: for how many seconds the attempt has run already.
-        """
-        self._attempt = self.job.attempt
-        if state is JobState.RUNNING:
-            self._worker_seen = trio.current_time()
-        begin_timers(self.context, self.job, self._verdicts, ran)
-
-    async def _end(self) -> None:
-        """The job has ended, or waits again: answer those who wait here, and go."""
-        await self._streams.close()
-        self._services.changed.ring(self._job_id)
-        self._services.wake_scheduler()
-        if self._job is None or self._job.state not in jobs.TERMINAL:
-            self.context.finish()
-            return
-        # Its followers have asked on while the end was being committed. What waits here is answered
-        # from memory; the store would be asked for the same at the very moment that they wait for.
-        self._over = True
-        try:
-            self.context.ref.tell_nowait(Over())
-        except MailboxFull:
-            self.context.finish()
-
     async def _handle_late(self, message: JobMessage) -> object:
         """The job has ended, and we end when what was said before that is dealt with."""
         match message:
@@ -237,12 +104,6 @@ class JobActor(Actor[JobMessage]):
                 self._late.append(self.context.defer())
         return None
 
-    def _fence(self, worker_id: str, attempt: int | None) -> None:
-        """Refuse what does not come from the current attempt's worker."""
-        job = self.job
-        if worker_id != job.worker_id or (attempt is not None and attempt != job.attempt):
-            raise Conflict(f"attempt {attempt} of job {job.job_id} is not {worker_id}'s any more")
-
     # What the worker says
 
     async def _accept(self, message: Accept) -> Job:
@@ -253,7 +114,12 @@ class JobActor(Actor[JobMessage]):
         if self.job.state is not JobState.ASSIGNED:
             raise Conflict(f"job {self._job_id} is {self.job.state}")
         accepted = transitions.accept(
-            self.job, self._attempt, message.worker_id, time.time(), substitutions=message.substitutions
+            self.job,
+            self._attempt,
+            message.worker_id,
+            time.time(),
+            substitutions=message.substitutions,
+            executed=message.executed,
         )
         if not await self._apply(accepted):
             raise Conflict(f"job {self._job_id} is {self.job.state}")
@@ -265,6 +131,7 @@ class JobActor(Actor[JobMessage]):
         if message.progress is not None and message.progress != self.job.progress:
             size = message.progress.pixels if self.job.size is None else self.job.size
             self._job = self._streams.job = replace(self.job, progress=message.progress, size=size)
+            self._services.dashboard.progress.note(self._job, message.progress)
             await self._streams.note_progress(message.progress)
         if not message.begun.items() <= self.job.begun.items():
             # Durable before the answer: the attempt may be lost at any time.
@@ -383,10 +250,6 @@ class JobActor(Actor[JobMessage]):
             self.context.finish()
         elif row is None or (row.state, row.attempt) != (self.job.state, self._attempt):
             await self._take(row)
-
-    @property
-    def _client_lease(self) -> float:
-        return self.job.heartbeat_interval * self._services.config.leases.client_factor
 
     async def _due(self, what: str) -> None:
         state = self.job.state

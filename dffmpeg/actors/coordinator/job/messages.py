@@ -5,13 +5,13 @@ An `attempt` of None comes from an older worker: the current one is meant.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dffmpeg.actors.coordinator.job.inputs import Reached
 from dffmpeg.actors.runtime import Request
 from dffmpeg.model.identities import Identity
-from dffmpeg.model.jobs import Job
+from dffmpeg.model.jobs import Executed, Job
 from dffmpeg.model.progress import Progress
 from dffmpeg.model.streams import Stream
 from dffmpeg.wire.frames import Frame
@@ -20,11 +20,12 @@ from dffmpeg.wire.jobs import FinishReport, OutputReply, Position
 
 @dataclass(frozen=True, slots=True)
 class Accept(Request[Job]):
-    """`substitutions`: encoders that the worker's own stand in for."""
+    """`substitutions`: encoders that the worker's own stand in for. `executed`: what it will run."""
 
     worker_id: str
     attempt: int | None
     substitutions: Mapping[str, str] = field(default_factory=dict)
+    executed: Executed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class Follow(Request[list[Frame]]):
         wait: seconds; None for as long as it takes.
         connection: of a follower that stays; it waits once at a time. None for a single request.
         heard: what an owner was told of its inputs in the cursor's attempt; None for one who is not.
+        outputs: only these, by descriptor; None is all.
     """
 
     who: Identity
@@ -154,6 +156,7 @@ class Follow(Request[list[Frame]]):
     wait: float | None
     connection: int | None = None
     heard: Mapping[int, Reached] | None = None
+    outputs: Collection[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ async def offer(services: Services, job: Job) -> None:
     if job.worker_id is None:
         return
     if job.state is JobState.ASSIGNED:
-        message = Deliver("job_request", codec.to_builtins(job_request(job, services.rules)), job.job_id)
+        request = job_request(job, services.rules, traced=services.telemetry.enabled)
+        message = Deliver("job_request", codec.to_builtins(request), job.job_id)
     elif job.state is not JobState.RUNNING:
         message = Deliver("job_status", job_status(job), job.job_id)
     else:

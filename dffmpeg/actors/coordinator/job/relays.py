@@ -28,9 +28,13 @@ LAZY = 64 * 1024
 _NAMES: Mapping[int, str] = {Stream.STDOUT: "stdout", Stream.STDERR: "stderr"}
 
 
-def retention(settings: StreamSettings, number: int) -> Retention:
-    """How much of a stream is kept. A window's worth always is: it may not have reached its reader."""
-    if number == Stream.STDERR:
+def retention(settings: StreamSettings, *, log: bool) -> Retention:
+    """How much of a stream is kept. A window's worth always is: it may not have reached its reader.
+
+    Args:
+        log: it is where the program writes its stderr.
+    """
+    if log:
         return Retention(head=settings.stderr_head, tail=max(settings.stderr_tail, settings.window))
     return Retention(head=max(settings.stdout_kept, settings.window), tail=settings.window)
 
@@ -70,17 +74,27 @@ class AttemptOutput:
 
     Args:
         numbers: which outputs there are, by the program's descriptor.
+        log: the one that stderr goes to, as with `2>&1`; None where stderr does not travel. All of it is
+            kept for later readers, also while there is an owner.
     """
 
     def __init__(
-        self, job: Job, repository: StreamRepository, settings: StreamSettings, numbers: Collection[int]
+        self,
+        job: Job,
+        repository: StreamRepository,
+        settings: StreamSettings,
+        numbers: Collection[int],
+        log: int | None,
     ) -> None:
         self._job_id = job.job_id
         self._attempt = job.attempt
         self._repository = repository
         self._window = settings.window
+        self._log = log
         self.owned = job.monitor
-        self._lines = {number: _Line(Relay(), retention(settings, number)) for number in sorted(numbers)}
+        self._lines = {
+            number: _Line(Relay(), retention(settings, log=number == log)) for number in sorted(numbers)
+        }
 
     async def recover(self) -> None:
         """Go on where an earlier actor of this attempt left off.
@@ -141,7 +155,7 @@ class AttemptOutput:
         """
         left = False
         for number, line in self._lines.items():
-            if self.owned and number != Stream.STDERR:
+            if self.owned and number != self._log:
                 continue
             waiting = line.relay.end - line.kept
             if self.owned and 0 < waiting < LAZY and not all_of_it:
@@ -185,7 +199,7 @@ class AttemptOutput:
         if not self.owned:
             return line.kept
         # The log of stderr is for later readers too.
-        return min(line.taken, line.kept) if number == Stream.STDERR else line.taken
+        return min(line.taken, line.kept) if number == self._log else line.taken
 
     def _release(self, number: int, line: _Line) -> None:
         acked = self._acked(number, line)
@@ -253,9 +267,9 @@ class AttemptOutput:
         """
         found: list[StreamPiece] = []
         for number, line in self._lines.items():
-            if only_log and self.owned and number != Stream.STDERR:
+            if only_log and self.owned and number != self._log:
                 continue
-            taken = line.taken if self.owned and number != Stream.STDERR else 0
+            taken = line.taken if self.owned and number != self._log else 0
             found += self._pieces(number, line, max(line.kept, taken))
         return found
 
@@ -282,14 +296,19 @@ class AttemptOutput:
         for piece in pieces:
             self._kept(piece)
 
-    async def frames(self, cursor: Position, *, ended: bool = False) -> list[Frame]:
+    async def frames(
+        self, cursor: Position, *, ended: bool = False, only: Collection[int] | None = None
+    ) -> list[Frame]:
         """What a follower at this position has not got yet, at most `FRAME_BATCH` bytes a stream.
 
         Args:
             ended: the job has; a frame for each stream then tells whether it reaches the end.
+            only: these streams; None is all.
         """
         found = []
         for number, line in self._lines.items():
+            if only is not None and number not in only:
+                continue
             offset = offset_of(cursor, number) if cursor.attempt == self._attempt else 0
             if not ended and line.relay.base <= offset >= line.relay.end:
                 continue

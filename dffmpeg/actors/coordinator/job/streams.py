@@ -60,7 +60,9 @@ class JobStreams:
         self._context = context
         self._generation = next(_generations)
         settings = services.config.streams
-        self.output = AttemptOutput(job, services.store.streams, settings, descriptors.outputs(launch))
+        self.output = AttemptOutput(
+            job, services.store.streams, settings, descriptors.outputs(launch), self._error_output
+        )
         self.inputs = AttemptInputs(
             job.attempt, descriptors.inputs(launch), known=job.state is JobState.ASSIGNED
         )
@@ -180,7 +182,7 @@ class JobStreams:
     async def _news_for(self, request: Follow) -> list[Frame]:
         job, cursor = self.job, request.cursor
         if job.state in jobs.TERMINAL:
-            frames = await self.output.frames(cursor, ended=True)
+            frames = await self.output.frames(cursor, ended=True, only=request.outputs)
             return (
                 [*frames, status_frame(job, self._progress.number)]
                 if all(frame.eof for frame in frames)
@@ -199,7 +201,7 @@ class JobStreams:
             frames += self.inputs.acks(request.heard if same else {})
         elif request.connection is None and cursor.inputs is not None:
             frames += self.inputs.compared(cursor.inputs if same else {})
-        return frames + await self.output.frames(cursor)
+        return frames + await self.output.frames(cursor, only=request.outputs)
 
     # Those who wait
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dffmpeg.actors.coordinator.operations.administration import AdministrationOperations
 from dffmpeg.actors.coordinator.operations.attempts import AttemptOperations
+from dffmpeg.actors.coordinator.operations.dashboard import DashboardOperations
 from dffmpeg.actors.coordinator.operations.events import EventOperations
+from dffmpeg.actors.coordinator.operations.job_pages import JobPageOperations
 from dffmpeg.actors.coordinator.operations.lists import ListOperations
+from dffmpeg.actors.coordinator.operations.logs import LogOperations, LogSource
 from dffmpeg.actors.coordinator.operations.messages import MessageOperations
 from dffmpeg.actors.coordinator.operations.observation import ObservationOperations
+from dffmpeg.actors.coordinator.operations.people import PeopleOperations
 from dffmpeg.actors.coordinator.operations.requester import Ear, RequesterOperations
-from dffmpeg.actors.coordinator.operations.scheduling import SchedulingOperations
 from dffmpeg.actors.coordinator.refusals import (
     Conflict,
     Elsewhere,
@@ -30,10 +33,13 @@ class Operations(
     AttemptOperations,
     MessageOperations,
     AdministrationOperations,
-    SchedulingOperations,
+    JobPageOperations,
     ObservationOperations,
     ListOperations,
     EventOperations,
+    DashboardOperations,
+    LogOperations,
+    PeopleOperations,
 ):
     """All of them."""
 
@@ -43,6 +49,7 @@ __all__ = [
     "Ear",
     "Elsewhere",
     "Forbidden",
+    "LogSource",
     "NotFound",
     "OperationError",
     "Operations",

@@ -112,7 +112,7 @@ class AdministrationOperations(SubmissionOperations, OverviewOperations):
         Args:
             window: how far back failed jobs are shown, seconds.
         """
-        require(who, Role.ADMIN)
+        require(who, Role.ADMIN, Role.VIEWER)
         health = await self.health(deep=True)
         return msgspec.structs.replace(
             await lookups.overview(self._services.store, window),

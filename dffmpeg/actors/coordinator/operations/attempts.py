@@ -28,6 +28,7 @@ from dffmpeg.wire import frames
 from dffmpeg.wire.bytestring import from_wire
 from dffmpeg.wire.frames import Frame, Kind
 from dffmpeg.wire.jobs import AttemptReport, AttendRequest, FinishReport, OutputReply, StatusReply
+from dffmpeg.wire.records import executed_of
 from dffmpeg.wire.workers import AttemptRef
 
 _OUTPUTS = frozenset({Kind.STDOUT, Kind.STDERR, Kind.OUTPUT})
@@ -41,7 +42,8 @@ class AttemptOperations(Base):
     async def accept(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:
         """The worker takes the attempt; only after this has returned may it start the process."""
         require(who, Role.WORKER)
-        await self._report(who, job_id, Accept(who.client_id, report.attempt, report.substitutions))
+        executed = None if report.executed is None else executed_of(report.executed)
+        await self._report(who, job_id, Accept(who.client_id, report.attempt, report.substitutions, executed))
         return StatusReply()
 
     async def reject(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:

@@ -106,6 +106,10 @@ class Base:
             raise
 
 
+READERS = (Role.CLIENT, Role.ADMIN, Role.VIEWER)
+"""Who may ask how things stand; of jobs a client is told its own."""
+
+
 def require(who: Identity, *roles: Role) -> None:
     """Refuse an identity without one of these roles.
 

@@ -6,10 +6,12 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from dffmpeg.actors.coordinator import lookups
-from dffmpeg.actors.coordinator.operations.base import Base, require
+from dffmpeg.actors.coordinator.operations.base import READERS, Base, require
 from dffmpeg.actors.coordinator.refusals import Forbidden
-from dffmpeg.model.identities import Identity, Role
+from dffmpeg.model import access
+from dffmpeg.model.identities import Identity
 from dffmpeg.model.pages import PageRequest
+from dffmpeg.wire import times
 from dffmpeg.wire.lists import JobList, WorkerList, cursor
 from dffmpeg.wire.records import job_record
 
@@ -18,16 +20,20 @@ class ListOperations(Base):
     """Each may raise `Forbidden`."""
 
     async def job_page(self, who: Identity, request: PageRequest) -> JobList:
-        """A page of the caller's jobs, an administrator's of everybody's."""
-        require(who, Role.CLIENT, Role.ADMIN)
+        """A page of the caller's jobs, of everybody's for who sees all."""
+        require(who, *READERS)
         requester = request.filter.requester_id
-        if who.role is not Role.ADMIN:
+        if not access.sees_all(who):
             if requester not in (None, who.client_id):
                 raise Forbidden(f"{requester}'s jobs are not yours")
             request = replace(request, filter=replace(request.filter, requester_id=who.client_id))
         page = await self._services.store.jobs.page(request)
         following = None if page.next is None else cursor(request, page.next, page.skip)
-        return JobList(items=[job_record(job) for job in page.jobs], next=following)
+        return JobList(
+            items=[job_record(job) for job in page.jobs],
+            next=following,
+            searched_until=None if page.next is None else times.to_wire(page.next.at),
+        )
 
     async def worker_page(
         self,
@@ -46,14 +52,15 @@ class ListOperations(Base):
             statuses: only those with one of these.
             labels: only those that have each of them.
         """
-        require(who, Role.CLIENT, Role.ADMIN)
+        require(who, *READERS)
+        store = self._services.store
         fitting = [
-            record
-            for record in await lookups.workers(self._services.store, None)
-            if (after is None or record.worker_id > after)
-            and (statuses is None or record.status in statuses)
-            and set(labels) <= set(record.labels)
+            row
+            for row in await store.workers.list(None, abilities=False)
+            if (after is None or row.worker_id > after)
+            and (statuses is None or row.status in statuses)
+            and set(labels) <= set(row.labels)
         ]
         page = fitting[offset : offset + limit]
         more = len(fitting) > offset + limit
-        return WorkerList(items=page, next=page[-1].worker_id if more else None)
+        return WorkerList(items=await lookups.shown(store, page), next=page[-1].worker_id if more else None)

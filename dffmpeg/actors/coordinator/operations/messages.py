@@ -59,5 +59,5 @@ class MessageOperations(Base):
         self, who: Identity, job_id: str, *, since: str | None, limit: int
     ) -> tuple[list[LogLine], str | None]:
         """What is kept of a job's stderr, by lines, as `lookups.log_lines` has it."""
-        await self._visible(who, job_id)
-        return await lookups.log_lines(self._services.store, job_id, since=since, limit=limit)
+        job = await self._visible(who, job_id)
+        return await lookups.log_lines(self._services.store, job, since=since, limit=limit)

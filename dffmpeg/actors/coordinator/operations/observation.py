@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from dffmpeg import __version__
 from dffmpeg.actors.coordinator import gauges
-from dffmpeg.actors.coordinator.operations.base import Base, require
-from dffmpeg.model.identities import Identity, Role
+from dffmpeg.actors.coordinator.operations.base import READERS, Base, require
+from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import JobState
 from dffmpeg.model.workers import WorkerState
 from dffmpeg.store.errors import StoreUnavailable
@@ -31,6 +31,11 @@ class ObservationOperations(Base):
     def measurements(self) -> Measurements:
         """Where the web layer counts what it does."""
         return self._services.measurements
+
+    @property
+    def coordinator_id(self) -> str:
+        """Which coordinator this is, among those that share the database."""
+        return self._services.membership.me
 
     async def exposition(self, accept: str, tree: Callable[[], TreeNode] | None) -> tuple[bytes, str]:
         """All metrics as text, and its content type. Without its database it tells what it knows itself.
@@ -75,7 +80,7 @@ class ObservationOperations(Base):
 
     async def stats(self, who: Identity) -> Stats:
         """The cluster in numbers."""
-        require(who, Role.CLIENT, Role.ADMIN)
+        require(who, *READERS)
         store = self._services.store
         counts, pause = await store.jobs.counts(), await store.settings.pause()
         nodes = self._services.backlog.board.pool.nodes.values()

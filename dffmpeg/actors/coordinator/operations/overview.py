@@ -44,7 +44,7 @@ class OverviewOperations(WorkerOperations):
 
     async def janitor_runs(self, who: Identity, *, limit: int) -> list[JanitorRecord]:
         """The janitor's latest runs, newest first."""
-        require(who, Role.ADMIN)
+        require(who, Role.ADMIN, Role.VIEWER)
         return [janitor_record(run) for run in await self._services.store.janitor.runs(limit)]
 
     async def overview(self, window: float) -> dict[str, Any]:

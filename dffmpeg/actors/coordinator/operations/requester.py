@@ -13,13 +13,13 @@ import trio
 from dffmpeg.actors.coordinator.job.inputs import Reached
 from dffmpeg.actors.coordinator.job.messages import Acknowledge, Cancel, Follow, Input, Left
 from dffmpeg.actors.coordinator.job.relays import ended_frames
-from dffmpeg.actors.coordinator.operations.base import TRIES, NotLive, require
+from dffmpeg.actors.coordinator.operations.base import READERS, TRIES, NotLive, require
 from dffmpeg.actors.coordinator.operations.submission import SubmissionOperations
 from dffmpeg.actors.coordinator.refusals import Forbidden, NotFound, Unavailable
 from dffmpeg.actors.coordinator.services import wait_at_most
 from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.model import access, jobs, transitions
-from dffmpeg.model.identities import Identity, Role
+from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.wire import descriptors
 from dffmpeg.wire.frames import Frame
@@ -64,7 +64,7 @@ class RequesterOperations(SubmissionOperations):
         labels: Collection[str] = (),
         name: str | None = None,
     ) -> list[JobRecord]:
-        """The caller's jobs (an administrator's: everybody's), newest first.
+        """The caller's jobs (everybody's for who sees all), newest first.
 
         Args:
             window: those that have not ended, or ended within so many seconds.
@@ -74,11 +74,11 @@ class RequesterOperations(SubmissionOperations):
             name: only those of this name, in which a `*` stands for anything.
             since_id: only those behind this one in the list: older ones.
         """
-        require(who, Role.CLIENT, Role.ADMIN)
-        if who.role is not Role.ADMIN and requester not in (None, who.client_id):
+        require(who, *READERS)
+        if not access.sees_all(who) and requester not in (None, who.client_id):
             raise Forbidden(f"{requester}'s jobs are not yours")
         rows = await self._services.store.jobs.list(
-            requester_id=requester if who.role is Role.ADMIN else who.client_id,
+            requester_id=requester if access.sees_all(who) else who.client_id,
             since=time.time() - window,
             states=states,
             limit=limit,
@@ -144,10 +144,13 @@ class RequesterOperations(SubmissionOperations):
         job_id: str,
         cursor: Position,
         ear: Ear | None = None,
+        *,
+        outputs: Collection[int] | None = None,
     ) -> list[Frame]:
         """What is newer than the cursor. Does not acknowledge.
 
         Args:
+            outputs: only these, by descriptor; None is all.
             ear: of a follower that stays and waits for as long as it takes; it has to say `left` at
                 its end. Without it `cursor.wait` counts.
         """
@@ -155,9 +158,9 @@ class RequesterOperations(SubmissionOperations):
         while True:
             changed = self._services.changed.listen(job_id)
             left = max(0.0, deadline - trio.current_time())
-            request = Follow(who, cursor, left)
+            request = Follow(who, cursor, left, outputs=outputs)
             if ear is not None:
-                request = Follow(who, cursor, None, ear.connection, ear.heard)
+                request = Follow(who, cursor, None, ear.connection, ear.heard, outputs)
             try:
                 return await self._ask(job_id, request, hold=left)
             except NotLive as error:
@@ -165,21 +168,22 @@ class RequesterOperations(SubmissionOperations):
             if not access.may_see(who, job):
                 raise Forbidden(f"job {job_id} is not yours")
             if job.state in jobs.TERMINAL:
-                return await self._last_frames(job, cursor)
+                return await self._last_frames(job, cursor, outputs)
             if (cursor.status, cursor.attempt) != (job.state.value, job.attempt):
                 return [status_frame(job)]
             if not await wait_at_most(changed, left):
                 self._services.changed.forget(job_id, changed)
                 return []
 
-    async def _last_frames(self, job: Job, cursor: Position) -> list[Frame]:
+    async def _last_frames(self, job: Job, cursor: Position, only: Collection[int] | None) -> list[Frame]:
         attempts = await self._services.store.jobs.attempts(job.job_id)
         last = next((one for one in attempts if one.attempt == job.attempt), None)
         if job.attempt and last is None:
             # Purged since we looked. That there was output, and how much, is not known any more.
             raise NotFound(f"there is no job {job.job_id} any more")
         told = (last.outputs if last is not None else None) or {}
-        lengths = {number: told.get(number) for number in descriptors.outputs(launch_of(job))}
+        wanted = descriptors.outputs(launch_of(job)).intersection(*([] if only is None else [only]))
+        lengths = {number: told.get(number) for number in wanted}
         frames = await ended_frames(job, cursor, self._services.store.streams, lengths)
         return [*frames, status_frame(job)] if all(frame.eof for frame in frames) else frames
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from dffmpeg.actors.coordinator.operations.base import require
+from dffmpeg.actors.coordinator.operations.base import READERS, require
 from dffmpeg.actors.coordinator.operations.workers import WorkerOperations
 from dffmpeg.actors.coordinator.refusals import Forbidden, NotFound, Unavailable
 from dffmpeg.actors.coordinator.worker_messages import SetHold
 from dffmpeg.model import access
 from dffmpeg.model.identities import Identity, Role
-from dffmpeg.model.jobs import TERMINAL
+from dffmpeg.model.jobs import TERMINAL, Job
 from dffmpeg.model.scheduling.explanation import explain
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.model.workers import Hold
@@ -25,7 +25,7 @@ class SchedulingOperations(WorkerOperations):
 
     async def queue_state(self, who: Identity) -> QueueState:
         """Whether jobs are given to workers. Whoever has jobs may know why they wait."""
-        require(who, Role.CLIENT, Role.ADMIN)
+        require(who, *READERS)
         return queue_state(await self._services.store.settings.pause())
 
     async def pause_queue(self, who: Identity, reason: str | None = None) -> QueueState:
@@ -73,11 +73,15 @@ class SchedulingOperations(WorkerOperations):
     async def why(self, who: Identity, job_id: str) -> Explanation:
         """What the job waits for, and for each worker the reason for or against it.
 
-        For its requester and for administrators.
+        For its requester and for who sees all.
         """
         job = await self._row(job_id)
-        if not access.may_command(who, job):
+        if not (access.may_command(who, job) or access.sees_all(who)):
             raise Forbidden(f"job {job_id} is not yours")
+        return await self._explained(job)
+
+    async def _explained(self, job: Job) -> Explanation:
+        job_id = job.job_id
         backlog = self._services.backlog
         if not backlog.read(self._services.store):
             raise Unavailable("the scheduler is reading the queue")

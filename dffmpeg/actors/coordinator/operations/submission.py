@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ulid import ULID
 
@@ -14,6 +14,8 @@ from dffmpeg.errors import BadInput
 from dffmpeg.model import access, hooks, idempotency, priorities
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.model.jobs import Job, JobState
+from dffmpeg.model.needs import Needs, merged, written
+from dffmpeg.model.paths import variables_written
 from dffmpeg.model.requirements import needs_of
 from dffmpeg.model.retries import check_patterns
 from dffmpeg.model.rules import Rules
@@ -89,10 +91,10 @@ class SubmissionOperations(Base):
     def _new_job(self, who: Identity, request: SubmitRequest, downlink: Downlink) -> Job:
         config = self._services.config
         self._check(request)
-        arguments = list_from_wire(request.arguments, "arguments")
         now = time.time()
         job_id = request.job_id or str(ULID())
-        directory = request.working_directory
+        wired = request.working_directory
+        directory = None if wired is None else from_wire(wired, "working_directory")
         arguments = list_from_wire(request.arguments, "arguments")
         starts = request.start_at if request.start_at is not None and request.start_at > now else None
         return Job(
@@ -100,9 +102,12 @@ class SubmissionOperations(Base):
             requester_id=who.client_id,
             binary_name=request.binary_name,
             arguments=arguments,
-            needs=needs_of(request.binary_name, arguments, request.require, config.scheduling.resources),
+            needs=merged(
+                needs_of(request.binary_name, arguments, request.require, config.scheduling.resources),
+                _written(request, arguments, directory),
+            ),
             paths=tuple(dict.fromkeys(request.paths)),
-            working_directory=None if directory is None else from_wire(directory, "working_directory"),
+            working_directory=directory,
             client_paths={
                 name: from_wire(path, f"client_paths.{name}") for name, path in request.client_paths.items()
             },
@@ -149,6 +154,18 @@ class SubmissionOperations(Base):
             refusal = hooks.problem(url, config.hooks.allowed)
             if refusal is not None:
                 raise BadInput(f"hooks: {refusal}")
+
+
+def _written(request: SubmitRequest, arguments: Sequence[bytes], directory: bytes | None) -> Needs:
+    """The path variables whose directories it changes: by its command line, or by what it was given open."""
+    given = [] if request.launch is None else request.launch.descriptors
+    files = [
+        from_wire(one.path, "launch.descriptors.path")
+        for one in given
+        if one.kind == "file" and one.direction == "out" and one.path is not None
+    ]
+    opened = Needs(writes=variables_written(files, request.paths))
+    return merged(opened, written(request.binary_name, arguments, request.paths, directory))
 
 
 def _rules(request: SubmitRequest) -> Rules:

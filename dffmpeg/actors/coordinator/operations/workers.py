@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from dffmpeg.actors.coordinator import lookups
-from dffmpeg.actors.coordinator.operations.base import PATIENCE, Base, require
+from dffmpeg.actors.coordinator.operations.base import PATIENCE, READERS, Base, require
 from dffmpeg.actors.coordinator.refusals import (
     Conflict,
     Elsewhere,
@@ -107,7 +107,7 @@ class WorkerOperations(Base):
 
     async def workers(self, who: Identity, *, window: float) -> list[WorkerRecord]:
         """The workers that were seen within so many seconds."""
-        require(who, Role.CLIENT, Role.ADMIN)
+        require(who, *READERS)
         return await lookups.workers(self._services.store, time.time() - window)
 
     async def worker(self, who: Identity, worker_id: str) -> WorkerRecord:

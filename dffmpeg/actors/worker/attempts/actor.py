@@ -17,6 +17,7 @@ import trio
 
 from dffmpeg import logs
 from dffmpeg.actors.runtime import Actor, ActorRef, Down, Reply
+from dffmpeg.actors.worker.attempts.chronicle import Chronicle
 from dffmpeg.actors.worker.attempts.commands import NotRunnable
 from dffmpeg.actors.worker.attempts.messages import (
     Assign,
@@ -48,6 +49,7 @@ from dffmpeg.supervisors import (
     SupervisorNotRunning,
     SupervisorRef,
 )
+from dffmpeg.telemetry import OFF, Telemetry
 from dffmpeg.wire.jobs import FinishReport
 from dffmpeg.wire.trace import trace_of
 from dffmpeg.wire.workers import AttemptRef, JobRequest, RegisterReply
@@ -78,6 +80,7 @@ TreeFactory = Callable[[JobRequest, Prepared, ActorRef[AttemptsMessage]], JobTre
 @dataclass(slots=True)
 class _Held:
     request: JobRequest
+    chronicle: Chronicle
     tree: JobTree | None = None
     canceled: bool = False
     killed: bool = False
@@ -96,6 +99,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         jobs: the supervisor under which each attempt's tree runs.
         make_tree: what such a tree is made of.
         occupancy: told how many attempts are held.
+        telemetry: told of each attempt that is over.
     """
 
     def __init__(
@@ -107,6 +111,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         jobs: SupervisorRef,
         make_tree: TreeFactory,
         occupancy: Occupancy,
+        telemetry: Telemetry = OFF,
     ) -> None:
         self._uplink = uplink
         self._slots = config.slots
@@ -115,6 +120,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         self._jobs = jobs
         self._make_tree = make_tree
         self._occupancy = occupancy
+        self._telemetry = telemetry
         occupancy.set(0)
         self._held: dict[AttemptRef, _Held] = {}
         self._draining = False
@@ -203,7 +209,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         if refusal is not None:
             self._report(partial(self._uplink.reject, attempt, refusal))
             return
-        self._held[attempt] = _Held(request)
+        self._held[attempt] = _Held(request, Chronicle(self._telemetry, request))
         self._occupancy.set(len(self._held))
         self.context.nursery.start_soon(self._begin, attempt)
 
@@ -257,7 +263,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         try:
             prepared = await self._preparation.prepare(held.request)
         except NotRunnable as reason:
-            self._forget(attempt)
+            self._forget(attempt, str(reason))
             said = partial(self._uplink.reject, fault=reason.fault, unfit=reason.unfit)
             await self._send_report(partial(said, attempt, str(reason)))
             return
@@ -272,7 +278,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         try:
             await self._preparation.clear(held.request, prepared)
         except NotRunnable as reason:
-            self._forget(attempt)
+            self._forget(attempt, str(reason))
             await self._send_report(partial(self._uplink.reject, attempt, str(reason)))
             return
         await self._start(attempt, held, prepared)
@@ -291,7 +297,8 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
 
     async def _accepted(self, attempt: AttemptRef, prepared: Prepared) -> bool:
         try:
-            await self._uplink.accept(attempt, prepared.command.substitutions)
+            command = prepared.command
+            await self._uplink.accept(attempt, command.substitutions, command.executed())
         except Refused as refusal:
             logger.info("job %s was not accepted: %s", attempt.job_id, refusal)
             return False
@@ -303,7 +310,7 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
         try:
             await self._jobs.start_child(tree.spec)
         except (ChildStartFailed, SupervisorError) as error:
-            self._forget(attempt)
+            self._forget(attempt, "a fault in the worker")
             await self._report_lost(attempt, error)
             return
         held.tree = tree
@@ -316,15 +323,16 @@ class AttemptsActor(Actor[AttemptsMessage | BeginRegistration | Drain | Down]):
     def _tree_ended(self, down: Down) -> None:
         for attempt, held in self._held.items():
             if held.tree is not None and held.tree.supervisor.ref == down.ref:
-                self._forget(attempt)
+                self._forget(attempt, None if down.reason is None else "a fault in the worker")
                 if held.lost is not None:
                     self.context.nursery.start_soon(self._give_back, attempt, held)
                 elif down.reason is not None and not held.stopped:
                     self.context.nursery.start_soon(self._report_lost, attempt, down.reason)
                 return
 
-    def _forget(self, attempt: AttemptRef) -> None:
-        del self._held[attempt]
+    def _forget(self, attempt: AttemptRef, error: str | None = None) -> None:
+        held = self._held.pop(attempt)
+        held.chronicle.ended(held.lost or error)
         self._occupancy.set(len(self._held))
         self._note_idle()
 

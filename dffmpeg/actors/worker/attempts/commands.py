@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from dffmpeg.actors.worker.attempts.callers import reaches
 from dffmpeg.actors.worker.attempts.symlinks import resolved
 from dffmpeg.actors.worker.mounts.looks import read_mount_points
 from dffmpeg.actors.worker.processes.launches import (
@@ -13,16 +14,18 @@ from dffmpeg.actors.worker.processes.launches import (
     Command,
     Credentials,
     Descriptor,
+    Limits,
     Renamed,
 )
 from dffmpeg.actors.worker.processes.namespaces import FileTree
 from dffmpeg.errors import BadInput, DffmpegError
 from dffmpeg.model import environment, needs, paths, substitutions
 from dffmpeg.model.abilities import Abilities
+from dffmpeg.model.confinement import Confinement, Policy, confinement, fixtures, reaching_out
 from dffmpeg.model.mount_table import may_hang
 from dffmpeg.model.paths import PathError, validated
 from dffmpeg.model.substitutions import Substitution
-from dffmpeg.model.views import Bind, ViewError, ViewPlan, plan
+from dffmpeg.model.views import Bind, ViewError, ViewPlan, enclosed, plan
 from dffmpeg.wire import bytestring, descriptors, jobs
 from dffmpeg.wire.jobs import DEVICES, Launch
 from dffmpeg.wire.workers import JobRequest
@@ -57,6 +60,11 @@ class Machine:
         abilities: by name of program.
         substitutions: what stands in for encoders that do not work here.
         kept: folders that no view may cover, besides the program's; None where there are no views.
+        read_only: path variables whose directories no job may change.
+        policy: what programs may touch; None for everything.
+        limits: what each program may use.
+        refused: options of ffmpeg's, without their dash, with which a job is not run.
+        scratch_folder: where programs' temporary directories are made.
     """
 
     programs: Mapping[str, bytes]
@@ -66,6 +74,11 @@ class Machine:
     abilities: Mapping[str, Abilities] = field(default_factory=dict)
     substitutions: Mapping[str, Substitution] = field(default_factory=dict)
     kept: frozenset[bytes] | None = None
+    read_only: frozenset[str] = frozenset()
+    policy: Policy | None = None
+    limits: Limits = field(default_factory=Limits)
+    refused: frozenset[str] = frozenset()
+    scratch_folder: bytes = b""
 
 
 def prepare(request: JobRequest, machine: Machine) -> Command:
@@ -79,6 +92,7 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
     program = machine.programs.get(request.binary_name)
     if program is None:
         raise NotRunnable(f"there is no {request.binary_name} on this worker", fault=True)
+    _check_options(request, machine.refused)
     missing = sorted(set(request.paths) - set(machine.present))
     if missing:
         raise NotRunnable(f"the path ${missing[0]} is not mapped or not there on this worker")
@@ -91,8 +105,8 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
         directories = machine.present
         if view is not None:
             # In its view the program has the client's own names, so also the client's own words.
-            directories = clients
-            command = replace(job.command(program, clients), view=view)
+            directories = {name: clients.get(name, here) for name, here in machine.present.items()}
+            command = replace(job.command(program, directories), view=view)
         elif any(machine.present[name] != there for name, there in clients.items()):
             here = {name: machine.present[name] for name in clients}
             command = replace(command, renamed=Renamed(here, clients))
@@ -103,9 +117,50 @@ def prepare(request: JobRequest, machine: Machine) -> Command:
         if command.directory is not None and command.view is None:
             real = os.path.realpath(command.directory)
             command = replace(command, may_hang=may_hang(real, read_mount_points()))
+        if machine.policy is not None:
+            command = replace(command, confinement=_confinement(request, command, machine, machine.policy))
     except (BadInput, PathError, ViewError) as error:
         raise NotRunnable(str(error)) from error
-    return replace(command, substitutions=stand_ins)
+    return replace(command, substitutions=stand_ins, limits=machine.limits)
+
+
+def _check_options(request: JobRequest, refused: Collection[str]) -> None:
+    if not refused:
+        return
+    for argument in bytestring.list_from_wire(request.arguments, "arguments"):
+        # A stream may be named behind the option, as in -c:v.
+        name = argument[1:].partition(b":")[0].decode("utf-8", "replace")
+        if argument.startswith(b"-") and name in refused:
+            raise NotRunnable(f"the option -{name} is refused on this worker (sandbox.refuse_options)")
+
+
+def _confinement(request: JobRequest, command: Command, machine: Machine, policy: Policy) -> Confinement:
+    outside = _outside(request)
+    if (outside or request.network) and not policy.network:
+        why = f"opens a {outside[0]}: address" if outside else "requires the network"
+        raise NotRunnable(f"the job {why}, and this worker gives jobs no network (sandbox.network)")
+    program = os.path.realpath(command.program)
+    used = {name: machine.present[name] for name in request.paths}
+    network = bool(outside) or request.network
+    return confinement(program, used, policy, network=network, forks=not _is_binary(program))
+
+
+def _outside(request: JobRequest) -> tuple[str, ...]:
+    """The protocols for which a job's command line needs the network."""
+    arguments = bytestring.list_from_wire(request.arguments, "arguments")
+    return reaching_out(needs.derive(request.binary_name, arguments).protocols)
+
+
+_ELF = b"\x7fELF"
+
+
+def _is_binary(program: bytes) -> bool:
+    """Whether it is machine code, and no script that starts others."""
+    try:
+        with open(program, "rb") as file:
+            return file.read(len(_ELF)) == _ELF
+    except OSError:
+        return False
 
 
 class _Job:
@@ -175,14 +230,46 @@ def _view(
     Args:
         clients: variable to the client's directory.
     """
-    if machine.kept is None or not set(request.paths) <= set(clients):
+    if machine.kept is None:
         return None
+    caller = _credentials(request, machine)
+    real = os.path.realpath(program)
+    kept = sorted({*machine.kept, os.path.dirname(program), os.path.dirname(real)})
+    if machine.policy is not None:
+        used = {name: clients.get(name, machine.present[name]) for name in request.paths}
+        shown = fixtures(
+            real,
+            machine.policy,
+            tools=machine.kept,
+            network=bool(_outside(request)) or request.network,
+            identity=_identity,
+        )
+        shown = replace(shown, read=(*shown.read, program), scratch=machine.scratch_folder)
+        return enclosed(_binds(used, machine, caller), shown, kept, FileTree())
+    if not set(request.paths) <= set(clients):
+        return None
+    return plan(_binds(clients, machine, caller), request.paths, kept, FileTree())
+
+
+def _binds(targets: Mapping[str, bytes], machine: Machine, caller: Credentials | None) -> list[Bind]:
     try:
-        binds = [_bind(name, target, machine.present[name]) for name, target in clients.items()]
+        binds = [
+            _bind(name, target, machine.present[name], read_only=name in machine.read_only)
+            for name, target in targets.items()
+        ]
+        if caller is None:
+            return binds
+        return [replace(bind, reachable=reaches(caller, bind.source)) for bind in binds]
     except OSError as error:
         raise NotRunnable(f"a mapped directory is not there on this worker: {error.strerror}") from error
-    kept = (*machine.kept, os.path.dirname(program), os.path.dirname(os.path.realpath(program)))
-    return plan(binds, request.paths, sorted(set(kept)), FileTree())
+
+
+def _identity(path: bytes) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _client_directories(request: JobRequest, present: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -195,7 +282,7 @@ def _client_directories(request: JobRequest, present: Mapping[str, bytes]) -> di
     return validated(texts)
 
 
-def _bind(name: str, target: bytes, source: bytes) -> Bind:
+def _bind(name: str, target: bytes, source: bytes, *, read_only: bool) -> Bind:
     status = os.stat(source)
     same = target == source
     if not same:
@@ -203,7 +290,7 @@ def _bind(name: str, target: bytes, source: bytes) -> Bind:
             same = os.path.samestat(os.stat(target), status)
         except OSError:
             same = False
-    return Bind(name, target, source, (status.st_dev, status.st_ino), same)
+    return Bind(name, target, source, (status.st_dev, status.st_ino), same, read_only)
 
 
 def _launched(
@@ -221,23 +308,27 @@ def _launched(
     }
     if b"FFREPORT" in given:
         given[b"FFREPORT"] = paths.report_to_directories(given[b"FFREPORT"], directories, request.paths)
-    credentials = None
-    if machine.as_caller and launch.credentials is not None and os.geteuid() == 0:
-        caller = launch.credentials
-        credentials = Credentials(caller.uid, caller.gid, tuple(caller.groups))
     return replace(
         command,
         environment=environment.inherited(os.environb, given, machine.environment),
         umask=launch.umask,
         ignored_signals=tuple(sorted(set(launch.ignored_signals) & set(range(1, 65)))),
-        descriptors=_descriptors(launch.descriptors, request.paths, machine.present),
+        descriptors=_descriptors(launch.descriptors, request.paths, machine),
         terminal_size=None if launch.terminal is None else (launch.terminal.rows, launch.terminal.columns),
-        credentials=credentials,
+        credentials=_credentials(request, machine),
     )
 
 
+def _credentials(request: JobRequest, machine: Machine) -> Credentials | None:
+    """Who the program runs as, where that is somebody else."""
+    caller = None if request.launch is None else request.launch.credentials
+    if not machine.as_caller or caller is None or os.geteuid() != 0:
+        return None
+    return Credentials(caller.uid, caller.gid, tuple(caller.groups))
+
+
 def _descriptors(
-    listed: Iterable[jobs.Descriptor], names: Collection[str], present: Mapping[str, bytes]
+    listed: Iterable[jobs.Descriptor], names: Collection[str], machine: Machine
 ) -> tuple[Descriptor, ...]:
     found: dict[int, Descriptor] = {}
     for one in sorted(listed, key=lambda one: one.number):
@@ -247,22 +338,26 @@ def _descriptors(
             closed = found[one.of].kind == "closed"
             made = replace(made, kind="closed") if closed else replace(made, of=one.of)
         elif one.kind == "file":
-            made = _file(made, one, names, present)
+            made = _file(made, one, names, machine)
         found[one.number] = made
     return tuple(found.values()) or STANDARD_DESCRIPTORS
 
 
-def _file(
-    made: Descriptor, one: jobs.Descriptor, names: Collection[str], present: Mapping[str, bytes]
-) -> Descriptor:
+def _file(made: Descriptor, one: jobs.Descriptor, names: Collection[str], machine: Machine) -> Descriptor:
     assert one.path is not None
     travelled = bytestring.from_wire(one.path, "launch.descriptors.path")
     if travelled in DEVICES:
         return replace(made, path=travelled, below=(b"/dev",))
-    path = paths.path_to_directory(travelled, present, names)
-    if not paths.inside(path, present.values()):
+    path = paths.path_to_directory(travelled, machine.present, names)
+    if not paths.inside(path, machine.present.values()):
         raise BadInput(f"launch.descriptors: {bytestring.display(travelled)} is not a mapped path")
-    used = _real({name: present[name] for name in names})
+    # Opened by the worker itself, so nobody but it can see to what the mapping allows.
+    open_to = {
+        name: directory
+        for name, directory in machine.present.items()
+        if one.direction == "in" or name not in machine.read_only
+    }
+    used = _real({name: open_to[name] for name in names if name in open_to})
     # The other mapped directories are only asked where it is a link to one of them.
-    below = used if paths.inside(os.path.realpath(path), used) else _real(present)
+    below = used if paths.inside(os.path.realpath(path), used) or machine.policy else _real(open_to)
     return replace(made, path=path, below=below)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dffmpeg.actors.runtime import Actor, ActorRef, Timer
+from dffmpeg.actors.worker.attempts.chronicle import Chronicle
 from dffmpeg.actors.worker.attempts.messages import (
     Cancel,
     Control,
     Delivered,
     Ended,
+    Exceeded,
     Exited,
     Finishing,
     Opened,
@@ -60,7 +63,7 @@ class RunDue:
     """It has run for as long as it may."""
 
 
-FFmpegMessage = RunDue | Cancel | Control | Delivered | Ended | Escalate | GiveUpOutput
+FFmpegMessage = RunDue | Cancel | Control | Delivered | Ended | Escalate | Exceeded | GiveUpOutput
 
 
 class FFmpegProcessActor(Actor[FFmpegMessage]):
@@ -75,6 +78,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         steps: how long each step of a cancelation may take.
         run_timeout: seconds after which the program is ended, by the same steps, as a failure.
         excuse: why a failure need not be the command's own, if that is so.
+        chronicle: told when the program is over.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         steps: CancelSteps,
         run_timeout: float | None = None,
         excuse: Callable[[], Awaitable[str | None]] | None = None,
+        chronicle: Chronicle | None = None,
     ) -> None:
         self._attempt = attempt
         self._command = command
@@ -98,8 +103,10 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
         self._attempts = attempts
         self._steps = steps
         self._run_timeout = run_timeout
-        self._overrun = False
+        self._overrun: str | None = None
         self._excuse = excuse
+        self._chronicle = chronicle
+        self._begin = 0.0
         self._process: RunningProcess | None = None
         self._canceled = False
         self._escalation: Timer | None = None
@@ -109,7 +116,7 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
     async def run(self) -> None:
         try:
             async with self._processes.running(self._command) as process:
-                self._process = process
+                self._process, self._begin = process, time.time()
                 self.context.nursery.start_soon(self._await_end, process)
                 await self._output.tell(Opened(process))
                 if self._run_timeout is not None:
@@ -133,13 +140,18 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
             case Control(record):
                 await self._control(process, record)
             case RunDue():
-                self._end_overrun(process)
+                self._end_overrun(process, f"it ran for longer than {self._run_timeout:g} s")
+            case Exceeded(reason):
+                self._end_overrun(process, reason)
             case Escalate(number):
                 self._signal(process, signal.Signals(number))
             case Ended():
                 await self._ended(process)
             case Delivered():
                 self._delivered = message
+                if not self._canceled:
+                    # It may have ended before it was told to.
+                    self._overrun = self._overrun or message.exceeded
                 await self._finish_if_over(process)
             case GiveUpOutput():
                 await self._finish(self._report(process, None))
@@ -147,15 +159,16 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
     async def _ended(self, process: RunningProcess) -> None:
         if self._escalation is not None:
             self._escalation.cancel()
+        self._tell_of_end(process)
         await self._output.tell(Ended())
         await self._attempts.tell(Exited(self._attempt))
         if self._canceled:
             self.context.tell_after(_CANCELED_OUTPUT_SECONDS, GiveUpOutput())
         await self._finish_if_over(process)
 
-    def _end_overrun(self, process: RunningProcess) -> None:
-        if not (self._canceled or process.exited.is_set()):
-            self._overrun = True
+    def _end_overrun(self, process: RunningProcess, reason: str) -> None:
+        if not (self._canceled or self._overrun or process.exited.is_set()):
+            self._overrun = reason
             self._signal(process, signal.SIGINT)
 
     def _cancel(self, process: RunningProcess, *, kill: bool) -> None:
@@ -194,11 +207,19 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
     async def _finish_if_over(self, process: RunningProcess) -> None:
         # In either order: a program may close its streams long before it ends.
         if process.exited.is_set() and self._delivered is not None:
+            # What was delivered may be known before our own message of the end.
+            self._tell_of_end(process)
             logger.info("its program has ended with %s", ended_with(process.exit.code, process.exit.signal))
             if process.failure is not None and not self._canceled:
                 await self._give_back(process.failure)
             else:
                 await self._finish(self._report(process, self._delivered))
+
+    def _tell_of_end(self, process: RunningProcess) -> None:
+        chronicle, self._chronicle = self._chronicle, None
+        if chronicle is not None:
+            arguments, end = self._command.arguments, process.exit
+            chronicle.program_ended(arguments, self._begin, process.pid, end.code, end.signal)
 
     def _report(self, process: RunningProcess, delivered: Delivered | None) -> FinishReport:
         report = FinishReport(
@@ -212,10 +233,12 @@ class FFmpegProcessActor(Actor[FFmpegMessage]):
             report.stdout, report.stderr = others.pop(1, 0), others.pop(2, 0)
             report.others = others
             report.progress = delivered.progress
-        if self._overrun:
+        if self._overrun is not None:
             # How it ended then was our doing.
             report.status, report.exit_code, report.signal = "failed", None, None
-            report.reason = f"it ran for longer than {self._run_timeout:g} s"
+            report.reason = self._overrun
+        elif process.limit is not None and report.status == "failed":
+            report.reason = process.limit
         if self._canceled:
             report.status = "canceled"
         return report

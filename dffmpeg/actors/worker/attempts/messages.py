@@ -142,10 +142,18 @@ class Control:
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """The coordinator has all outputs, or will have before it hears anything else; their lengths in bytes,
-    by descriptor; and how far the program is."""
+    by descriptor; how far the program is; and why what it wrote is not all there, if that is so."""
 
     lengths: Mapping[int, int]
     progress: Progress | None = None
+    exceeded: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """The program came to a limit that only we see to; the text is a sentence about it."""
+
+    reason: str
 
 
 # To the actor of a job's lease

@@ -17,6 +17,28 @@ _DRAIN_SECONDS = 1.0
 """How long a pipe may stay open and empty after its process ended: a stranger holds it."""
 
 
+class Allowance:
+    """How much the outputs of a program may bring together. What is beyond that is read, and thrown away.
+
+    Args:
+        most: bytes.
+        exceeded: called once, when there is more.
+    """
+
+    def __init__(self, most: int, exceeded: Callable[[], None]) -> None:
+        self._left = most
+        self._exceeded: Callable[[], None] | None = exceeded
+
+    def take(self, data: bytes) -> bytes:
+        """What of it is within."""
+        within = data[: self._left]
+        self._left -= len(within)
+        if len(within) < len(data) and self._exceeded is not None:
+            self._exceeded()
+            self._exceeded = None
+        return within
+
+
 class Outlet:
     """One output: its window, and what is under way with it.
 
@@ -25,6 +47,7 @@ class Outlet:
         chunk: bytes that are read at once.
         note: called when something changed.
         tap: is shown each piece as it comes out.
+        allowance: None is no limit.
     """
 
     def __init__(
@@ -35,6 +58,7 @@ class Outlet:
         chunk: int,
         note: Callable[[], None],
         tap: Callable[[bytes], None] | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self.number = number
         self.window = SendWindow(max(capacity, chunk))
@@ -46,6 +70,7 @@ class Outlet:
         self._chunk = chunk
         self._note = note
         self._tap = tap
+        self._allowance = allowance
         self._received = 0
         self._room = trio.Event()
         self._reading = trio.CancelScope()
@@ -66,6 +91,10 @@ class Outlet:
             data = await self._read(pipe)
             if not data:
                 break
+            if self._allowance is not None:
+                data = self._allowance.take(data)
+                if not data:
+                    continue
             self.window.append(data)
             if self._tap is not None:
                 self._tap(data)

@@ -17,6 +17,7 @@ from dffmpeg.actors.worker.capabilities import Describe, Description
 from dffmpeg.actors.worker.mounts.messages import UsablePaths
 from dffmpeg.actors.worker.processes.actor import Processes
 from dffmpeg.actors.worker.processes.launches import CannotStart, Command
+from dffmpeg.actors.worker.sandbox import limits_of, policy_of
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.wire.bytestring import from_wire
 from dffmpeg.wire.workers import JobRequest
@@ -60,6 +61,7 @@ class Preparation:
         self._processes = processes
         self._mounts = mounts
         self._capabilities = capabilities
+        self._policy = policy_of(config)
         self._threads = PathThreads(len(config.paths), config.slots)
 
     async def prepare(self, request: JobRequest) -> Prepared:
@@ -116,6 +118,11 @@ class Preparation:
             environment=self._config.environment,
             as_caller=self._config.run_as == "caller",
             kept=self._processes.tools.folders if self._processes.namespaces.available else None,
+            read_only=self._config.read_only,
+            policy=self._policy,
+            refused=frozenset(self._config.confines.refuse_options),
+            scratch_folder=self._processes.scratch_folder,
+            limits=limits_of(self._config),
         )
 
 

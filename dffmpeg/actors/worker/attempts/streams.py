@@ -24,6 +24,7 @@ from dffmpeg.actors.worker.attempts.messages import (
     Control,
     Delivered,
     Ended,
+    Exceeded,
     GiveBack,
     Made,
     Moved,
@@ -31,7 +32,7 @@ from dffmpeg.actors.worker.attempts.messages import (
     SendAgain,
     StopAttempt,
 )
-from dffmpeg.actors.worker.attempts.outlets import Outlet
+from dffmpeg.actors.worker.attempts.outlets import Allowance, Outlet
 from dffmpeg.actors.worker.attempts.stalls import StallDetector
 from dffmpeg.actors.worker.links import Links
 from dffmpeg.actors.worker.processes.actor import RunningProcess
@@ -73,6 +74,7 @@ class Watch:
         error_output: the output under which its stderr is found, which tells of its progress.
         stall_timeout: seconds without a sign of life after which it has stalled; None for never.
         keys: whether descriptor 0 is a keyboard for it, and no data.
+        most: bytes that its outputs may bring together; None is no limit.
     """
 
     outputs: Outputs
@@ -80,6 +82,7 @@ class Watch:
     error_output: int | None = None
     stall_timeout: float | None = None
     keys: bool = False
+    most: int | None = None
 
 
 StreamsMessage = Opened | Ended | SendAgain | Arrived
@@ -90,7 +93,7 @@ class StreamsActor(Actor[StreamsMessage]):
 
     Args:
         links: where that connection is found.
-        process: told `Delivered` when the coordinator has all outputs, and each `Control`.
+        process: told `Delivered` when the coordinator has all outputs, each `Control`, and `Exceeded`.
         attempts: told `StopAttempt` when the coordinator says that the attempt is not ours, and `GiveBack`
             when the program has stalled.
         lease: told `Moved`, once a second at most, and `Made`.
@@ -104,7 +107,7 @@ class StreamsActor(Actor[StreamsMessage]):
         uplink: Uplink,
         links: Links,
         *,
-        process: ActorRef[Delivered | Control],
+        process: ActorRef[Delivered | Control | Exceeded],
         attempts: ActorRef[StopAttempt | GiveBack],
         lease: ActorRef[Made | Moved],
         settings: Output,
@@ -127,6 +130,7 @@ class StreamsActor(Actor[StreamsMessage]):
         self._link: Link | None = None
         self._changed = trio.Event()
         self._told = False
+        self._exceeded: str | None = None
 
     async def run(self) -> None:
         with self._links.listening(self._attempt, self.context.ref):
@@ -155,9 +159,12 @@ class StreamsActor(Actor[StreamsMessage]):
         window, chunk = self._settings.window, self._settings.chunk
         if self._watch.stall_timeout is not None:
             self._stalls = StallDetector(self._watch.stall_timeout, keys=self._watch.keys)
+        allowance = None
+        if self._watch.most is not None:
+            allowance = Allowance(self._watch.most, self._exceed)
         for descriptor, pipe in process.outputs.items():
             tap = self._listen if descriptor == self._watch.error_output else None
-            outlet = Outlet(descriptor, number, window, chunk, self._note_change, tap)
+            outlet = Outlet(descriptor, number, window, chunk, self._note_change, tap, allowance)
             self._outlets[descriptor] = outlet
             nursery.start_soon(outlet.pump, pipe)
         for descriptor in (*process.inputs, CONTROL):
@@ -177,6 +184,11 @@ class StreamsActor(Actor[StreamsMessage]):
             nursery.start_soon(self._watch_stalls, self._stalls, process)
         if self._watch.new:
             nursery.start_soon(self._watch_files, process)
+
+    def _exceed(self) -> None:
+        why = f"it wrote more than {self._watch.most} bytes to its caller (limits.output of the worker)"
+        self._exceeded = why
+        self.context.nursery.start_soon(self._process.tell, Exceeded(why))
 
     # What the program does
 
@@ -267,7 +279,7 @@ class StreamsActor(Actor[StreamsMessage]):
             self._told = True
             lengths = {number: outlet.window.end for number, outlet in self._outlets.items()}
             progress = None if self._parser is None else self._parser.read()
-            await self._process.tell(Delivered(lengths, progress))
+            await self._process.tell(Delivered(lengths, progress, self._exceeded))
 
     # Over the worker's connection
 

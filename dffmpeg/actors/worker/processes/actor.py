@@ -17,7 +17,7 @@ from dffmpeg.actors.runtime import Actor
 from dffmpeg.actors.worker.processes.descriptors import Opening, close_files
 from dffmpeg.actors.worker.processes.exec_chain import Entry, Tools, find_tools
 from dffmpeg.actors.worker.processes.guardians import Guardian, kill_group
-from dffmpeg.actors.worker.processes.launches import CannotStart, Command
+from dffmpeg.actors.worker.processes.launches import CannotStart, Command, reached
 from dffmpeg.actors.worker.processes.namespaces import Namespaces
 from dffmpeg.actors.worker.processes.printed import with_callers_names
 from dffmpeg.actors.worker.processes.spawning import Born, Parent, SpawnThread, set_apart, spawn
@@ -63,6 +63,8 @@ class RunningProcess:
         """Also the number of its process group."""
         self.pidfd = born.pidfd
         self.scratch = born.scratch
+        self.let_go = born.let_go
+        """To be called once it has ended; only then."""
         self._tools = born.tools
         self._streams = ProcessStreams(born.ends)
         self.outputs = with_callers_names(command, self._streams.outputs)
@@ -73,6 +75,8 @@ class RunningProcess:
         self.exited = trio.Event()
         self.failure: str | None = None
         """Why the program itself was never reached, where that showed only afterwards."""
+        self.limit: str | None = None
+        """Which of its limits ended it, as a sentence; known once it has ended."""
         self._exit: Exit | None = None
 
     @property
@@ -128,8 +132,9 @@ class RunningProcess:
         """
         name = _name(self.pid)
         self.kill()
-        _, status = os.waitpid(self.pid, 0)
+        _, status, usage = os.wait4(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
+        self.limit = reached(self.command.limits, code, usage.ru_utime + usage.ru_stime)
         if name in self._tools and code in _TOOL_FAILURES:
             self.failure = f"the program cannot be executed on this worker ({name} ended with {code})"
             if name == "env" and self.command.may_hang:
@@ -181,6 +186,8 @@ class Processes:
         self._nursery: trio.Nursery | None = None
         self._parent = Parent(Guardian(), Tools(), apart=False)
         self.namespaces = Namespaces(Tools(), enabled=False)
+        self.scratch_folder = b""
+        """Where programs' temporary directories are made."""
         self._live: dict[RunningProcess, trio.CancelScope] = {}
         # Their own, because one that hangs with a file system keeps its token; there are at most as many
         # as attempts that were given back because of that.
@@ -193,6 +200,7 @@ class Processes:
         guardian = Guardian()
         try:
             tools = await thread.call(find_tools)
+            self.scratch_folder = os.fsencode(await thread.call(lambda: guardian.parent))
             self._parent = Parent(guardian, tools, await thread.call(set_apart))
             self.namespaces = Namespaces(tools, enabled=self._views)
             if not tools.death_signal:
@@ -289,9 +297,9 @@ class Processes:
 
     async def _open_files(self, command: Command) -> Mapping[int, int]:
         """Apart from the thread that starts programs, which must not hang with a file system."""
-        if not any(descriptor.kind == "file" for descriptor in command.descriptors):
+        if command.confinement is None and all(one.kind != "file" for one in command.descriptors):
             return {}
-        opening = Opening(command.descriptors)
+        opening = Opening(command.descriptors, command.confinement)
         try:
             return await trio.to_thread.run_sync(opening.run, abandon_on_cancel=True, limiter=self._openings)
         except trio.Cancelled:
@@ -300,9 +308,12 @@ class Processes:
 
     async def _await_end(self, process: RunningProcess) -> None:
         # Shielded: an end that nobody waits for would leave a zombie, and its group's number in doubt.
-        with self._live[process]:
-            await trio.lowlevel.wait_readable(process.pidfd)
-            process.bury()
+        try:
+            with self._live[process]:
+                await trio.lowlevel.wait_readable(process.pidfd)
+                process.bury()
+        finally:
+            process.let_go()
         del self._live[process]
         if self._thread is not None:
             await self._thread.call(partial(self._parent.guardian.forget, process.pid))

@@ -14,7 +14,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dffmpeg.actors.worker.processes import landlock
 from dffmpeg.actors.worker.processes.launches import CannotStart, Descriptor
+from dffmpeg.model.confinement import Access, Confinement
 
 Action = tuple[int, int] | tuple[int, int, int] | tuple[int, int, str, int, int]
 
@@ -31,6 +33,7 @@ class Ends:
         typed: the terminal is what the program reads under 0.
         actions: what the child does to have its ends in their places.
         session: it must lead a session of its own, for the terminal to be its controlling one.
+        opened: what it opens itself, by name, besides /dev/null.
     """
 
     outputs: dict[int, int] = field(default_factory=dict)
@@ -39,6 +42,7 @@ class Ends:
     typed: bool = False
     actions: list[Action] = field(default_factory=list)
     session: bool = False
+    opened: list[str] = field(default_factory=list)
 
 
 class _Maker:
@@ -111,6 +115,7 @@ class _Maker:
         first, *others = numbers
         # Opened by the child, as the leader of a session: so it becomes its controlling terminal.
         self.ends.actions.append((os.POSIX_SPAWN_OPEN, first, os.ttyname(slave), os.O_RDWR, 0))
+        self.ends.opened.append(os.ttyname(slave))
         self.ends.actions += [(os.POSIX_SPAWN_DUP2, first, other) for other in others]
         self.ends.session = True
         self.ends.terminal = min((number for number in numbers if number), default=0)
@@ -163,6 +168,32 @@ def make_ends(
     return maker.ends
 
 
+def lent(
+    descriptors: Sequence[Descriptor], given: Sequence[int], theirs: contextlib.ExitStack
+) -> tuple[list[Action], tuple[int, ...]]:
+    """Further descriptors for the tools in front of a program, which has no use for them.
+
+    Args:
+        descriptors: the program's.
+        given: ours, which stay ours.
+
+    Returns:
+        What the child does to have them, and their numbers there: of one digit where there are some left,
+        because a shell can close those.
+    """
+    taken = {one.number for one in descriptors if one.kind != "closed"}
+    free = [number for number in range(3, 10) if number not in taken]
+    numbers = tuple(free[: len(given)]) if len(free) >= len(given) else ()
+    numbers = numbers or tuple(range(_top(descriptors), _top(descriptors) + len(given)))
+    actions: list[Action] = []
+    for ours, number in zip(given, numbers, strict=True):
+        # Out of the way of every number that is placed.
+        source = fcntl.fcntl(ours, fcntl.F_DUPFD_CLOEXEC, max(10, _top(descriptors) + len(given)))
+        theirs.callback(os.close, source)
+        actions.append((os.POSIX_SPAWN_DUP2, source, number))
+    return actions, numbers
+
+
 def _top(descriptors: Sequence[Descriptor]) -> int:
     """A number above all that the program wants."""
     return max((one.number for one in descriptors if one.kind != "closed"), default=2) + 1
@@ -179,11 +210,15 @@ def _inheritable() -> set[int]:
     return found
 
 
-def open_files(descriptors: Sequence[Descriptor]) -> dict[int, int]:
+RULES = -1
+"""Stands among the files of a program for the rules about what it may open."""
+
+
+def open_files(descriptors: Sequence[Descriptor], confinement: Confinement | None = None) -> dict[int, int]:
     """Open the files among a program's descriptors; may hang where the file system does.
 
     Returns:
-        Number to open file; the caller's to close.
+        Number to open file, and `RULES` where it is confined; the caller's to close.
 
     Raises:
         CannotStart: one cannot be opened, or is not where it was.
@@ -199,8 +234,23 @@ def open_files(descriptors: Sequence[Descriptor]) -> dict[int, int]:
                 finally:
                     os.close(first)
                 undo.callback(os.close, opened[one.number])
+        if confinement is not None and landlock.version() > 0:
+            opened[RULES] = _make_rules(confinement, opened)
         undo.pop_all()
     return opened
+
+
+def _make_rules(confinement: Confinement, opened: Mapping[int, int]) -> int:
+    try:
+        made = landlock.make_rules(confinement.rules, network=confinement.network)
+        for number in opened.values():
+            # It has what it was given, also under the name /dev/stdin.
+            writes = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+            landlock.add(made, number, Access.WRITE if writes else Access.READ)
+    except OSError as error:
+        where = "" if error.filename is None else f" {os.fsdecode(error.filename)}:"
+        raise CannotStart(f"cannot confine the program:{where} {error.strerror}") from error
+    return made
 
 
 def close_files(opened: Mapping[int, int]) -> None:
@@ -213,18 +263,19 @@ class Opening:
     """Opens files on a thread that nobody may be waiting for any more when it is done.
 
     Args:
-        descriptors: as for `open_files`.
+        descriptors, confinement: as for `open_files`.
     """
 
-    def __init__(self, descriptors: Sequence[Descriptor]) -> None:
+    def __init__(self, descriptors: Sequence[Descriptor], confinement: Confinement | None = None) -> None:
         self._descriptors = descriptors
+        self._confinement = confinement
         self._lock = threading.Lock()
         self._opened: dict[int, int] = {}
         self._abandoned = False
 
     def run(self) -> dict[int, int]:
         """See `open_files`; what is opened is closed again if the opening was abandoned."""
-        opened = open_files(self._descriptors)
+        opened = open_files(self._descriptors, self._confinement)
         with self._lock:
             if not self._abandoned:
                 self._opened = opened
@@ -248,21 +299,26 @@ def _open(one: Descriptor) -> int:
     if one.append:
         flags |= os.O_APPEND
     shown = os.fsdecode(one.path)
-    try:
-        # Non-blocking only for the opening: of a FIFO, which would wait for its other end.
-        number = os.open(one.path, flags | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
-    except OSError as error:
-        raise CannotStart(f"descriptor {one.number}: cannot open {shown}: {error.strerror}") from error
     with contextlib.ExitStack() as undo:
-        undo.callback(os.close, number)
         try:
-            # Asked of what is open, because a link may have changed since the path was checked.
-            path = os.readlink(b"/proc/self/fd/%d" % number)
+            # First what is there, without opening it: a link may have changed since the path was checked,
+            # and opening alone does something to some devices.
+            place = os.open(one.path, os.O_PATH | os.O_CLOEXEC)
+        except OSError as error:
+            raise CannotStart(f"descriptor {one.number}: cannot open {shown}: {error.strerror}") from error
+        try:
+            name = b"/proc/self/fd/%d" % place
+            path = os.readlink(name)
             if not any(path.startswith(directory + b"/") for directory in one.below):
                 raise CannotStart(f"descriptor {one.number}: {shown} is not in the mapped directories")
+            # Non-blocking only for the opening: of a FIFO, which would wait for its other end.
+            number = os.open(name, flags | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+            undo.callback(os.close, number)
             os.set_blocking(number, True)
             os.lseek(number, one.offset, os.SEEK_SET)
         except OSError as error:
-            raise CannotStart(f"descriptor {one.number}: {shown}: {error.strerror}") from error
+            raise CannotStart(f"descriptor {one.number}: cannot open {shown}: {error.strerror}") from error
+        finally:
+            os.close(place)
         undo.pop_all()
     return number

@@ -6,12 +6,13 @@ number, its signals, its exit status and its parent death signal are its own.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dffmpeg.actors.worker.processes.launches import CannotStart, Command, Credentials
+from dffmpeg.actors.worker.processes.launches import CannotStart, Command, Limits
 
 _TRIAL_SECONDS = 10
 
@@ -25,6 +26,7 @@ class Tools:
         death_signal: whether it can do the former here.
         nsenter: util-linux; enters a view.
         bwrap: bubblewrap; makes one.
+        prlimit: util-linux; sets limits.
         env: coreutils; changes the directory inside a view, and ignores signals.
     """
 
@@ -34,11 +36,12 @@ class Tools:
     bwrap: bytes | None = None
     env: bytes | None = None
     sh: bytes | None = None
+    prlimit: bytes | None = None
 
     @property
     def folders(self) -> frozenset[bytes]:
         """Where they are, by name and in truth."""
-        found = (self.setpriv, self.nsenter, self.env, self.sh)
+        found = (self.setpriv, self.nsenter, self.env, self.sh, self.prlimit)
         return frozenset(
             os.path.dirname(path) for tool in found if tool for path in (tool, os.path.realpath(tool))
         )
@@ -59,6 +62,7 @@ def find_tools() -> Tools:
         bwrap=find("bwrap"),
         env=find("env"),
         sh=find("sh"),
+        prlimit=find("prlimit"),
     )
 
 
@@ -72,10 +76,27 @@ def _works(setpriv: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """How a view is entered: where its namespaces can be opened, as paths."""
+    """How a view is entered: where its namespaces can be opened, as paths.
+
+    Attributes:
+        descriptors: the same as the worker has them open, mount first.
+        surplus: numbers under which the child has them too, and the program shall not.
+        temporary: descriptor of the view's own /tmp, if it has one.
+    """
 
     mount: bytes
     user: bytes | None = None
+    descriptors: tuple[int, ...] = ()
+    surplus: tuple[int, ...] = ()
+    temporary: int | None = None
+
+
+def entered_by(entry: Entry, numbers: tuple[int, ...]) -> Entry:
+    """The entry by descriptors of the child's own: one that is confined cannot look at the worker's."""
+    first, *rest = (b"/proc/self/fd/%d" % number for number in numbers)
+    # Of more digits no shell closes them; they are of the namespaces in which the program is anyway.
+    surplus = tuple(number for number in numbers if number < 10)
+    return replace(entry, mount=first, user=rest[0] if rest else None, surplus=surplus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +135,16 @@ def chain(command: Command, place: Place, tools: Tools) -> list[bytes]:
     options += [b"--ignore-signal=%d" % number for number in command.ignored_signals]
     if options:
         words += [_need(tools.env, "env"), *options]
+    script = b""
     if command.umask is not None and not place.arrived:
-        words += [_need(tools.sh, "sh"), b"-c", b'umask %04o && exec "$@"' % command.umask, b"sh"]
+        script += b"umask %04o && " % command.umask
+    if place.entry is not None and place.entry.surplus:
+        script += b"exec %s && " % b" ".join(b"%d<&-" % number for number in place.entry.surplus)
+    if script:
+        words += [_need(tools.sh, "sh"), b"-c", script + b'exec "$@"', b"sh"]
+    words += _limiting(command.limits, tools)
     # The last of the tools: entering a namespace and changing the user take the death signal away.
-    words += _binding(command.credentials, tools)
+    words += _binding(command, tools)
     return [*words, command.program, *command.arguments]
 
 
@@ -128,8 +155,33 @@ def _entering(entry: Entry, tools: Tools) -> list[bytes]:
     return words
 
 
-def _binding(credentials: Credentials | None, tools: Tools) -> list[bytes]:
+CPU_GRACE = 5
+"""Seconds of processor time from SIGXCPU, on which ffmpeg finishes its file, to SIGKILL."""
+
+
+def _limiting(limits: Limits, tools: Tools) -> list[bytes]:
+    options = []
+    if limits.cpu_time is not None:
+        seconds = math.ceil(limits.cpu_time)
+        options.append(b"--cpu=%d:%d" % (seconds, seconds + CPU_GRACE))
+    if limits.memory is not None:
+        options.append(b"--data=%d" % limits.memory)
+    if limits.file_size is not None:
+        options.append(b"--fsize=%d" % limits.file_size)
+    if limits.processes is not None:
+        options.append(b"--nproc=%d" % limits.processes)
+    return [_need(tools.prlimit, "prlimit"), *options, b"--"] if options else []
+
+
+_KEPT_CAPABILITIES = b"+chown,+dac_override,+fowner,+fsetid,+setuid,+setgid"
+"""What root still needs, capabilities(7): whose files it may use, and becoming somebody else."""
+
+
+def _binding(command: Command, tools: Tools) -> list[bytes]:
     options = [b"--pdeathsig", b"KILL"] if tools.death_signal else []
+    credentials = command.credentials
+    if command.confinement is not None and os.geteuid() == 0 and tools.setpriv is not None:
+        options += [b"--bounding-set", b"-all," + _KEPT_CAPABILITIES, b"--inh-caps", b"-all"]
     if credentials is not None:
         options += [b"--reuid=%d" % credentials.uid, b"--regid=%d" % credentials.gid]
         groups = b",".join(b"%d" % group for group in credentials.groups)

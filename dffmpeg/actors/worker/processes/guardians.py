@@ -21,6 +21,7 @@ class Guardian:
     def __init__(self) -> None:
         self._groups: set[int] = set()
         self._folders: set[str] = set()
+        self._parent: str | None = None
         self._pipe: int | None = None
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -74,13 +75,29 @@ class Guardian:
         self._groups.discard(group)
         self._write(f"-{group}\n")
 
+    @property
+    def parent(self) -> str:
+        """Where temporary folders are made; everybody may go through it, and nobody else see what is there.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        if self._parent is None or not os.path.isdir(self._parent):
+            parent = self._make(None)
+            os.chmod(parent, 0o711)  # noqa: S103  # nosec B103 - programs of other users have their folders in it
+            self._parent = parent
+        return self._parent
+
     def make_folder(self) -> str:
         """Make a temporary folder, which goes at the worker's end at the latest.
 
         Raises:
             OSError: it cannot be made.
         """
-        folder = tempfile.mkdtemp(prefix="dffmpeg-")
+        return self._make(self.parent)
+
+    def _make(self, parent: str | None) -> str:
+        folder = tempfile.mkdtemp(prefix="dffmpeg-", dir=parent)
         self._folders.add(folder)
         self._write(f">{_hexadecimal(folder)}\n")
         return folder

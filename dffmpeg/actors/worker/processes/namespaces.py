@@ -34,6 +34,7 @@ _MAKE_SECONDS = 10.0
 _TRIAL = (
     *(b"--dev-bind", b"/", b"/", b"--perms", b"0755", b"--tmpfs", b"/proc"),
     *(b"--symlink", b"self", b"/proc/link", b"--dev-bind-try", b"/proc", b"/proc", b"--remount-ro", b"/"),
+    *(b"--ro-bind", b"/dev", b"/dev", b"--bind-try", b"/sys", b"/sys"),
 )
 """Every option that a plan may have."""
 
@@ -83,22 +84,26 @@ class _View:
     Attributes:
         user: of the user namespace that it belongs to, where it is not the worker's own.
         users: programs that run in it.
+        temporary: its own /tmp, where it has one.
     """
 
     mount: int
     user: int | None
+    temporary: int | None = None
     users: int = 0
 
     @property
     def entry(self) -> Entry:
         # By the worker's number and not `self`: so no program inherits these descriptors.
         folder = b"/proc/%d/fd/" % os.getpid()
-        return Entry(folder + b"%d" % self.mount, None if self.user is None else folder + b"%d" % self.user)
+        descriptors = tuple(number for number in (self.mount, self.user) if number is not None)
+        first, *rest = (folder + b"%d" % number for number in descriptors)
+        return Entry(first, rest[0] if rest else None, descriptors, temporary=self.temporary)
 
     def close(self) -> None:
-        os.close(self.mount)
-        if self.user is not None:
-            os.close(self.user)
+        for number in (self.mount, self.user, self.temporary):
+            if number is not None:
+                os.close(number)
 
 
 class Namespaces:
@@ -217,8 +222,13 @@ def _make(bwrap: bytes, plan: ViewPlan) -> _View:
             user = None
             if os.stat(f"/proc/{holder}/ns/user").st_ino != os.stat("/proc/self/ns/user").st_ino:
                 user = os.open(f"/proc/{holder}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+                undo.callback(os.close, user)
+            temporary = None
+            if plan.enclosed:
+                inside = b"/proc/%d/root" % holder + views.TEMPORARY
+                temporary = os.open(inside, os.O_PATH | os.O_CLOEXEC)
             undo.pop_all()
-        return _View(mount, user)
+        return _View(mount, user, temporary)
     except OSError as error:
         raise CannotStart(f"cannot open a view's namespace: {error.strerror}") from error
     finally:

@@ -22,16 +22,20 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import outcome
 import trio
 
-from dffmpeg.actors.worker.processes.descriptors import Ends, make_ends
-from dffmpeg.actors.worker.processes.exec_chain import Entry, Place, Tools, chain
+from dffmpeg.actors.worker.processes import landlock
+from dffmpeg.actors.worker.processes.confining import apply, on_thread_of_its_own
+from dffmpeg.actors.worker.processes.descriptors import RULES, Ends, lent, make_ends
+from dffmpeg.actors.worker.processes.exec_chain import Entry, Place, Tools, chain, entered_by
 from dffmpeg.actors.worker.processes.guardians import Guardian, kill_group
 from dffmpeg.actors.worker.processes.launches import CannotStart, Command
 from dffmpeg.model import environment
+from dffmpeg.model.confinement import Access
 
 T = TypeVar("T")
 
@@ -44,6 +48,7 @@ class Born:
 
     Attributes:
         tools: names of the programs that the process bears before it is the program.
+        let_go: ends the thread that it was born on, where that is one of its own.
     """
 
     pid: int
@@ -51,6 +56,7 @@ class Born:
     ends: Ends
     scratch: str | None
     tools: frozenset[str]
+    let_go: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +140,25 @@ def spawn(command: Command, parent: Parent, files: Mapping[int, int], entry: Ent
         owner = None if who is None else (who.uid, who.gid)
         size = command.terminal_size
         ends = make_ends(command.descriptors, size, files, undo, theirs, owner=owner)
+        if entry is not None and command.confinement is not None:
+            actions, numbers = lent(command.descriptors, entry.descriptors, theirs)
+            ends.actions += actions
+            entry = entered_by(entry, numbers)
         place = _place(command, scratch, parent, entry)
         words = chain(command, place, parent.tools)
-        pid = _start(words, command, place, ends)
+        start = partial(_start, words, command, place, ends)
+        let_go: Callable[[], None] = _nothing
+        if command.confinement is None and not (command.limits.nice or command.limits.idle):
+            pid = start()
+        else:
+            rules = files.get(RULES)
+            if rules is not None:
+                _allow_own(rules, scratch, ends)
+                if entry is not None and entry.temporary is not None:
+                    landlock.add(rules, entry.temporary, Access.READ | Access.WRITE)
+            confine = partial(apply, command, rules, enters=entry is not None)
+            pid, let_go = on_thread_of_its_own(confine, start)
+            undo.callback(let_go)
         parent.guardian.watch(pid)
         try:
             pidfd = os.pidfd_open(pid)
@@ -146,7 +168,23 @@ def spawn(command: Command, parent: Parent, files: Mapping[int, int], entry: Ent
             parent.guardian.forget(pid)
             raise CannotStart(f"cannot watch over the process: {error.strerror}") from error
         undo.pop_all()
-    return Born(pid, pidfd, ends, scratch, _names(words, command))
+    return Born(pid, pidfd, ends, scratch, _names(words, command), let_go)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _allow_own(rules: int, scratch: str | None, ends: Ends) -> None:
+    """What was made for this start alone."""
+    own = [] if scratch is None else [(os.fsencode(scratch), Access.READ | Access.WRITE)]
+    own += [(os.fsencode(path), Access.READ | Access.WRITE | Access.DEVICE) for path in ends.opened]
+    for path, access in own:
+        opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            landlock.add(rules, opened, access)
+        finally:
+            os.close(opened)
 
 
 def _make_scratch(command: Command, guardian: Guardian, undo: contextlib.ExitStack) -> str:
@@ -210,7 +248,7 @@ def _standing(directory: bytes, umask: int | None) -> Iterator[None]:
 
 def _names(words: list[bytes], command: Command) -> frozenset[str]:
     """Names that the process may bear before it is the program, proc(5) `comm`."""
-    tools = (b"setpriv", b"nsenter", b"env", b"sh")
+    tools = (b"setpriv", b"nsenter", b"env", b"sh", b"prlimit")
     before = {os.path.basename(word) for word in words[: len(words) - len(command.arguments) - 1]}
     own = os.path.basename(command.program)
     return frozenset(os.fsdecode(name) for name in before.intersection(tools) if name != own)

@@ -8,7 +8,7 @@ from dffmpeg.actors.coordinator.operations import NotFound
 from dffmpeg.model.streams import Stream
 from dffmpeg.store.purging import purge
 from dffmpeg.wire.frames import Kind
-from dffmpeg.wire.jobs import Position
+from dffmpeg.wire.jobs import Descriptor, Launch, Position
 from tests.actors.coordinator.tree import ADMIN, ALICE, Coordinator, FakeWorker, output
 
 OUT, ERR = b"0123456789", b"first\nsecond\n"
@@ -78,3 +78,34 @@ async def test_the_log_says_how_much_is_gone(coordinator: Coordinator, worker: F
     lines, last = await coordinator.operations.log_lines(ALICE, job_id, since=None, limit=10)
     assert [line.content for line in lines] == [f"dffmpeg: {len(ERR)} bytes of stderr are not kept"]
     assert await coordinator.operations.log_lines(ALICE, job_id, since=last, limit=10) == ([], last)
+
+
+async def test_the_log_of_a_job_whose_stderr_is_its_stdout(
+    coordinator: Coordinator, worker: FakeWorker
+) -> None:
+    """As with `2>&1`."""
+    both = Launch(
+        descriptors=[
+            Descriptor(number=1, kind="pipe", direction="out"),
+            Descriptor(number=2, kind="same", of=1),
+        ]
+    )
+    job_id = await coordinator.submit(launch=both)
+    request = await worker.take()
+    await coordinator.operations.output(worker.who, job_id, [output(1, Kind.STDOUT, 0, ERR, eof=True)])
+    await worker.finish(request, "failed", stdout=len(ERR), exit_code=1)
+    assert (await coordinator.until(job_id, "failed")).last_line == "second"
+    lines, last = await coordinator.operations.log_lines(ALICE, job_id, since=None, limit=10)
+    assert [line.content for line in lines] == ["first", "second"]
+    assert await coordinator.operations.log_lines(ALICE, job_id, since=last, limit=10) == ([], last)
+    assert (await coordinator.operations.job_in_full(ALICE, job_id)).stderr == 1
+
+
+async def test_the_log_of_a_job_whose_stderr_stays_with_its_caller(coordinator: Coordinator) -> None:
+    job_id = await coordinator.submit(launch=Launch(descriptors=[Descriptor(number=2, kind="null")]))
+    lines, last = await coordinator.operations.log_lines(ALICE, job_id, since=None, limit=10)
+    assert [line.content for line in lines] == [
+        "dffmpeg: the stderr of this job goes where its caller has it go, and not through here"
+    ]
+    assert await coordinator.operations.log_lines(ALICE, job_id, since=last, limit=10) == ([], last)
+    assert (await coordinator.operations.job_in_full(ALICE, job_id)).stderr is None

@@ -11,6 +11,7 @@ import trio.testing
 from ulid import ULID
 
 from dffmpeg.actors.coordinator.job.messages import Attendance, Cancel, Finish, Follow, News
+from dffmpeg.actors.coordinator.job.relays import LAZY
 from dffmpeg.actors.coordinator.operations import Conflict, Ear, Forbidden
 from dffmpeg.actors.runtime import ActorStopped
 from dffmpeg.errors import BadInput
@@ -45,6 +46,14 @@ PIPES = Launch(
         Descriptor(number=4, kind="pipe", direction="in"),
     ]
 )
+
+APART = Launch(
+    descriptors=[
+        Descriptor(number=2, kind="pipe", direction="out") if one.number == 2 else one
+        for one in PIPES.descriptors
+    ]
+)
+"""The same, with a stderr that is not stdout: what stdout's owner has taken is kept for nobody."""
 
 
 def piece(number: int, offset: int, data: bytes, *, eof: bool = False, attempt: int = 1) -> Frame:
@@ -267,7 +276,7 @@ async def test_a_worker_without_a_link_asks_for_its_inputs(
 
 
 async def test_further_outputs_are_relayed_and_kept(coordinator: Coordinator, worker: FakeWorker) -> None:
-    job_id = await owned(coordinator)
+    job_id = await owned(coordinator, APART)
     request = await worker.take()
     operations = coordinator.operations
     await operations.streamed(
@@ -299,6 +308,25 @@ async def test_further_outputs_are_relayed_and_kept(coordinator: Coordinator, wo
         (Kind.OUTPUT, b"e!", True),
     ]
     assert frames_status(rest).status == "completed"
+
+
+async def test_a_log_is_acknowledged_when_it_is_durable(coordinator: Coordinator, worker: FakeWorker) -> None:
+    """Also where it is stdout: the worker has to be able to send it again until then."""
+    job_id = await owned(coordinator)
+    request = await worker.take()
+    operations = coordinator.operations
+    much = bytes(LAZY)
+    await operations.streamed(worker.who, job_id, [frames.output(1, 1, 0, much)])
+    await operations.acknowledge(ALICE, job_id, Position(attempt=1, stdout=LAZY, owner=True))
+    told = await attend(coordinator, worker, request)
+    assert acks(list(told.frames))[1] == (LAZY, LAZY, False, False)
+    store = coordinator.services.store
+    assert (await store.streams.read(job_id, 1, 1, 0, LAZY)).data == much
+    await operations.streamed(worker.who, job_id, [frames.output(1, 1, LAZY, b"a little")])
+    end = LAZY + len(b"a little")
+    await operations.acknowledge(ALICE, job_id, Position(attempt=1, stdout=end, owner=True))
+    await worker.finish(request, stdout=end, stderr=0, others={3: 0})
+    assert (await store.streams.read(job_id, 1, 1, LAZY, LAZY)).data == b"a little"
 
 
 def frames_status(news: list[Frame]) -> JobRecord:

@@ -109,7 +109,8 @@ async def test_what_hangs_while_jobs_are_prepared_costs_no_other_job(
     here: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("dffmpeg.actors.worker.attempts.preparation.PREPARE_SECONDS", 2.0)
+    # What does not hang has to be prepared within it too.
+    monkeypatch.setattr("dffmpeg.actors.worker.attempts.preparation.PREPARE_SECONDS", 5.0)
     # So the worker believes what it saw last.
     monkeypatch.setattr("dffmpeg.actors.worker.mounts.actor.FRESH_SECONDS", NEVER)
     with Stalling(nas) as server:
@@ -133,6 +134,8 @@ async def test_what_hangs_while_jobs_are_prepared_costs_no_other_job(
             assert held_threads() == 6
             server.answer()
             await coordinator.until(lambda: held_threads() == 0)
+            # Nothing is to be given up any more.
+            monkeypatch.setattr("dffmpeg.actors.worker.attempts.preparation.PREPARE_SECONDS", NEVER)
             job = coordinator.add("N", "true", "$Nas/a", paths=["Nas"])
             assert (await coordinator.finished(job)).status == "completed"
 
