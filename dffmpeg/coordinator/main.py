@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.actors.coordinator.refusals import Unavailable
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.coordinator.store_settings import store_settings
+from dffmpeg.actors.coordinator.tree_topic import TreeTopic
 from dffmpeg.configuration import load, locate, naming
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.errors import ConfigurationError
@@ -24,8 +26,10 @@ from dffmpeg.latency import favor_latency
 from dffmpeg.store import StoreSettings, StoreUnavailable, upkeeps
 from dffmpeg.supervisors import TreeHandle, TreeNode, open_tree
 from dffmpeg.supervisors.coordinator import coordinator_services, coordinator_tree
+from dffmpeg.telemetry.export import telemetry
 from dffmpeg.transports.plugins import server_downlinks
 from dffmpeg.web.app import create_app
+from dffmpeg.web.authentication import People
 from dffmpeg.web.server import WebServer
 
 log = logging.getLogger("dffmpeg.coordinator")
@@ -60,15 +64,28 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     config = _configured(options)
-    with naming(locate("coordinator", options.config)):
-        settings = store_settings(config)
-        databases = upkeeps(settings)
-        services = coordinator_services(
-            config, lambda opened: server_downlinks(config.transports, lambda: opened.current.messages)
-        )
-    logs.configure(config.log_level, config.log_format)
-    favor_latency()
+    wanted = config.telemetry
     with ExitStack() as claimed:
+        with naming(locate("coordinator", options.config)):
+            settings = store_settings(config)
+            databases = upkeeps(settings)
+            spans = claimed.enter_context(
+                telemetry(
+                    enabled=wanted.enabled,
+                    command_lines=wanted.command_lines,
+                    service="dffmpeg-coordinator",
+                    instance=f"{socket.gethostname()}:{config.port}",
+                )
+            )
+            services = coordinator_services(
+                config,
+                lambda opened: server_downlinks(
+                    config.transports, lambda: opened.current.messages, opened.keys_of
+                ),
+                telemetry=spans,
+            )
+        logs.configure(config.log_level, config.log_format)
+        favor_latency()
         # Around everything, restarts of the store too: two that adopt each other's jobs lose them.
         for database in databases:
             claimed.enter_context(database.claim())
@@ -95,20 +112,23 @@ async def _serve(services: Services, settings: StoreSettings) -> None:
             raise Unavailable("the coordinator is starting")
         return handles[0]
 
-    def tree() -> TreeNode:
-        return running().tree()
+    def tree(limit: int | None = None) -> TreeNode:
+        return running().tree(limit)
 
     def crash(path: str) -> None:
         running().crash_child(path)
 
     def web() -> WebServer:
+        store = services.opened.current
         app = create_app(
             Operations(services),
-            services.opened.current.identities,
+            store.identities,
             services.config,
             tree=tree,
             crash=crash,
             neighbours=services.membership,
+            claims=store.nonces,
+            people=People(store.sessions, store.tokens),
         )
         return WebServer(app, services.config)
 
@@ -118,6 +138,7 @@ async def _serve(services: Services, settings: StoreSettings) -> None:
         async with open_tree(root, name="coordinator") as handle:
             start.close()
             handles.append(handle)
+            services.events.add(TreeTopic(handle))
             log.info("coordinator %s serves", __version__)
             async for number in signals:
                 log.info("%s: stopping", signal.Signals(number).name)

@@ -1,4 +1,4 @@
-"""Who may call what: the one table from which the checks come.
+"""Who may call what: the table of routes from which the checks come, their tests, and `docs/access.md`.
 
 A route without an entry keeps the application from starting.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from dffmpeg.model import access as model
+from dffmpeg.model.access import Dealing, Reach
 from dffmpeg.model.identities import Role
 from dffmpeg.web.versions import Alias
 
@@ -17,20 +19,27 @@ if TYPE_CHECKING:
 Roles = frozenset[Role]
 
 CLIENTS = frozenset({Role.CLIENT, Role.ADMIN})
+READERS = CLIENTS | {Role.VIEWER}
+"""Where everybody's data are read; a client is shown its own jobs only."""
+
+OVERSEERS = frozenset({Role.ADMIN, Role.VIEWER})
+"""Where what is read is the cluster's own."""
+
 WORKERS = frozenset({Role.WORKER})
 ADMINS = frozenset({Role.ADMIN})
 EVERYONE = frozenset(Role)
 """Everyone with a key."""
 
 OPEN = None
-"""No signature; the dashboard's routes and those of metrics look at the source address themselves."""
+"""Nobody is asked who it is; the dashboard's pages, signing in and metrics look at the source address
+themselves, and joining at a token."""
 
 DASHBOARD = OPEN
 
 ACCESS: Mapping[str, Roles | None] = {
     "GET /": DASHBOARD,
     "GET /status": DASHBOARD,
-    "GET /status/data": DASHBOARD,
+    "GET /status/data": OVERSEERS,
     "GET /status/<name>": DASHBOARD,
     "GET /openapi.json": OPEN,
     "GET /docs": OPEN,
@@ -38,21 +47,35 @@ ACCESS: Mapping[str, Roles | None] = {
     "GET /redoc": OPEN,
     "GET /health": OPEN,
     "GET /ready": OPEN,
-    "GET /stats": CLIENTS,
+    "GET /stats": READERS,
     "GET /metrics": OPEN,
     "GET /metrics.json": EVERYONE,
     "POST /jobs/submit": CLIENTS,
-    "GET /jobs": CLIENTS,
-    "GET /api/v1/jobs": CLIENTS,
-    "GET /api/v1/workers": CLIENTS,
+    "GET /jobs": READERS,
+    "GET /api/v1/jobs": READERS,
+    "GET /api/v1/jobs/<job_id>": READERS,
+    "WEBSOCKET /api/v1/jobs/<job_id>/log": READERS,
+    "GET /api/v1/jobs/<job_id>/log/download": READERS,
+    "GET /api/v1/workers": READERS,
+    "GET /api/v1/overview": READERS,
+    "GET /api/v1/history": READERS,
+    "GET /api/v1/alerts": READERS,
     "GET /api/v1/events": EVERYONE,
     "WEBSOCKET /api/v1/events": EVERYONE,
+    "GET /api/v1/audit": ADMINS,
+    "GET /api/v1/users": ADMINS,
+    "POST /api/v1/users/<client_id>/networks": ADMINS,
+    "DELETE /api/v1/users/<client_id>": ADMINS,
+    "GET /api/v1/session": EVERYONE,
+    "POST /api/v1/session": OPEN,
+    "DELETE /api/v1/session": EVERYONE,
+    "POST /api/v1/join": OPEN,
     "GET /jobs/<job_id>/status": EVERYONE,
-    "GET /jobs/<job_id>/attempts": CLIENTS,
+    "GET /jobs/<job_id>/attempts": READERS,
     "POST /jobs/<job_id>/cancel": CLIENTS,
     "POST /jobs/<job_id>/retry": CLIENTS,
     "POST /jobs/<job_id>/priority": CLIENTS,
-    "GET /jobs/<job_id>/why": CLIENTS,
+    "GET /jobs/<job_id>/why": READERS,
     "DELETE /jobs/<job_id>": ADMINS,
     "POST /jobs/<job_id>/client_heartbeat": CLIENTS,
     "POST /jobs/<job_id>/follow": CLIENTS,
@@ -75,7 +98,7 @@ ACCESS: Mapping[str, Roles | None] = {
     "WEBSOCKET /worker/<worker_id>/downlink/<instance>": WORKERS,
     "GET /poll/worker": WORKERS,
     "GET /poll/worker/<instance>": WORKERS,
-    "GET /workers": CLIENTS,
+    "GET /workers": READERS,
     "GET /workers/<worker_id>": EVERYONE,
     "POST /workers/<worker_id>/pause": ADMINS,
     "POST /workers/<worker_id>/drain": ADMINS,
@@ -83,15 +106,65 @@ ACCESS: Mapping[str, Roles | None] = {
     "POST /workers/<worker_id>/resume": ADMINS,
     "POST /workers/<worker_id>/probe": ADMINS,
     "DELETE /workers/<worker_id>": ADMINS,
-    "GET /queue": CLIENTS,
+    "GET /queue": READERS,
     "POST /queue/pause": ADMINS,
     "POST /queue/resume": ADMINS,
-    "GET /admin/overview": ADMINS,
-    "GET /admin/tree": ADMINS,
-    "GET /admin/janitor": ADMINS,
+    "GET /admin/overview": OVERSEERS,
+    "GET /admin/tree": OVERSEERS,
+    "GET /api/v1/tree": OVERSEERS,
+    "GET /admin/janitor": OVERSEERS,
     "POST /admin/janitor": ADMINS,
     "POST /debug/crash": ADMINS,
 }
+
+OWNERSHIP: Mapping[str, Dealing] = {
+    "GET /jobs": Dealing.READ,
+    "GET /api/v1/jobs": Dealing.READ,
+    "GET /api/v1/jobs/<job_id>": Dealing.READ,
+    "WEBSOCKET /api/v1/jobs/<job_id>/log": Dealing.READ,
+    "GET /api/v1/jobs/<job_id>/log/download": Dealing.READ,
+    "GET /jobs/<job_id>/status": Dealing.READ,
+    "GET /jobs/<job_id>/attempts": Dealing.READ,
+    "GET /jobs/<job_id>/why": Dealing.READ,
+    "GET /jobs/<job_id>/logs": Dealing.READ,
+    "POST /jobs/<job_id>/cancel": Dealing.COMMAND,
+    "POST /jobs/<job_id>/retry": Dealing.COMMAND,
+    "POST /jobs/<job_id>/priority": Dealing.COMMAND,
+    "DELETE /jobs/<job_id>": Dealing.COMMAND,
+    "POST /jobs/<job_id>/client_heartbeat": Dealing.COMMAND,
+    "POST /jobs/<job_id>/follow": Dealing.COMMAND,
+    "WEBSOCKET /jobs/<job_id>/follow": Dealing.COMMAND,
+    "GET /poll/jobs/<job_id>": Dealing.COMMAND,
+    "POST /jobs/<job_id>/input": Dealing.OWN,
+    "POST /jobs/<job_id>/accept": Dealing.REPORT,
+    "POST /jobs/<job_id>/reject": Dealing.REPORT,
+    "POST /jobs/<job_id>/worker_heartbeat": Dealing.REPORT,
+    "POST /jobs/<job_id>/output": Dealing.REPORT,
+    "POST /jobs/<job_id>/attend": Dealing.REPORT,
+    "POST /jobs/<job_id>/status": Dealing.REPORT,
+    "POST /jobs/<job_id>/logs": Dealing.REPORT,
+    "POST /worker/register": Dealing.BE,
+    "POST /worker/<worker_id>/verify": Dealing.BE,
+    "POST /worker/deregister": Dealing.BE,
+    "WEBSOCKET /worker/<worker_id>/downlink": Dealing.BE,
+    "WEBSOCKET /worker/<worker_id>/downlink/<instance>": Dealing.BE,
+    "GET /poll/worker": Dealing.BE,
+    "GET /poll/worker/<instance>": Dealing.BE,
+    "GET /workers/<worker_id>": Dealing.BE,
+    **dict.fromkeys(
+        (
+            "POST /workers/<worker_id>/pause",
+            "POST /workers/<worker_id>/drain",
+            "POST /workers/<worker_id>/quarantine",
+            "POST /workers/<worker_id>/resume",
+            "POST /workers/<worker_id>/probe",
+            "DELETE /workers/<worker_id>",
+        ),
+        Dealing.ANY,
+    ),
+}
+"""How those routes deal with a job or a worker that are about one, or about those that somebody may see; the
+change feed's kinds of events have `dffmpeg.model.access.EVENTS`."""
 
 OUTPUT_ROUTE = "POST /jobs/<job_id>/output"
 """The route whose body may have `limits.output_body`."""
@@ -110,8 +183,21 @@ def keys(routes: Map) -> set[str]:
     return {key(rule, method) for rule in routes.iter_rules() for method in rule.methods or ()}
 
 
+def reach(route: str, role: Role) -> Reach:
+    """What of the jobs and workers somebody with this role gets at by a route."""
+    roles = ACCESS[route]
+    if roles is not OPEN and role not in roles:
+        return Reach.NONE
+    return model.reach(OWNERSHIP.get(route, Dealing.ANY), role)
+
+
 def check_complete(routes: Map) -> None:
-    """Raises RuntimeError, which names them, if there are routes without an entry."""
-    missing = keys(routes) - ACCESS.keys()
+    """Raises RuntimeError, which names them, if there are routes without an entry.
+
+    One that names a job or a worker needs one in both tables.
+    """
+    there = keys(routes)
+    owned = {route for route in there if "<job_id>" in route or "<worker_id>" in route}
+    missing = (there - ACCESS.keys()) | (owned - OWNERSHIP.keys())
     if missing:
         raise RuntimeError(f"no access is defined for {', '.join(sorted(missing))}")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import msgspec
 from quart import Blueprint, Response
 
-from dffmpeg.actors.coordinator.operations import NotFound, Operations
+from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.model.janitor import Action
 from dffmpeg.model.workers import Hold
 from dffmpeg.web import requests
@@ -16,10 +13,6 @@ from dffmpeg.web.answers import json_answer
 from dffmpeg.web.jobs import MAX_WINDOW
 from dffmpeg.web.requests import caller
 from dffmpeg.wire.administration import HoldRequest, PauseRequest, PriorityRequest, ProbeRequest, RetryRequest
-
-if TYPE_CHECKING:
-    from dffmpeg.supervisors import TreeNode
-
 
 MAX_RUNS = 1000
 """Of the janitor, in one list."""
@@ -31,15 +24,9 @@ class JanitorRequest(msgspec.Struct, kw_only=True):
     action: Action
 
 
-def blueprint(operations: Operations, tree: Callable[[], TreeNode] | None) -> Blueprint:
+def blueprint(operations: Operations) -> Blueprint:
     """The routes below /admin, and those of jobs and workers that are for administration."""
     routes = Blueprint("admin", __name__)
-
-    @routes.get("/admin/tree")
-    async def show_tree() -> Response:
-        if tree is None:
-            raise NotFound("there is no supervision tree here")
-        return json_answer(tree())
 
     @routes.get("/admin/overview")
     async def overview() -> Response:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, cast
 
 import trio
 from quart import Response, g, request, websocket
 from quart_trio import QuartTrio
 
-from dffmpeg.actors.coordinator.operations import Elsewhere, Operations
-from dffmpeg.configuration.coordinator import CoordinatorConfig
+from dffmpeg.actors.coordinator.operations import Elsewhere, Operations, TooMany
+from dffmpeg.configuration.common import Trust
+from dffmpeg.configuration.coordinator import CoordinatorConfig, Tls
+from dffmpeg.model.crowds import Crowd
+from dffmpeg.model.failures import FailureLimit, neighbourhood
 from dffmpeg.transports.peers import Peers
 from dffmpeg.web import (
     access,
     admin,
+    audited,
+    dashboard,
     debug,
     documents,
     downlink,
@@ -24,7 +31,9 @@ from dffmpeg.web import (
     follow,
     health,
     homes,
+    job_log,
     jobs,
+    join,
     lists,
     metrics,
     observation,
@@ -34,34 +43,32 @@ from dffmpeg.web import (
     proxy_protocol,
     requests,
     run,
+    session,
     status,
+    users,
     versions,
     workers,
 )
-from dffmpeg.web.authentication import Authentication, Identities
+from dffmpeg.web import tree as tree_routes
+from dffmpeg.web.authentication import Authentication, Claims, Entrance, Identities, People
+from dffmpeg.web.authentication.joining import Joining
+from dffmpeg.web.authentication.revocation import Revocation
 from dffmpeg.web.closing import Closing
 from dffmpeg.web.connections import BODY_KEY, SOCKET_KEY, Misdirected, RequestBody, Scope, Send, Socket
 from dffmpeg.web.conversation import outcome_of
 from dffmpeg.web.forwarding import FRESH, Forwarding, pause
+from dffmpeg.web.guard import guard
 from dffmpeg.web.homes import Neighbours
 from dffmpeg.web.origins import ORIGIN_KEY, Origins, origin
+from dffmpeg.web.trail import Trail
+from dffmpeg.web.tree import TreeLook
 from dffmpeg.wire import codec, forwarding
 from dffmpeg.wire.signature import SignatureError
 
-if TYPE_CHECKING:
-    from dffmpeg.supervisors import TreeNode
-
 logger = logging.getLogger("dffmpeg.web")
 
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+FORGED = 20
+"""Lines a minute about requests that claim to be passed on, and were not."""
 
 
 class WebApp(QuartTrio):
@@ -69,17 +76,34 @@ class WebApp(QuartTrio):
 
     Args:
         origins: tells where requests come from.
+        revocation: ends what is open for those who may not have it any more.
         forwarding: the way to the other coordinators; None where there are none.
+        trail: records what administrators do.
+        crowd: how many requests each identity, or each address that only looks, may have under way.
+        count: told the reason of each request that claims to be passed on, and was not.
 
     Attributes:
         closing: to be told when the server stops.
     """
 
-    def __init__(self, origins: Origins, forwarding: Forwarding | None = None) -> None:
+    def __init__(
+        self,
+        origins: Origins,
+        revocation: Revocation,
+        forwarding: Forwarding | None,
+        trail: Trail,
+        crowd: Crowd,
+        count: Callable[[str], None],
+    ) -> None:
         super().__init__("dffmpeg.web", static_folder=None, template_folder="templates")
         self.closing = Closing()
         self._origins = origins
+        self._revocation = revocation
         self._forwarding = forwarding
+        self._trail = trail
+        self._crowd = crowd
+        self._count = count
+        self._lines = FailureLimit(FORGED, 60.0 / FORGED, clock=trio.current_time)
         self.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
@@ -89,13 +113,17 @@ class WebApp(QuartTrio):
         if scope["type"] == "lifespan":
             await super().asgi_app(scope, receive, send)
             return
-        if not _sane(scope):
-            await _refuse(scope, send, 400, "expected HTTP/1.1 and a path")
+        strange = _strange(scope)
+        if strange is not None:
+            await _refuse(scope, send, *strange)
             return
         try:
             found = self._origins.of(scope)
         except SignatureError as error:
-            logger.warning("refused %s: %s", scope["path"], error)
+            self._count(error.reason)
+            # Anybody can send such a header, and nobody has to find the rest of the log among its lines.
+            level = logging.DEBUG if self._lines.take(None) else logging.WARNING
+            logger.log(level, "refused %s: %s", scope["path"], error)
             await _refuse(scope, send, 401, str(error))
             return
         scope = _without_host(scope)
@@ -109,6 +137,10 @@ class WebApp(QuartTrio):
             scope[SOCKET_KEY] = end
             await super().asgi_app(scope, cast("Any", end.quart_receive), cast("Any", end.quart_send))
 
+    async def watch(self) -> None:
+        """End what is open for those who may not have it any more, until this is cancelled."""
+        await self._revocation.run()
+
     async def aclose(self) -> None:
         """Close what the application has open itself."""
         if self._forwarding is not None:
@@ -116,15 +148,34 @@ class WebApp(QuartTrio):
 
     async def dispatch_request(self, request_context: Any = None) -> Any:
         """Answer a request that was let pass: here, or by the coordinator that looks after what it names."""
+        with self._present(g.get("entrance")):
+            return await self._dispatch(request_context)
+
+    @contextmanager
+    def _present(self, entrance: Entrance | None) -> Iterator[None]:
+        """A block in which one more of an identity's requests is under way; raises TooMany."""
+        if entrance is None:
+            yield
+            return
+        # Those who only look have no name, and none of them may keep the others out.
+        who = entrance.identity.client_id or (neighbourhood(entrance.address),)
+        if not self._crowd.enter(who):
+            raise TooMany("too many requests of this identity are under way", retry_after=1.0)
+        try:
+            yield
+        finally:
+            self._crowd.leave(who)
+
+    async def _dispatch(self, request_context: Any) -> Any:
         if self._forwarding is None or request.url_rule is None:
-            return await super().dispatch_request(request_context)
+            return await self._answer(request_context)
         route = access.key(request.url_rule, request.method)
         tries, began = 0, trio.current_time()
         while True:
             member = await self._forwarding.home(route, g.identity, request.view_args, request.scope)
             if member is None:
                 try:
-                    return await super().dispatch_request(request_context)
+                    return await self._answer(request_context)
                 except Elsewhere:
                     # It moved meanwhile; nothing was changed.
                     _require_unpassed(request.scope)
@@ -139,13 +190,26 @@ class WebApp(QuartTrio):
             tries += 1
             await pause(tries)
 
+    async def _answer(self, request_context: Any) -> Any:
+        entrance: Entrance | None = g.get("entrance")
+        if request.method not in ("GET", "HEAD"):
+            # What changes something is carried out by whoever could ask for it.
+            answer = await self._trail.followed(partial(super().dispatch_request, request_context))
+        else:
+            with self._revocation.watched(entrance):
+                answer = await super().dispatch_request(request_context)
+        if isinstance(answer, Response):
+            self._revocation.follow(answer, entrance)
+        return answer
+
     async def dispatch_websocket(self, websocket_context: Any = None) -> Any:
         """The same for a WebSocket, of which nothing has been answered yet.
 
         Once it was accepted, or its connection given away, no error gets any further than to here.
         """
         try:
-            return await self._speak(websocket_context)
+            with self._present(g.get("entrance")):
+                return await self._speak(websocket_context)
         except Exception as error:
             end, described = requests.socket(), requests.describe()
             if not end.taken:
@@ -156,14 +220,14 @@ class WebApp(QuartTrio):
 
     async def _speak(self, websocket_context: Any) -> Any:
         if self._forwarding is None or websocket.url_rule is None:
-            return await super().dispatch_websocket(websocket_context)
+            return await self._converse(websocket_context)
         route, end = access.key(websocket.url_rule, "GET"), requests.socket()
         tries = 0
         while True:
             member = await self._forwarding.home(route, g.identity, websocket.view_args, websocket.scope)
             if member is None:
                 try:
-                    return await super().dispatch_websocket(websocket_context)
+                    return await self._converse(websocket_context)
                 except Elsewhere:
                     _require_unpassed(websocket.scope)
             else:
@@ -172,6 +236,10 @@ class WebApp(QuartTrio):
                     return None if carried is True else carried
             tries += 1
             await pause(tries)
+
+    async def _converse(self, websocket_context: Any) -> Any:
+        with self._revocation.watched(g.get("entrance")):
+            return await super().dispatch_websocket(websocket_context)
 
     # Quart's versions disagree about what comes before the error.
 
@@ -185,9 +253,17 @@ class WebApp(QuartTrio):
         return errors.answer(arguments[-1], request=requests.describe())
 
 
-def _sane(scope: Scope) -> bool:
-    """HTTP/2 without TLS, which the server would speak, and targets that are no path have no use here."""
-    return scope["http_version"] in ("1.0", "1.1") and str(scope["path"]).startswith("/")
+def _strange(scope: Scope) -> tuple[int, str] | None:
+    """Status and reason of what no program of ours sends, and what a proxy may understand in another way."""
+    if scope["http_version"] not in ("1.0", "1.1") or not str(scope["path"]).startswith("/"):
+        # HTTP/2 without TLS, which the server would speak.
+        return 400, "expected HTTP/1.1 and a path"
+    if "\0" in scope["path"]:
+        # Nothing has such a name, and not every database takes it for a question.
+        return 400, "the path: expected one without a NUL character"
+    if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in scope["headers"]):
+        return 415, "a body is taken as it is, without Content-Encoding"
+    return None
 
 
 def _require_unpassed(scope: Scope) -> None:
@@ -199,7 +275,10 @@ def _require_unpassed(scope: Scope) -> None:
 async def _refuse(scope: Scope, send: Send, status: int, reason: str) -> None:
     kind = "websocket.http" if scope["type"] == "websocket" else "http"
     detail = codec.encode({"detail": reason})
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(detail)).encode())]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(detail)).encode()),
+    ]
     await send({"type": f"{kind}.response.start", "status": status, "headers": headers})
     await send({"type": f"{kind}.response.body", "body": detail, "more_body": False})
 
@@ -215,9 +294,11 @@ def create_app(
     identities: Identities,
     config: CoordinatorConfig,
     *,
-    tree: Callable[[], TreeNode] | None = None,
+    tree: TreeLook | None = None,
     crash: Callable[[str], None] | None = None,
     neighbours: Neighbours | None = None,
+    claims: Claims | None = None,
+    people: People | None = None,
 ) -> WebApp:
     """Make the coordinator's application.
 
@@ -228,16 +309,24 @@ def create_app(
         crash: crashes the child at a path, as `TreeHandle.crash_child` does;
             used only with `[debug] routes`.
         neighbours: the other coordinators, where there may be some.
+        claims: where nonces are claimed for all of them; None for this one's memory alone.
+        people: who signs in; None where nobody does.
 
     Raises:
         ConfigurationError: a network in the configuration is none.
     """
     secret = config.cluster.secret
     key = None if secret is None else forwarding.key_of(secret)
-    peers = Peers(proxy_protocol.LOCAL if config.proxy_protocol else b"")
+    # Where a certificate is asked of clients, a coordinator shows the others its own.
+    shown = config.tls if config.tls.client_cafile is not None else Tls()
+    trust = Trust(cafile=config.cluster.cafile, certfile=shown.certfile, keyfile=shown.keyfile)
+    peers = Peers(proxy_protocol.LOCAL if config.proxy_protocol else b"", trust)
     way = None if neighbours is None else Forwarding(neighbours, peers, key)
-    app = WebApp(Origins(config, key), way)
-    authentication = Authentication(identities, config)
+    revocation = Revocation(identities, None if people is None else people.sessions)
+    crowd, count = Crowd(config.limits.requests_per_identity), operations.measurements.refused
+    trail = Trail(operations)
+    app = WebApp(Origins(config, key), revocation, way, trail, crowd, count)
+    authentication = Authentication(identities, config, people=people, claims=claims, count=count)
     app.register_blueprint(jobs.blueprint(operations, app.closing))
     app.register_blueprint(follow.blueprint(operations, app.closing))
     app.register_blueprint(run.blueprint(operations, app.closing, max_body=config.limits.body))
@@ -247,43 +336,29 @@ def create_app(
     app.register_blueprint(health.blueprint(operations, app.closing))
     app.register_blueprint(observed.blueprint(operations, app.closing, tree))
     app.register_blueprint(metrics.blueprint(operations, config, authentication, tree))
-    app.register_blueprint(admin.blueprint(operations, tree))
+    app.register_blueprint(admin.blueprint(operations))
+    app.register_blueprint(tree_routes.blueprint(operations, tree))
     app.register_blueprint(events.blueprint(operations, app.closing))
     app.register_blueprint(lists.blueprint(operations))
+    app.register_blueprint(users.blueprint(operations))
+    app.register_blueprint(dashboard.blueprint(operations))
+    app.register_blueprint(job_log.blueprint(operations, app.closing))
     app.register_blueprint(documents.blueprint(app.url_map))
     if config.web_dashboard_enabled:
         app.register_blueprint(status.blueprint(operations, config))
+    if authentication.sessions is not None:
+        app.register_blueprint(session.blueprint(authentication.sessions, authentication.sites, config))
+    if people is not None:
+        app.register_blueprint(join.blueprint(Joining(identities, people.tokens, count)))
     if config.debug.routes and crash is not None:
         app.register_blueprint(debug.blueprint(crash))
     versions.add_aliases(app)
     access.check_complete(app.url_map)
     homes.check_complete(app.url_map)
+    audited.check_complete(app.url_map)
     openapi.check_complete(app.url_map)
     versions.add_etags(app)
     observation.observe(app, operations.measurements)
-    _guard(app, authentication)
+    off = status.PLACES if not config.web_dashboard_enabled else ()
+    guard(app, authentication, trail, off)
     return app
-
-
-def _guard(app: WebApp, authentication: Authentication) -> None:
-    async def check_request() -> None:
-        # An unknown path, or a wrong method: Quart raises it a little later.
-        if request.url_rule is None:
-            return
-        route = access.key(request.url_rule, request.method)
-        g.identity = await authentication.check(request.scope, route, requests.request_body())
-
-    async def check_websocket() -> None:
-        if websocket.url_rule is None:
-            return
-        route = access.key(websocket.url_rule, "GET")
-        g.identity = await authentication.check(websocket.scope, route, None)
-
-    async def add_headers(response: Response) -> Response:
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
-
-    app.before_request(check_request)
-    app.before_websocket(check_websocket)
-    app.after_request(add_headers)

@@ -16,6 +16,7 @@ import trio
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
 from dffmpeg.errors import BadInput
+from dffmpeg.transports.messages import TextFrame
 from dffmpeg.web.stream import BoundedStream
 
 # As the ASGI specification has them.
@@ -24,6 +25,7 @@ Event = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 SendParts = Callable[[Sequence[bytes]], Awaitable[None]]
+SendFrame = Callable[[bytes], Awaitable[None]]
 
 BODY_KEY = "dffmpeg.body"
 SOCKET_KEY = "dffmpeg.socket"
@@ -33,8 +35,14 @@ ABORT_KEY = "dffmpeg.abort"
 SEND_KEY = "dffmpeg.send"
 """In a scope's `state`: a function that sends a WebSocket's message of bytes, in parts."""
 
+FRAME_KEY = "dffmpeg.frame"
+"""In a scope's `state`: a function that sends a whole frame of a WebSocket, as it travels."""
+
 PEER_KEY = "dffmpeg.peer"
 """In a scope's `state`, where a proxy says whom it speaks for: that, or None where it does not know."""
+
+SECURE_KEY = "dffmpeg.secure"
+"""In a scope's `state`: whether the connection is one by TLS."""
 
 TUNNEL_KEY = "dffmpeg.tunnel"
 """In a scope's `state`: the connection itself, for what is passed on as it is."""
@@ -165,6 +173,7 @@ class Socket:
         self._send = send
         self._abort: Callable[[], None] = (scope.get("state") or {}).get(ABORT_KEY, _nothing)
         self._send_parts: SendParts | None = (scope.get("state") or {}).get(SEND_KEY)
+        self._send_frame: SendFrame | None = (scope.get("state") or {}).get(FRAME_KEY)
         self._tunnel: BoundedStream | None = (scope.get("state") or {}).get(TUNNEL_KEY)
         self._over = False
         self._announced = False
@@ -225,6 +234,17 @@ class Socket:
                 await self._send_parts(parts)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 # Whoever reads here is told so.
+                self._over = True
+
+    async def send_frame(self, message: TextFrame) -> None:
+        """Send a message that was encoded before, and may be sent to others too."""
+        if self._send_frame is None:
+            await self.send(message.text.decode())
+        elif not self._over:
+            try:
+                await self._send_frame(message.frame)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                # As above.
                 self._over = True
 
     async def close(self, code: int, reason: str) -> None:

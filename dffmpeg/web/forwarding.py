@@ -1,19 +1,21 @@
 """Passing requests on to the coordinator that looks after what they are about.
 
-A request is checked here first, body and all, so that only what an identity of this cluster has signed is
-ever passed on; the other coordinator checks it again by the same signature. It is passed on once: one that
-has been is never passed on again.
+A request is checked here first, body and all, so that only what somebody is let in with is ever passed on;
+the other coordinator checks it again, by the same signature, the same session, or the same address. It is
+passed on once: one that has been is never passed on again.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Iterable
 
 import trio
 from quart import Response
 from werkzeug.datastructures import Headers
 
+from dffmpeg import logs
 from dffmpeg.errors import Unreachable
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.membership import Member
@@ -21,11 +23,13 @@ from dffmpeg.transports.peers import PeerAnswer, PeerRequest, Peers, PeerTunnel
 from dffmpeg.web import homes
 from dffmpeg.web.closing import Closing
 from dffmpeg.web.connections import Misdirected, Scope, Socket
+from dffmpeg.web.cookies import CSRF_HEADER, PLAIN, cookie, name_at
 from dffmpeg.web.errors import HomeAway
 from dffmpeg.web.homes import Neighbours
+from dffmpeg.web.observation import REQUEST_ID
 from dffmpeg.web.origins import origin, target
 from dffmpeg.web.tunnels import carry
-from dffmpeg.wire import forwarding, signature
+from dffmpeg.wire import forwarding, signature, trace
 from dffmpeg.wire.forwarding import Passage
 
 logger = logging.getLogger("dffmpeg.web.forwarding")
@@ -49,8 +53,16 @@ MAX_REFUSAL = 64 * 1024
 MISDIRECTED = 421
 """RFC 9110, section 15.5.20: not this one's to answer. Said among coordinators only."""
 
-_SIGNED = (signature.CLIENT_ID_HEADER, signature.TIMESTAMP_HEADER, signature.SIGNATURE_HEADER)
-_PASSED = frozenset({b"accept", b"content-type", b"user-agent", *(name.encode() for name in _SIGNED)})
+_PASSED = frozenset(
+    {
+        b"accept",
+        b"content-type",
+        b"user-agent",
+        trace.HEADER.encode(),
+        CSRF_HEADER,
+        *(name.encode() for name in signature.HEADERS),
+    }
+)
 _HANDSHAKE = _PASSED | {
     b"sec-websocket-key",
     b"sec-websocket-version",
@@ -164,15 +176,27 @@ class Forwarding:
         if self._key is None:
             raise Unreachable("[cluster] secret is not set, so nothing is passed on")
         headers = [(name, value) for name, value in scope["headers"] if name in names]
-        signed = dict(headers).get(signature.SIGNATURE_HEADER.encode(), b"").decode("latin-1")
-        address = origin(scope).address
-        passage = Passage(
-            self._neighbours.me, member.coordinator_id, None if address is None else str(address)
-        )
+        key, me = self._key, self._neighbours.me
+        request_id = logs.subject().get("request")
+        if request_id is not None:
+            # Ours, where the caller gave none: its lines in both coordinators' logs belong together.
+            headers.append((REQUEST_ID.lower().encode(), str(request_id).encode("ascii")))
+        signed = dict(headers).get(signature.SIGNATURE_HEADER.encode())
+        said = "" if signed is None else signed.decode("latin-1")
+        found = origin(scope)
+        session = cookie(scope, name_at(found.front)) if signed is None else None
+        if session is not None:
+            # It alone: what else this host's cookies are is nobody's business there.
+            said = session
+            headers.append((b"cookie", f"{PLAIN}={session}".encode("ascii")))
+        address = None if found.address is None else str(found.address)
         method, path = scope.get("method", "GET"), target(scope)
-        sealed = forwarding.seal(self._key, passage, method, path, signed)
-        headers += [(forwarding.HEADER.encode(), sealed.encode()), *extra]
-        return PeerRequest(method, path, headers, body)
+
+        def seal() -> tuple[bytes, bytes]:
+            passage = Passage(me, member.coordinator_id, address, time.time())
+            return forwarding.HEADER.encode(), forwarding.seal(key, passage, method, path, said).encode()
+
+        return PeerRequest(method, path, [*headers, *extra], body, seal)
 
     async def aclose(self) -> None:
         """Close the connections to the others."""

@@ -1,4 +1,4 @@
-"""Lists of the versioned API: filters, orders, and pages by cursor or by offset."""
+"""Lists of the versioned API: filters, orders, and pages by cursor or by offset; and a job in full."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.requests import caller
 from dffmpeg.web.versions import PREFIX
-from dffmpeg.wire import times
+from dffmpeg.wire.audit import AuditList
 from dffmpeg.wire.lists import JobList, WorkerList, continued
+from dffmpeg.wire.users import UserList
 
 LIMIT, MAX_LIMIT = 100, 500
 
@@ -26,36 +27,44 @@ DEFAULT_SORT = "-created_at"
 
 
 def blueprint(operations: Operations) -> Blueprint:
-    """The routes /api/v1/jobs and /api/v1/workers."""
+    """The routes /api/v1/jobs, that of one job, and /api/v1/workers."""
     routes = Blueprint("lists", __name__, url_prefix=PREFIX)
 
     @routes.get("/jobs")
     async def jobs() -> Response:
         key, descending = _sort()
         wanted = PageRequest(
-            filter=_filter(), key=key, descending=descending, limit=_limit(), offset=_offset()
+            filter=_filter(), key=key, descending=descending, limit=limit(), offset=_offset()
         )
         cursor = requests.text("cursor")
         if cursor is not None:
             wanted = continued(wanted, cursor)
-        return _linked(await operations.job_page(caller(), wanted))
+            if wanted.offset > MAX_OFFSET:
+                # Ours only lead to less: with any number each page could have all jobs read.
+                raise BadInput("cursor: expected the `next` of an earlier page")
+        return linked(await operations.job_page(caller(), wanted))
+
+    @routes.get("/jobs/<job_id>")
+    async def job_in_full(job_id: str) -> Response:
+        return json_answer(await operations.job_in_full(caller(), job_id))
 
     @routes.get("/workers")
     async def workers() -> Response:
         found = await operations.worker_page(
             caller(),
-            limit=_limit(),
+            limit=limit(),
             offset=_offset(),
             after=requests.text("cursor"),
             statuses=requests.names("status") or None,
             labels=requests.names("label"),
         )
-        return _linked(found)
+        return linked(found)
 
     return routes
 
 
-def _limit() -> int:
+def limit() -> int:
+    """How many entries a page may have."""
     return requests.whole_number("limit", LIMIT, maximum=MAX_LIMIT)
 
 
@@ -85,30 +94,23 @@ def _filter() -> JobFilter:
         labels=tuple(requests.names("label")),
         name=requests.text("name"),
         text=None if text is None else text.encode(),
-        created_from=_moment("created_from"),
-        created_before=_moment("created_before"),
+        words=tuple((requests.text("search") or "").encode().split()),
+        created_from=requests.moment("created_from"),
+        created_before=requests.moment("created_before"),
     )
 
 
 def _states() -> frozenset[JobState] | None:
-    names = requests.names("status")
+    name = "state" if "state" in request.args else "status"
+    if {"state", "status"} <= request.args.keys():
+        raise BadInput("state: not together with status, which is its older name")
     try:
-        return frozenset(JobState(name) for name in names) or None
+        return frozenset(JobState(one) for one in requests.names(name)) or None
     except ValueError:
-        raise BadInput(f"status: expected some of {', '.join(JobState)}, with commas between") from None
+        raise BadInput(f"{name}: expected some of {', '.join(JobState)}, with commas between") from None
 
 
-def _moment(name: str) -> float | None:
-    text = requests.text(name)
-    if text is None:
-        return None
-    try:
-        return times.from_wire(text)
-    except (ValueError, OverflowError):
-        raise BadInput(f"{name}: expected a time such as 2026-01-31T12:00:00Z") from None
-
-
-def _linked(page: JobList | WorkerList) -> Response:
+def linked(page: JobList | WorkerList | AuditList | UserList) -> Response:
     """The page; its `Link` header (RFC 8288) leads to the next one, relative to this one."""
     reply = json_answer(page)
     if page.next is not None:

@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
 from dffmpeg.web.connections import BODY_KEY, SOCKET_KEY, RequestBody, Scope, Socket
-from dffmpeg.wire import codec
+from dffmpeg.wire import codec, times
 
 T = TypeVar("T")
 
@@ -93,7 +93,18 @@ def text(name: str) -> str | None:
     value = _arguments().get(name) or None
     if value is not None and len(value) > 128:
         raise BadInput(f"{name}: at most 128 characters")
-    return value
+    return None if value is None else _without_nul(name, value)
+
+
+def moment(name: str) -> float | None:
+    """A time from the query string, Unix seconds; None if it is missing or empty."""
+    value = text(name)
+    if value is None:
+        return None
+    try:
+        return times.from_wire(value)
+    except (ValueError, OverflowError):
+        raise BadInput(f"{name}: expected a time such as 2026-01-31T12:00:00Z") from None
 
 
 def names(name: str) -> list[str]:
@@ -101,7 +112,14 @@ def names(name: str) -> list[str]:
     value = _arguments().get(name, "")
     if len(value) > 4096:
         raise BadInput(f"{name}: at most 4096 characters")
-    return [part for part in value.split(",") if part]
+    return [part for part in _without_nul(name, value).split(",") if part]
+
+
+def _without_nul(name: str, value: str) -> str:
+    # Not every database takes it for a question.
+    if "\0" in value:
+        raise BadInput(f"{name}: expected a string without a NUL character")
+    return value
 
 
 def flag(name: str, default: bool | None = None) -> bool | None:

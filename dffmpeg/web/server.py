@@ -16,18 +16,22 @@ from typing import Any
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config as HypercornConfig
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
 from dffmpeg.actors import Actor
-from dffmpeg.configuration.coordinator import CoordinatorConfig
+from dffmpeg.configuration.coordinator import CoordinatorConfig, Limits
 from dffmpeg.errors import ConfigurationError
+from dffmpeg.model.crowds import Crowd
+from dffmpeg.model.failures import neighbourhood
 from dffmpeg.transports.messages import mask_in_c
 from dffmpeg.web import addresses, proxy_protocol
 from dffmpeg.web.app import WebApp
-from dffmpeg.web.connections import ABORT_KEY, PEER_KEY, SEND_KEY, TUNNEL_KEY
+from dffmpeg.web.certificates import Certificates
+from dffmpeg.web.connections import ABORT_KEY, FRAME_KEY, PEER_KEY, SECURE_KEY, SEND_KEY, TUNNEL_KEY
+from dffmpeg.web.protocol import Protocol
 from dffmpeg.web.stream import BoundedStream
+from dffmpeg.web.tls import HandshakeFailed, secured
 from dffmpeg.wire.frames import MAX_PAYLOAD
 
 logger = logging.getLogger("dffmpeg.web.server")
@@ -36,16 +40,16 @@ WRITE_TIMEOUT = 60.0
 GRACE = 3.0
 """How long requests under way may take to finish when the server stops, seconds."""
 
-KEEP_ALIVE_TIMEOUT = 30.0
-"""How long a connection may be idle, and how long a request's headers may take to arrive, seconds.
-Longer than HTTP clients keep theirs, so that it is rarely this end that closes one just being used."""
-
-MAX_HEADERS = 16 * 1024
-"""Bytes."""
-
 SPARE_MESSAGE = 2 * MAX_PAYLOAD
 """Of a WebSocket's client, bytes, where a body may not have more; beyond it Hypercorn refuses, before it our
 own, smaller limits do."""
+
+REFUSAL = 1.0
+"""Seconds for saying that there are too many connections."""
+
+_TOO_MANY = (
+    b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
 
 SPARE_CONNECTIONS = 1024
 """Beyond one for each live job and each worker."""
@@ -83,10 +87,12 @@ class WebServer(Actor[None]):
             config.security.trusted_proxies, "[security] trusted_proxies"
         )
         self._limit = config.limits.live_jobs + config.limits.workers + SPARE_CONNECTIONS
+        self._certificates: Certificates | None = None
         self._open: set[_Connection] = set()
+        self._neighbours = Crowd(config.limits.connections_per_address)
         self._drained = trio.Event()
         mask_in_c()
-        self._hypercorn = _hypercorn_config(max(config.limits.body, SPARE_MESSAGE))
+        self._hypercorn = _hypercorn_config(config.limits)
         self._worker = WorkerContext(None)
         # The application asks for no lifespan events, and Hypercorn's wrapper only changes the call.
         self._asgi = ASGIWrapper(app)
@@ -99,14 +105,17 @@ class WebServer(Actor[None]):
         """Listen, be ready, serve, and wind down when a stop is asked for.
 
         Raises:
-            ConfigurationError: the address cannot be listened on.
+            ConfigurationError: the address cannot be listened on, or the certificate not be used.
         """
+        if self._config.tls.certfile is not None:
+            self._certificates = Certificates(self._config.tls)
         listeners = await self._listen()
         async with trio.open_nursery() as connections:
             serve = partial(trio.serve_listeners, self._serve, listeners, handler_nursery=connections)
             try:
                 async with trio.open_nursery() as accepting:
                     await accepting.start(serve)
+                    accepting.start_soon(self._app.watch)
                     self.context.ready()
                     await self.context.stopping.wait()
                     accepting.cancel_scope.cancel()
@@ -125,7 +134,21 @@ class WebServer(Actor[None]):
                 f"cannot listen on {host} port {port}: {error.strerror or error}"
             ) from error
         self.port = listeners[0].socket.getsockname()[1]
-        logger.info("listening on %s port %d", host, self.port)
+        logger.info(
+            "listening on %s port %d%s",
+            host,
+            self.port,
+            " with TLS" if self._certificates is not None else "",
+        )
+        if (
+            self._certificates is None
+            and not self._config.security.trusted_proxies
+            and not _is_loopback(host)
+        ):
+            logger.warning(
+                "without TLS whoever is on the way reads what jobs read and write, and keys with which people"
+                " sign in: set [tls] certfile, or put a reverse proxy in front (security.trusted_proxies)"
+            )
         if self._bound is not None:
             self._bound(self.port)
         return listeners
@@ -151,93 +174,125 @@ class WebServer(Actor[None]):
             logger.warning("%d connections are open: one more is refused", len(self._open))
             return
         try:
-            connection = _Connection(BoundedStream(stream, self._write_timeout))
+            connection = _Connection(stream)
         except OSError:
             # It was gone before we came to it.
             await trio.aclose_forcefully(stream)
             return
+        who = self._whose(connection)
+        if who is not None and not self._neighbours.enter(who):
+            logger.info("%s has too many connections: one more is refused", who)
+            await _refuse(stream)
+            return
         self._open.add(connection)
         try:
             with connection.scope:
-                if self._config.proxy_protocol:
-                    await self._introduce(connection)
-                await self._protocol(connection).run()
-        except proxy_protocol.MalformedHeader as error:
+                await self._protocol(connection, await self._begun(connection, stream)).run()
+        except (proxy_protocol.MalformedHeader, HandshakeFailed) as error:
             logger.info("refused a connection from %s: %s", connection.peer, error)
             connection.abort()
         except Exception:  # the boundary of a connection, which nothing restarts
             logger.exception("a connection failed")
         finally:
             self._open.discard(connection)
+            if who is not None:
+                self._neighbours.leave(who)
             if not self._open:
                 self._drained.set()
 
-    async def _introduce(self, connection: _Connection) -> None:
-        """Hear from a proxy whom it speaks for; raises MalformedHeader where there is none to be believed."""
+    def _whose(self, connection: _Connection) -> str | None:
+        """By whom a connection is counted; None for a proxy's, which are everybody's, and our own."""
+        peer = connection.peer
+        if peer is None or peer.is_loopback or addresses.contains(self._proxies, peer):
+            return None
+        return neighbourhood(peer)
+
+    async def _begun(self, connection: _Connection, stream: trio.SocketStream) -> BoundedStream:
+        """What comes before HTTP: a proxy's introduction, and TLS."""
+        beginning = b""
+        if self._config.proxy_protocol:
+            beginning = await self._introduce(connection, stream)
+        if self._certificates is not None:
+            return await secured(stream, self._certificates.context(), self._write_timeout, beginning)
+        bounded = BoundedStream(stream, stream.socket, self._write_timeout)
+        bounded.give_back(beginning)
+        return bounded
+
+    async def _introduce(self, connection: _Connection, stream: trio.SocketStream) -> bytes:
+        """Hear from a proxy whom it speaks for; raises MalformedHeader where there is none to be believed.
+
+        Returns:
+            What was read of what comes behind.
+        """
         if connection.peer is None or not addresses.contains(self._proxies, connection.peer):
             raise proxy_protocol.MalformedHeader(
                 "proxy_protocol is set, and trusted_proxies does not name it"
             )
-        header, rest = await proxy_protocol.receive(connection.stream.receive_some)
-        connection.stream.give_back(rest)
+        header, rest = await proxy_protocol.receive(stream.receive_some)
         connection.introduced = {PEER_KEY: connection.peer if header.local else header.source}
+        return rest
 
-    def _protocol(self, connection: _Connection) -> TCPServer:
+    def _protocol(self, connection: _Connection, stream: BoundedStream) -> Protocol:
         state: dict[str, Any] = {
             ABORT_KEY: connection.abort,
-            SEND_KEY: connection.stream.send_message,
-            TUNNEL_KEY: connection.stream,
+            SEND_KEY: stream.send_message,
+            FRAME_KEY: stream.send_frame,
+            TUNNEL_KEY: stream,
+            SECURE_KEY: self._certificates is not None,
             **connection.introduced,
         }
-        return _Protocol(
+        limits = self._config.limits
+        return Protocol(
             self._asgi,
             self._hypercorn,
             self._worker,
             ConnectionState(state),
-            connection.stream,  # type: ignore[arg-type]
+            stream,
+            header_timeout=limits.header_timeout,
+            control_frames=limits.control_frames,
         )
-
-
-class _Protocol(TCPServer):
-    """Hypercorn's connection, without its habit of waiting for a client that has gone.
-
-    Its timer for idle connections goes on when the client has closed, and holds
-    the file descriptor for as long as it runs.
-    """
-
-    _read_everything = False
-
-    async def _read_data(self) -> None:
-        await super()._read_data()
-        self._read_everything = True
-        await self.idle_task.stop()
-
-    async def _idle_timeout(self) -> None:
-        if not self._read_everything:
-            await super()._idle_timeout()
 
 
 class _Connection:
     """An open connection, and how to end it whatever it is doing."""
 
-    def __init__(self, stream: BoundedStream) -> None:
-        self.stream = stream
+    def __init__(self, stream: trio.SocketStream) -> None:
         self.scope = trio.CancelScope()
         self.introduced: dict[str, Any] = {}
-        self.peer = stream.peer
+        self.peer = addresses.parse_address(str(stream.socket.getpeername()[0]))
+        self._socket = stream.socket
 
     def abort(self) -> None:
         self.scope.cancel()
-        self.stream.abort()
+        self._socket.close()
 
 
-def _hypercorn_config(max_message: int) -> HypercornConfig:
+async def _refuse(stream: trio.SocketStream) -> None:
+    """Say why, to whoever waits for an answer."""
+    with trio.move_on_after(REFUSAL):
+        try:
+            await stream.send_all(_TOO_MANY)
+            await stream.send_eof()
+            # Closed with bytes of a request unread, the kernel would throw the answer away.
+            while await stream.receive_some(4096):
+                pass
+        except trio.BrokenResourceError:
+            pass
+    await trio.aclose_forcefully(stream)
+
+
+def _is_loopback(host: str) -> bool:
+    found = addresses.parse_address(host)
+    return host == "localhost" if found is None else found.is_loopback
+
+
+def _hypercorn_config(limits: Limits) -> HypercornConfig:
     config = HypercornConfig()
     config.accesslog = None
     config.errorlog = logging.getLogger("dffmpeg.web.hypercorn")
-    config.h11_max_incomplete_size = MAX_HEADERS
+    config.h11_max_incomplete_size = limits.headers
     config.include_server_header = False
     config.keep_alive_max_requests = 1_000_000_000
-    config.keep_alive_timeout = KEEP_ALIVE_TIMEOUT
-    config.websocket_max_message_size = max_message
+    config.keep_alive_timeout = limits.idle_timeout
+    config.websocket_max_message_size = max(limits.body, SPARE_MESSAGE)
     return config

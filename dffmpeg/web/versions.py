@@ -28,6 +28,10 @@ UNVERSIONED = frozenset(
 """Pages for people, and what they load."""
 
 
+UNTAGGED = frozenset({f"{PREFIX}/session"})
+"""Whose answers no browser may keep."""
+
+
 class Problem(msgspec.Struct, kw_only=True):
     """RFC 9457.
 
@@ -100,6 +104,7 @@ def _taggable(asked: Request, response: Response) -> bool:
     return (
         asked.method in ("GET", "HEAD")
         and versioned(asked.path)
+        and asked.path not in UNTAGGED
         and response.status_code == HTTPStatus.OK
         and response.mimetype == "application/json"
     )

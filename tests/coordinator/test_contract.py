@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -62,9 +62,10 @@ class Signed(requests.auth.AuthBase):
         body = prepared.body or b""
         assert isinstance(body, str | bytes)
         content = body.encode() if isinstance(body, str) else body
-        path = unquote(urlsplit(str(prepared.url)).path)
+        parts = urlsplit(str(prepared.url))
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         key = KEYS[self._name][1]
-        made = signature.sign(self._name, key, str(prepared.method), path, content, now=time.time())
+        made = signature.sign(self._name, key, str(prepared.method), target, content, now=time.time())
         prepared.headers.update(made)
         return prepared
 

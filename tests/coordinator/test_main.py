@@ -61,8 +61,10 @@ def serving(config: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def content(database: Path) -> list[str]:
+    """What is in it, but for what a coordinator that runs writes as time passes."""
+    by_the_clock = tuple(f'INSERT INTO "{table}"' for table in ("janitor_runs", "samples"))
     with closing(sqlite3.connect(database)) as connection:
-        return list(connection.iterdump())
+        return [line for line in connection.iterdump() if not line.startswith(by_the_clock)]
 
 
 def test_what_keeps_it_from_starting_is_one_line(tmp_path: Path) -> None:

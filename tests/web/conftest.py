@@ -21,12 +21,14 @@ from dffmpeg.web.homes import Neighbours
 from dffmpeg.wire import signature
 from dffmpeg.wire.jobs import JobRecord, SubmitRequest
 from tests.web.memory import MemoryIdentities, MemoryOperations
+from tests.web.memory_people import MemoryPeople
 
 KEYS = {
     "client": (Role.CLIENT, b"c" * 32),
     "other": (Role.CLIENT, b"o" * 32),
     "worker": (Role.WORKER, b"w" * 32),
     "admin": (Role.ADMIN, b"a" * 32),
+    "viewer": (Role.VIEWER, b"v" * 32),
 }
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 
@@ -39,6 +41,7 @@ class Site:
     server: WebServer
     operations: MemoryOperations
     identities: MemoryIdentities
+    people: MemoryPeople
     tree: TreeHandle
     crashed: list[str]
 
@@ -73,25 +76,8 @@ class Site:
         self, path: str, name: str = "client", *, headers: dict[str, str] | None = None
     ) -> AsyncIterator[trio_websocket.WebSocketConnection]:
         signed = headers if headers is not None else sign(name, "GET", path)
-        # On a stream of our own: the library forgets to close one on which it was refused.
-        failure: BaseException | None = None
-        try:
-            async with await self.connect() as stream, trio.open_nursery() as nursery:
-                connection = await trio_websocket.wrap_client_stream(
-                    nursery,
-                    stream,
-                    "127.0.0.1",
-                    path,
-                    extra_headers=[(key.encode(), value.encode()) for key, value in signed.items()],
-                )
-                async with connection:
-                    yield connection
-        except BaseExceptionGroup as group:
-            failure = group
-        while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
-            failure = failure.exceptions[0]
-        if failure is not None:
-            raise failure
+        async with await self.connect() as stream, open_websocket(stream, path, signed) as connection:
+            yield connection
 
     async def submit(self, name: str = "client", **fields: Any) -> JobRecord:
         async with self.http(name) as http:
@@ -100,10 +86,37 @@ class Site:
             )
 
 
-def sign(name: str, method: str, path: str, body: bytes = b"", *, now: float | None = None) -> dict[str, str]:
+@asynccontextmanager
+async def open_websocket(
+    stream: trio.SocketStream, path: str, headers: dict[str, str]
+) -> AsyncIterator[trio_websocket.WebSocketConnection]:
+    """A WebSocket on a stream of the caller's: the library forgets to close one on which it was refused."""
+    failure: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            connection = await trio_websocket.wrap_client_stream(
+                nursery,
+                stream,
+                "127.0.0.1",
+                path,
+                extra_headers=[(key.encode(), value.encode()) for key, value in headers.items()],
+            )
+            async with connection:
+                yield connection
+    except BaseExceptionGroup as group:
+        failure = group
+    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
+        failure = failure.exceptions[0]
+    if failure is not None:
+        raise failure
+
+
+def sign(
+    name: str, method: str, target: str, body: bytes = b"", *, now: float | None = None
+) -> dict[str, str]:
     import time
 
-    return signature.sign(name, KEYS[name][1], method, path, body, now=time.time() if now is None else now)
+    return signature.sign(name, KEYS[name][1], method, target, body, now=time.time() if now is None else now)
 
 
 def raw(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
@@ -151,7 +164,7 @@ async def serving(
 ) -> AsyncIterator[Site]:
     """A server in a supervision tree, stopped at the block's end."""
     settings = msgspec.convert({"host": "127.0.0.1", "port": 0, **(config or {})}, CoordinatorConfig)
-    operations, identities = MemoryOperations(), MemoryIdentities()
+    operations, identities, people = MemoryOperations(), MemoryIdentities(), MemoryPeople()
     for name, (role, key) in KEYS.items():
         identities.known[name] = Identity(client_id=name, role=role, key=key, allowed_networks=EVERYWHERE)
     handles: list[TreeHandle] = []
@@ -162,13 +175,19 @@ async def serving(
         crashed.append(path)
 
     app = create_app(
-        operations, identities, settings, tree=lambda: handles[0].tree(), crash=crash, neighbours=neighbours
+        operations,
+        identities,
+        settings,
+        tree=lambda limit=None: handles[0].tree(limit),
+        crash=crash,
+        neighbours=neighbours,
+        people=people,
     )
     server = WebServer(app, settings, write_timeout=write_timeout, grace=grace)
     root = Supervisor([ChildSpec("web", start=lambda: server, shutdown=shutdown)])
     async with open_tree(root, name="coordinator") as tree:
         handles.append(tree)
-        yield Site(app, server, operations, identities, tree, crashed)
+        yield Site(app, server, operations, identities, people, tree, crashed)
 
 
 @pytest.fixture

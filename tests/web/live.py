@@ -12,8 +12,10 @@ import msgspec
 
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.model.identities import Identity
+from dffmpeg.store import StoreSettings
 from dffmpeg.supervisors import ChildSpec, Supervisor, open_tree
 from dffmpeg.web import WebServer, create_app
+from dffmpeg.web.authentication import People
 from tests.actors.coordinator.tree import Coordinator, open_coordinator
 from tests.web.conftest import EVERYWHERE, KEYS
 
@@ -36,14 +38,28 @@ def identity(name: str) -> Identity:
 
 
 @asynccontextmanager
-async def live(folder: Path, config: dict[str, Any] | None = None) -> AsyncIterator[Live]:
-    """Start one on the database in a folder, with the identities of `KEYS`; stop it at the block's end."""
+async def live(place: Path | StoreSettings, config: dict[str, Any] | None = None) -> AsyncIterator[Live]:
+    """Start one with the identities of `KEYS`; stop it at the block's end.
+
+    Args:
+        place: the folder of its database, or a database.
+    """
     settings = msgspec.convert({"host": "127.0.0.1", "port": 0, **(config or {})}, CoordinatorConfig)
-    async with open_coordinator(folder, settings) as coordinator:
+    async with open_coordinator(place, settings) as coordinator:
         identities = coordinator.services.store.identities
         for name in KEYS:
-            await identities.add(identity(name))
-        app = create_app(coordinator.operations, identities, settings, tree=coordinator.handle.tree)
+            if await identities.get(name) is None:
+                await identities.add(identity(name))
+        store = coordinator.services.store
+        app = create_app(
+            coordinator.operations,
+            identities,
+            settings,
+            tree=coordinator.handle.tree,
+            crash=coordinator.handle.crash_child,
+            claims=store.nonces,
+            people=People(store.sessions, store.tokens),
+        )
         server = WebServer(app, settings)
         async with open_tree(Supervisor([ChildSpec("web", start=lambda: server)]), name="server"):
             yield Live(coordinator, server)

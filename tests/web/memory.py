@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import trio
 
-from dffmpeg.actors.coordinator.operations import Conflict, Ear, Forbidden, NotFound
+from dffmpeg.actors.coordinator.operations import Conflict, Ear, Forbidden, LogSource, NotFound
+from dffmpeg.actors.coordinator.operations.logs import LogStream
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import JobState
@@ -41,10 +42,20 @@ class MemoryIdentities:
         self.failure: Exception | None = None
 
     async def get(self, client_id: str) -> Identity | None:
+        return await self.look_up(client_id)
+
+    def recall(self, client_id: str) -> Identity | None:
+        return None if self.failure is not None else self.known.get(client_id)
+
+    async def look_up(self, client_id: str) -> Identity | None:
         await trio.lowlevel.checkpoint()
         if self.failure is not None:
             raise self.failure
         return self.known.get(client_id)
+
+    async def current(self, client_ids: Collection[str]) -> Mapping[str, Identity]:
+        await trio.lowlevel.checkpoint()
+        return {name: self.known[name] for name in client_ids if name in self.known}
 
 
 class MemoryOperations(MemoryAdministration):
@@ -131,11 +142,24 @@ class MemoryOperations(MemoryAdministration):
         return news
 
     async def follow(
-        self, who: Identity, job_id: str, cursor: Position, ear: Ear | None = None
+        self,
+        who: Identity,
+        job_id: str,
+        cursor: Position,
+        ear: Ear | None = None,
+        *,
+        outputs: Collection[int] | None = None,
     ) -> list[Frame]:
+        assert outputs is None
         job = await self._job(who, job_id)
         await self._until(lambda: list(self._news(job, cursor)), cursor.wait if ear is None else math.inf)
         return self._news(job, cursor)
+
+    async def log_source(
+        self, who: Identity, job_id: str, stream: LogStream, attempt: int | None
+    ) -> LogSource:
+        await self._job(who, job_id)
+        return LogSource(job_id, 1 if stream == "stdout" else 2, attempt or 1, 1)
 
     async def input(self, who: Identity, job_id: str, frames: Sequence[Frame]) -> list[Frame]:
         job = await self._job(who, job_id)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import cast
 
 from dffmpeg.actors.coordinator import gauges
 from dffmpeg.actors.coordinator.backlog import Backlog
-from dffmpeg.actors.coordinator.events import EventLog, Subscription
+from dffmpeg.actors.coordinator.events import EventLog
 from dffmpeg.actors.coordinator.measurements import Measurements
 from dffmpeg.actors.coordinator.operations import NotFound
+from dffmpeg.actors.coordinator.subscriptions import Broadcasts, Subscription
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.pages import PageRequest, Place
 from dffmpeg.model.scheduling.policy import Policy
@@ -19,16 +20,18 @@ from dffmpeg.store import Store
 from dffmpeg.supervisors import TreeNode
 from dffmpeg.wire import codec, times
 from dffmpeg.wire.administration import Overview, RetryRequest
+from dffmpeg.wire.dashboard import Alert, ClusterOverview, History, JobCommand, JobCommands, JobPage, Span
+from dffmpeg.wire.events import EventKind
 from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import JobRecord, StatusReply
 from dffmpeg.wire.lists import JobList, WorkerList, cursor
 from dffmpeg.wire.observation import Slots, Stats
 from dffmpeg.wire.scheduling import Explanation, QueueState
 from dffmpeg.wire.workers import WorkerRecord
-from tests.web.memory_state import MemoryState
+from tests.web.memory_trail import MemoryTrail
 
 
-class MemoryAdministration(MemoryState):
+class MemoryAdministration(MemoryTrail):
     def __init__(self) -> None:
         super().__init__()
         self.events = EventLog()
@@ -38,6 +41,10 @@ class MemoryAdministration(MemoryState):
     @property
     def measurements(self) -> Measurements:
         return self._measurements
+
+    @property
+    def coordinator_id(self) -> str:
+        return "me"
 
     async def exposition(self, accept: str, tree: Callable[[], TreeNode] | None) -> tuple[bytes, str]:
         assert tree is not None
@@ -51,11 +58,30 @@ class MemoryAdministration(MemoryState):
         counts = {"pending": len(self.all)}
         return Stats(version="1", jobs=counts, workers={}, slots=Slots(total=0, used=0), queue=self.queue)
 
+    async def glance(self) -> ClusterOverview:
+        return ClusterOverview(counts={}, queue=self.queue, workers=[])
+
+    async def alerts(self) -> Sequence[Alert]:
+        return []
+
+    async def history(self, span: Span) -> History:
+        return History(step=60 if span == "hour" else 900, points=[])
+
+    @property
+    def event_kinds(self) -> Sequence[EventKind]:
+        return self.events.kinds
+
     def subscribe(
-        self, who: Identity, *, after: str | None, kinds: Collection[str] | None, interval: float
+        self, who: Identity, *, after: str | None, kinds: Collection[EventKind] | None, interval: float
     ) -> Subscription:
         return Subscription(
-            self.events, cast("Store", None), who, after=after, kinds=kinds, interval=interval
+            Broadcasts(self.events),
+            self.events,
+            cast("Store", None),
+            who,
+            after=after,
+            kinds=kinds,
+            interval=interval,
         )
 
     async def job_page(self, who: Identity, request: PageRequest) -> JobList:
@@ -99,6 +125,11 @@ class MemoryAdministration(MemoryState):
         if self.known_workers.pop(worker_id, None) is None:
             raise NotFound(f"no worker {worker_id}")
         return StatusReply()
+
+    async def job_in_full(self, who: Identity, job_id: str) -> JobPage:
+        record = (await self._job(who, job_id)).record
+        command = JobCommand(line=record.binary_name, arguments=[record.binary_name])
+        return JobPage(job=record, commands=JobCommands(mapped=command), timeline=[], attempts=[])
 
     async def why(self, who: Identity, job_id: str) -> Explanation:
         record = (await self._job(who, job_id)).record

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import PurePath
 
 import httpx
 import msgspec
@@ -11,6 +13,7 @@ import pytest
 from dffmpeg.actors import ActorStopped
 from dffmpeg.errors import ConfigurationError, Refused
 from dffmpeg.web.metrics import Counted, count
+from dffmpeg.web.status import STYLES, TYPES, load_assets
 from dffmpeg.wire import times
 from dffmpeg.wire.administration import Overview
 from dffmpeg.wire.janitor import JanitorRecord
@@ -93,7 +96,7 @@ async def test_metrics_are_text_unless_an_older_client_asks(site: Site) -> None:
         (await get(site, "/metrics", scraper)).headers["content-type"].startswith("application/openmetrics")
     )
     assert (await get(site, "/metrics", {"accept": "application/json"})).json()["total"]["current"] == 0
-    assert (await get(site, "/metrics.json")).status_code == 401
+    assert (await get(site, "/metrics.json", {"x-dffmpeg-client-id": "admin"})).status_code == 401
     again = await get(site, "/metrics")
     assert (
         'dffmpeg_http_request_seconds_count{method="GET",route="/metrics.json",status="401"} 1.0'
@@ -102,6 +105,7 @@ async def test_metrics_are_text_unless_an_older_client_asks(site: Site) -> None:
     for role in ("client", "worker", "admin"):
         signed = sign(role, "GET", "/metrics")
         assert "total" in (await get(site, "/metrics", signed)).json()
+        signed = sign(role, "GET", "/metrics")
         named = await get(site, "/metrics", {**signed, "accept": "text/plain"})
         assert named.headers["content-type"].startswith("text/plain")
     wrong = {**sign("client", "GET", "/metrics"), "x-dffmpeg-client-id": "other"}
@@ -117,11 +121,17 @@ async def test_metrics_without_a_signature_are_for_the_configured_networks() -> 
         assert (await get(site, "/metrics", {"x-forwarded-for": "10.1.1.1"})).status_code == 403
 
 
+COMMENT = re.compile(r"^\s*//.*$", re.MULTILINE)
+
+
 async def test_tree_and_janitor(site: Site) -> None:
     async with site.http("admin") as admin:
         tree = msgspec.json.decode(await admin.request("GET", "/admin/tree"))
         assert tree["id"] == "coordinator"
         assert [(child["id"], child["state"]) for child in tree["children"]] == [("web", "running")]
+        shown = msgspec.json.decode(await admin.request("GET", "/api/v1/tree"))
+        assert (shown["id"], shown["coordinator_id"], shown["hidden"]) == ("coordinator", "me", 0)
+        assert [child["id"] for child in shown["children"]] == ["web"]
         await admin.request("POST", "/admin/janitor", json={"action": "clean_jobs"})
         with pytest.raises(Refused) as refusal:
             await admin.request("POST", "/admin/janitor", json={"action": "format"})
@@ -146,23 +156,51 @@ async def test_dashboard_routes(site: Site) -> None:
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    for name, kind in (("dashboard.css", "text/css"), ("dashboard.js", "text/javascript")):
+    for name, kind in (
+        ("base.css", "text/css"),
+        ("main.js", "text/javascript"),
+        ("icon.svg", "image/svg+xml"),
+    ):
         assert f'"status/{name}"' in page.text
         asset = await get(site, f"/status/{name}")
         assert asset.headers["content-type"].startswith(kind)
         assert asset.text
+        assert asset.headers["cache-control"] == "no-cache"
+        again = await get(site, f"/status/{name}", {"if-none-match": asset.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+    slash = await get(site, "/status/")
+    assert (slash.status_code, slash.headers["location"]) == (302, "../status")
     assert (await get(site, "/status/dashboard.html")).status_code == 404
     assert (await get(site, "/status/..%2fapp.py")).status_code == 404
 
 
 async def test_page_needs_nothing_from_elsewhere(site: Site) -> None:
-    for path in ("/status", "/status/dashboard.css", "/status/dashboard.js"):
-        text = (await get(site, path)).text
-        assert "//" not in text.replace("http://www.w3.org/2000/svg", "").replace("// ", "")
+    page = (await get(site, "/status")).text
+    named = set(re.findall(r'(?:href|src)="status/([^"]+)"', page))
+    named.remove("data")
+    assert named == load_assets().keys()
+    texts = [page] + [(await get(site, f"/status/{name}")).text for name in sorted(named)]
+    for text in texts:
+        assert "//" not in COMMENT.sub("", text).replace("http://www.w3.org/2000/svg", "")
         # Inline code and styles would need a weaker policy, absolute paths would miss a proxy's prefix.
         assert " style=" not in text
         assert ' src="/' not in text
         assert ' href="/' not in text
+
+
+async def test_modules_import_what_there_is() -> None:
+    assets = load_assets()
+    assert {PurePath(name).suffix for name in assets} == TYPES.keys()
+    assert {name for name in assets if name.endswith(".css")} == set(STYLES)
+    imported = {
+        name
+        for content in assets.values()
+        for name in re.findall(
+            r'^(?:import|export) .*?from "([^"]+)";$', content.decode(), re.MULTILINE | re.DOTALL
+        )
+    }
+    assert imported
+    assert {name.removeprefix("./") for name in imported} <= assets.keys()
 
 
 async def test_dashboard_data(site: Site) -> None:
@@ -190,8 +228,11 @@ async def test_dashboard_is_for_some_addresses() -> None:
         config = {"allowed_dashboard_ips": allowed, "security": {"trusted_proxies": trusted}}
         async with serving(config) as site:
             headers = {"x-forwarded-for": forwarded} if forwarded else {}
-            for path in ("/status", "/status/data", "/status/dashboard.css"):
+            for path in ("/status", "/status/base.css"):
                 assert (await get(site, path, headers)).status_code == status
+            # What they show is read with a signature, or a session, from elsewhere too.
+            expected = 401 if status == 403 else status
+            assert (await get(site, "/status/data", headers)).status_code == expected
 
 
 async def test_dashboard_can_be_switched_off() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
@@ -12,9 +13,12 @@ from quart import Response
 from trio_websocket import ConnectionClosed
 
 from dffmpeg.actors import ActorStopped
+from dffmpeg.actors.coordinator.events import Event
+from dffmpeg.actors.coordinator.subscriptions import Bulletin
 from dffmpeg.model.identities import Identity
+from dffmpeg.wire.events import Here
 from dffmpeg.wire.workers import DownlinkMessage
-from tests.web.conftest import Site, code_of, serving
+from tests.web.conftest import Site, code_of, raw, read_all, read_until, serving, sign
 
 PATH = "/worker/worker/downlink"
 
@@ -91,3 +95,49 @@ async def test_an_answer_to_what_was_accepted_is_never_sent(
     await site.operations.detached.wait()
     await site.exchange(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert tracebacks(caplog) == []
+
+
+class Chatter:
+    """A subscription to which something new happens all the time."""
+
+    def __enter__(self) -> Chatter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    async def bulletin(self, _: float) -> Bulletin:
+        await trio.lowlevel.checkpoint()
+        return Bulletin([Event("x-1", "here", Here(), b"{}")], 1)
+
+
+async def test_nothing_follows_the_close_frame(site: Site) -> None:
+    """Messages take a shorter way than what the server's own code sends, such as its answer to a close."""
+    site.operations.subscribe = lambda *_, **__: Chatter()  # type: ignore[assignment,method-assign]
+    path = "/api/v1/events"
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    request = raw("GET", path, sign("admin", "GET", path) | upgrade).replace(b"Connection: close\r\n", b"")
+    with trio.fail_after(60):
+        async with await site.connect() as stream:
+            await stream.send_all(request)
+            assert (await read_until(stream, b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+            # Masked by zeros: code 1000.
+            await stream.send_all(b"\x88\x82\0\0\0\0" + struct.pack(">H", 1000))
+            kinds = opcodes(await read_all(stream))
+    assert kinds.count(0x88) == 1
+    assert kinds[-1] == 0x88
+
+
+def opcodes(content: bytes) -> list[int]:
+    """The first bytes of frames that are short."""
+    found = []
+    while content:
+        found.append(content[0])
+        assert content[1] <= 125
+        content = content[2 + content[1] :]
+    return found

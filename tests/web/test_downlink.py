@@ -195,7 +195,7 @@ async def test_poll_from_a_cursor(site: Site) -> None:
 async def test_ndjson() -> None:
     async with serving() as site:
         before = site.operations.post("worker")
-        headers = {**sign("worker", "GET", "/poll/worker"), "accept": "application/x-ndjson"}
+        headers = {**sign("worker", "GET", "/poll/worker?wait=1"), "accept": "application/x-ndjson"}
         async with (
             httpx.AsyncClient(trust_env=False) as client,
             client.stream("GET", f"{site.url}/poll/worker?wait=1", headers=headers) as answer,
@@ -220,7 +220,7 @@ async def test_ndjson() -> None:
 async def test_ndjson_keep_alive(autojump_clock: trio.testing.MockClock) -> None:
     autojump_clock.autojump_threshold = 0.05
     async with serving() as site, await site.connect() as stream:
-        headers = {**sign("worker", "GET", "/poll/worker"), "Accept": "application/x-ndjson"}
+        headers = {**sign("worker", "GET", "/poll/worker?wait=20"), "Accept": "application/x-ndjson"}
         lines = [f"{name}: {value}" for name, value in {"Host": "x", **headers}.items()]
         await stream.send_all("\r\n".join(["GET /poll/worker?wait=20 HTTP/1.1", *lines, "", ""]).encode())
         answer = b""
@@ -233,7 +233,7 @@ async def test_ndjson_keep_alive(autojump_clock: trio.testing.MockClock) -> None
 async def test_ndjson_of_no_wait_does_not_spin(autojump_clock: trio.testing.MockClock) -> None:
     autojump_clock.autojump_threshold = 0.05
     async with serving() as site, await site.connect() as stream:
-        headers = {**sign("worker", "GET", "/poll/worker"), "Accept": "application/x-ndjson"}
+        headers = {**sign("worker", "GET", "/poll/worker?wait=0"), "Accept": "application/x-ndjson"}
         lines = [f"{name}: {value}" for name, value in {"Host": "x", **headers}.items()]
         await stream.send_all("\r\n".join(["GET /poll/worker?wait=0 HTTP/1.1", *lines, "", ""]).encode())
         answer = b""

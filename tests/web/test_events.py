@@ -32,7 +32,7 @@ class Reader:
     def __init__(self, running: Live, name: str, query: str = "", **headers: str) -> None:
         self._port = running.server.port
         self._target = EVENTS + query
-        self._headers = {"host": "here", **sign(name, "GET", EVENTS), **headers}
+        self._headers = {"host": "here", **sign(name, "GET", EVENTS + query), **headers}
         self._connection = h11.Connection(h11.CLIENT)
         self._rest = b""
 
@@ -128,7 +128,7 @@ async def test_stop_ends_it(tmp_path: Path) -> None:
 async def test_websocket(running: Live) -> None:
     async def connect(nursery: trio.Nursery, name: str, query: str) -> trio_websocket.WebSocketConnection:
         url = f"ws://127.0.0.1:{running.server.port}{EVENTS}{query}"
-        headers = [(key.encode(), value.encode()) for key, value in sign(name, "GET", EVENTS).items()]
+        headers = [(key.encode(), value.encode()) for key, value in sign(name, "GET", EVENTS + query).items()]
         return await trio_websocket.connect_websocket_url(nursery, url, extra_headers=headers)
 
     async with trio.open_nursery() as nursery:
@@ -143,6 +143,48 @@ async def test_websocket(running: Live) -> None:
             missed = json.loads(await again.get_message())
             assert (missed["event"], set(missed)) == ("missed", {"id", "event", "data"})
             await again.aclose()
+
+
+async def test_batches(running: Live) -> None:
+    """As the dashboard follows: all that is told at once is one message."""
+    async with trio.open_nursery() as nursery:
+        with trio.fail_after(PATIENCE):
+            query = "?batch=1&interval=0&kind=overview,alerts,progress,job"
+            url = f"ws://127.0.0.1:{running.server.port}{EVENTS}{query}"
+            signed = sign("client", "GET", EVENTS + query)
+            headers = [(key.encode(), value.encode()) for key, value in signed.items()]
+            end = await trio_websocket.connect_websocket_url(nursery, url, extra_headers=headers)
+            opening = json.loads(await end.get_message())
+            assert [event["event"] for event in opening] == ["here", "overview", "alerts"]
+            assert opening[1]["data"]["counts"]["pending"] == 0
+            assert opening[2]["data"] == []
+            job_id = await running.coordinator.submit(identity("client"))
+            seen: dict[str, dict[str, object]] = {}
+            while seen.keys() != {"job", "overview"}:
+                for event in json.loads(await end.get_message()):
+                    seen[event["event"]] = event["data"]
+            assert seen["job"]["job_id"] == job_id
+            assert seen["overview"]["counts"]["pending"] == 1  # type: ignore[index]
+            await end.aclose()
+
+
+async def test_pages_read_the_cluster_as_a_whole(running: Live) -> None:
+    async with httpx.AsyncClient(base_url=running.url) as client:
+
+        async def get(path: str, query: str = "", name: str = "client") -> httpx.Response:
+            return await client.get(path + query, headers=sign(name, "GET", path + query))
+
+        overview = await get("/api/v1/overview")
+        assert overview.status_code == 200
+        assert overview.json()["counts"]["pending"] == 0
+        assert (await get("/api/v1/alerts")).json() == []
+        for span, step, number in (("", 60, 60), ("?span=hour", 60, 60), ("?span=day", 900, 96)):
+            found = (await get("/api/v1/history", span)).json()
+            assert (found["step"], len(found["points"])) == (step, number)
+        wrong = await get("/api/v1/history", "?span=year")
+        assert wrong.status_code == 422
+        assert "span: expected one of hour, day" in wrong.json()["detail"]
+        assert (await get("/api/v1/overview", name="worker")).status_code == 403
 
 
 @pytest.mark.parametrize(("query", "field"), [("?kind=jobs", "kind"), ("?interval=11", "interval")])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import logging
+import time
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
@@ -12,6 +14,7 @@ import trio.testing
 from trio.testing import MockClock
 from trio_websocket import ConnectionRejected
 
+from dffmpeg import logs
 from dffmpeg.actors.coordinator.operations import Elsewhere, Unavailable
 from dffmpeg.errors import Refused
 from dffmpeg.model.membership import Member
@@ -76,7 +79,7 @@ async def test_body_query_and_answer_are_the_same(both: Pair) -> None:
 async def test_head_is_what_get_is(both: Pair) -> None:
     both.edges.workers["worker"] = "02HOME"
     for _ in range(2):
-        signed = sign("worker", "HEAD", "/poll/worker")
+        signed = sign("worker", "HEAD", "/poll/worker?wait=0")
         answer = await both.edge.exchange(raw("HEAD", "/poll/worker?wait=0", signed))
         assert status_of(answer) == 200
         assert answer.endswith(b"\r\n\r\n")
@@ -109,7 +112,7 @@ async def test_refusals_are_the_others(both: Pair) -> None:
 
 async def test_a_stream_of_lines_passes_as_it_comes(both: Pair) -> None:
     both.edges.workers["worker"] = "02HOME"
-    headers = {**sign("worker", "GET", "/poll/worker"), "accept": "application/x-ndjson"}
+    headers = {**sign("worker", "GET", "/poll/worker?wait=1"), "accept": "application/x-ndjson"}
     with trio.fail_after(PATIENCE):
         async with (
             httpx.AsyncClient() as client,
@@ -179,11 +182,13 @@ async def test_nobody_else_can_say_where_a_request_came_from(both: Pair) -> None
     restrict(both.home, "10.0.0.0/8")
     path = f"/jobs/{job_id}/cancel"
     signed = sign("client", "POST", path)
-    passage = Passage("01EDGE", "02HOME", "10.0.0.1")
 
-    async def status(key: bytes, *, signature: str = "", to: str = path, what: Passage = passage) -> int:
+    def passing(to: str = "02HOME", at: float | None = None) -> Passage:
+        return Passage("01EDGE", to, "10.0.0.1", time.time() if at is None else at)
+
+    async def status(key: bytes, *, signature: str = "", to: str = path, what: Passage | None = None) -> int:
         signature = signature or signed["x-dffmpeg-signature"]
-        sealed = forwarding.seal(key, what, "POST", to.encode(), signature)
+        sealed = forwarding.seal(key, what or passing(), "POST", to.encode(), signature)
         headers = {**signed, forwarding.HEADER: sealed}
         return status_of(await both.home.exchange(raw("POST", path, headers)))
 
@@ -192,10 +197,18 @@ async def test_nobody_else_can_say_where_a_request_came_from(both: Pair) -> None
     assert await status(ours, signature="another request's") == 401
     assert await status(ours, to=f"{path}?monitor=1") == 401
     # Sealed for another coordinator, it is not this one's to answer.
-    assert await status(ours, what=Passage("01EDGE", "03OTHER", "10.0.0.1")) == 421
+    assert await status(ours, what=passing("03OTHER")) == 421
     assert both.home.operations.all[job_id].record.status == "pending"
+    assert await status(ours, what=passing(at=time.time() - 31)) == 401
+    once = passing()
+    assert await status(ours, what=once) == 200
+    # Captured on its way it is worth nothing, neither sealed nor without the seal.
+    assert await status(ours, what=once) == 401
+    assert status_of(await both.home.exchange(raw("POST", path, signed))) == 401
+    # The one that passed it on may have to do so once more.
     assert await status(ours) == 200
-    doubled = {**signed, forwarding.HEADER: forwarding.seal(ours, passage, "POST", path.encode(), "x")}
+    assert await status(ours, what=Passage("03OTHER", "02HOME", "10.0.0.1", time.time())) == 401
+    doubled = {**signed, forwarding.HEADER: forwarding.seal(ours, passing(), "POST", path.encode(), "x")}
     twice = raw("POST", path, {**doubled, forwarding.HEADER.title(): "v1 a b - x"})
     assert status_of(await both.home.exchange(twice)) == 401
 
@@ -309,3 +322,44 @@ async def test_connections_are_kept_and_one_that_was_closed_is_made_again(both: 
         kept.abort()
         await http.request("POST", path)
     assert both.home.operations.all[job_id].heartbeats == 4
+
+
+class Lines(logging.Handler):
+    """What the lines about requests are about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.about: list[dict[str, str | int]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.about.append(dict(logs.subject()))
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    log, found = logging.getLogger("dffmpeg.web.requests"), Lines()
+    before = log.level
+    log.setLevel(logging.DEBUG)
+    log.addHandler(found)
+    yield found
+    log.removeHandler(found)
+    log.setLevel(before)
+
+
+@pytest.mark.parametrize("given", [{"X-Request-ID": "from-caller"}, {}, {"X-Request-ID": "not one\xff"}])
+async def test_the_lines_of_both_coordinators_belong_together(
+    both: Pair, lines: Lines, given: dict[str, str]
+) -> None:
+    job_id = await both.job()
+    lines.about.clear()
+    path = f"/jobs/{job_id}/cancel"
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    headers = {**sign("client", "POST", path), **given, "traceparent": trace}
+    answer = await both.edge.exchange(raw("POST", path, headers))
+    assert answer.startswith(b"HTTP/1.1 200")
+    edge, home = lines.about
+    assert edge == home
+    assert edge["trace"] == "0af7651916cd43dd8448eb211c80319c"
+    if given == {"X-Request-ID": "from-caller"}:
+        assert edge["request"] == "from-caller"
+    assert answer.lower().count(f"x-request-id: {edge['request']}\r\n".lower().encode()) == 1

@@ -11,7 +11,7 @@ from dffmpeg.actors import ActorCrashed, ActorStopped, MailboxFull
 from dffmpeg.actors.coordinator.operations import Conflict, Unavailable
 from dffmpeg.errors import BadInput, Refused
 from dffmpeg.store.errors import StoreUnavailable
-from tests.web.conftest import Site, raw, sign
+from tests.web.conftest import Site, raw, serving, sign
 from tests.web.test_authentication import detail_of, status_of
 
 
@@ -119,13 +119,20 @@ async def test_errors(
         assert logged[0].exc_info[1] is error
 
 
-@pytest.mark.parametrize(
-    "path", ["/nothing", "/jobs/", "/jobs//status", "//jobs", "/static/x", "/%ff", "/jobs/%00/x"]
-)
-async def test_unknown_paths(site: Site, path: str) -> None:
-    answer = await site.exchange(raw("GET", path, {}))
+@pytest.mark.parametrize("path", ["/nothing", "/jobs/", "/jobs//status", "//jobs", "/static/x", "/%ff"])
+async def test_unknown_paths(path: str) -> None:
+    # From nowhere may one look: some of these are the list of jobs.
+    async with serving(config={"allowed_dashboard_ips": []}) as site:
+        answer = await site.exchange(raw("GET", path, {}))
     assert status_of(answer) in (401, 404)
     assert detail_of(answer)
+
+
+async def test_a_path_with_a_nul_is_refused_before_anything_is_looked_up() -> None:
+    async with serving(config={"allowed_dashboard_ips": []}) as site:
+        answer = await site.exchange(raw("GET", "/jobs/%00/x", {}))
+    assert status_of(answer) == 400
+    assert detail_of(answer).startswith("the path: expected")
 
 
 RAW = {

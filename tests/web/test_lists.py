@@ -17,10 +17,14 @@ from tests.web.test_versions import ask
 
 async def test_parameters(site: Site) -> None:
     query = (
-        "status=failed,pending&worker=w1&binary=ffmpeg&label=a,b&name=x*&text=%C3%A9&sort=last_update"
+        "state=failed,pending&worker=w1&binary=ffmpeg&label=a,b&name=x*&text=%C3%A9&search=x264+%20Crf&sort=last_update"
         "&created_from=1970-01-01T00:00:10Z&created_before=1970-01-01T00:00:20&limit=7&offset=3"
     )
-    assert (await ask(site, "GET", f"/api/v1/jobs?{query}")).json() == {"items": [], "next": None}
+    assert (await ask(site, "GET", f"/api/v1/jobs?{query}")).json() == {
+        "items": [],
+        "next": None,
+        "searched_until": None,
+    }
     assert site.operations.pages == [
         PageRequest(
             filter=JobFilter(
@@ -30,6 +34,7 @@ async def test_parameters(site: Site) -> None:
                 labels=("a", "b"),
                 name="x*",
                 text="é".encode(),
+                words=(b"x264", b"Crf"),
                 created_from=10.0,
                 created_before=20.0,
             ),

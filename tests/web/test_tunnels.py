@@ -163,7 +163,9 @@ async def test_a_job_that_comes_to_be_elsewhere_ends_its_follower_in_good_order(
         await follower.send_message("{}")
         await follower.get_message()
 
-        async def follow(who: object, job_id: str, cursor: Position, ear: object = None) -> list[Frame]:
+        async def follow(
+            who: object, job_id: str, cursor: Position, ear: object = None, *, outputs: object = None
+        ) -> list[Frame]:
             raise Elsewhere("it has been assigned to another's worker")
 
         both.edge.operations.follow = follow  # type: ignore[method-assign]

@@ -21,6 +21,7 @@ from dffmpeg.web.openapi.description import (
     limit,
     window,
 )
+from dffmpeg.web.tree import CoordinatorTree
 from dffmpeg.wire.administration import Overview, PauseRequest
 from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import StatusReply
@@ -76,6 +77,21 @@ ADMINISTRATION: Mapping[str, Described] = {
         tag="Administration",
         summary="The supervision tree",
         answers={200: Content(text="its root, and all below it", kind=TreeNode, example=examples.TREE)},
+        errors={404: "this coordinator has none"},
+    ),
+    "GET /api/v1/tree": Description(
+        tag="Observation",
+        summary="The supervision tree, as much of it as a picture has room for",
+        text=(
+            "That of the coordinator which answers; each has its own. Of each supervisor's children the "
+            "first 200 are shown, the oldest; `hidden` says how many more there are. The change feed tells "
+            "by `tree` what changes."
+        ),
+        answers={
+            200: Content(
+                text="its root, and what is below it", kind=CoordinatorTree, example=examples.COORDINATOR_TREE
+            )
+        },
         errors={404: "this coordinator has none"},
     ),
     "GET /admin/janitor": Description(

@@ -29,14 +29,18 @@ from dffmpeg.web.versions import PREFIX, PROBLEM, Alias, Problem, versioned
 SIGNATURE = {
     "clientId": "x-dffmpeg-client-id",
     "timestamp": "x-dffmpeg-timestamp",
+    "nonce": "x-dffmpeg-nonce",
+    "digest": "x-dffmpeg-digest",
     "signature": "x-dffmpeg-signature",
 }
 """The headers of a signature, which come together."""
 
 _ABOUT = f"""Runs FFmpeg on other machines as if it ran here.
 
-Requests are signed with three headers. The signature is base64(HMAC-SHA256(key, text)), the text
-`METHOD|PATH|TIMESTAMP|hex(sha256(body))` with the path as it is called, without its query.
+Requests are signed with five headers, each request anew. The signature is `v2=` and
+base64(HMAC-SHA256(key, text)); the text is eight lines: `dffmpeg-hmac-sha256-v2`, method, path, query,
+client id, timestamp, nonce and hex(sha256(body)). A browser has a session's cookie in their place: see
+`POST {PREFIX}/session`.
 
 Each of these paths is also there without `{PREFIX}`, as the first dffmpeg had it; errors are
 `{{"detail": …}}` there. HEAD works where GET does. WebSockets stand at their paths as `x-websocket`; frames
@@ -198,6 +202,8 @@ def _operation(described: Description, route: str, rule: Rule, schemas: _Schemas
         known["content"] = {**error["content"], **known["content"]}
     if versioned(rule.rule) and route.startswith("GET "):
         answers["304"] = {"description": "it is as `If-None-Match` has it"}
+    # By the server itself, before anybody knows which route it is.
+    answers.setdefault("431", {"description": "the request's head is too large; without a body"})
     return {**found, "responses": dict(sorted(answers.items()))}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dffmpeg.supervisors.tree import ChildKind, ChildState, TreeNode
+from dffmpeg.supervisors.tree import ChildKind, ChildState, LastCrash, TreeNode
+from dffmpeg.web.tree import CoordinatorTree
 from dffmpeg.wire.administration import Overview
 from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import AttemptRecord, JobRecord, LogLine, StatusReply, SubmitRequest
@@ -17,7 +18,7 @@ from dffmpeg.wire.workers import (
 
 JOB_ID = "01K9ZQ0F7M4N2X8T6V5B3C1D0E"
 WORKER_ID = "worker1"
-IN_PATHS = {"job_id": JOB_ID, "worker_id": WORKER_ID, "instance": "5f0c1b"}
+IN_PATHS = {"job_id": JOB_ID, "worker_id": WORKER_ID, "client_id": "player", "instance": "5f0c1b"}
 NOON, LATER = "2026-01-31T12:00:00.000000+00:00", "2026-01-31T12:00:07.250000+00:00"
 ARGUMENTS = ["-i", "$Movies/a.mkv", "-c:v", "libx264", "$Movies/a.mp4"]
 
@@ -124,4 +125,27 @@ TREE = TreeNode(
     mailbox_depth=0,
     mailbox_capacity=0,
     uptime=12.5,
+)
+COORDINATOR_TREE = CoordinatorTree(
+    id="coordinator",
+    kind=ChildKind.SUPERVISOR,
+    state=ChildState.RUNNING,
+    restarts=0,
+    last_crash=None,
+    mailbox_depth=0,
+    mailbox_capacity=0,
+    uptime=12.5,
+    children=(
+        TreeNode(
+            id="scheduler",
+            kind=ChildKind.ACTOR,
+            state=ChildState.RUNNING,
+            restarts=1,
+            last_crash=LastCrash("InjectedCrash: injected into coordinator/scheduler", 1769860807.25),
+            mailbox_depth=0,
+            mailbox_capacity=1,
+            uptime=3.25,
+        ),
+    ),
+    coordinator_id="01K9ZQ0F7M4N2X8T6V5B3C1D0J",
 )

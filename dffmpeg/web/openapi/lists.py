@@ -58,6 +58,7 @@ LISTS: Mapping[str, Described] = {
                 text="in one of these states, commas between",
                 example="pending,running",
             ),
+            Parameter(name="state", kind=_Names, text="the same as `status`, and not together with it"),
             _fits("requester", "this user's", "player"),
             Parameter(
                 name="worker",
@@ -69,6 +70,12 @@ LISTS: Mapping[str, Described] = {
             _fits("label", "with all of these labels, commas between", "nightly", _Names),
             _fits("name", "of this name, in which a `*` is anything", "backup*"),
             _fits("text", "with this in one of the arguments", "libx264"),
+            _fits(
+                "search",
+                "with each of these words, spaces between, in the arguments or the name, whatever the case "
+                "of ASCII's letters; `searched_until` says how far a page has looked",
+                "x264 holiday",
+            ),
             Parameter(
                 name="created_from",
                 kind=_Text,

@@ -1,0 +1,46 @@
+"""Users, and the audit trail: for administrators."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response
+
+from dffmpeg.actors.coordinator.operations import Operations
+from dffmpeg.model.audit import AuditRequest
+from dffmpeg.web import requests
+from dffmpeg.web.answers import json_answer
+from dffmpeg.web.lists import limit, linked
+from dffmpeg.web.requests import caller
+from dffmpeg.web.versions import PREFIX
+from dffmpeg.wire.users import NetworksRequest
+
+
+def blueprint(operations: Operations) -> Blueprint:
+    """The routes /api/v1/audit, /api/v1/users and those of one user."""
+    routes = Blueprint("users", __name__, url_prefix=PREFIX)
+
+    @routes.get("/audit")
+    async def audit() -> Response:
+        wanted = AuditRequest(
+            limit=limit(),
+            after=requests.text("cursor"),
+            actor=requests.text("actor"),
+            action=requests.text("action"),
+            since=requests.moment("since"),
+            before=requests.moment("before"),
+        )
+        return linked(await operations.audit(caller(), wanted))
+
+    @routes.get("/users")
+    async def all_of_them() -> Response:
+        return linked(await operations.users(caller(), limit=limit(), after=requests.text("cursor")))
+
+    @routes.post("/users/<client_id>/networks")
+    async def networks(client_id: str) -> Response:
+        wanted = requests.body(NetworksRequest).networks
+        return json_answer(await operations.set_networks(caller(), client_id, wanted))
+
+    @routes.delete("/users/<client_id>")
+    async def delete(client_id: str) -> Response:
+        return json_answer(await operations.delete_user(caller(), client_id))
+
+    return routes
