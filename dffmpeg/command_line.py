@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -13,6 +14,7 @@ from typing import Any, NoReturn
 from dffmpeg import standard_streams
 from dffmpeg.errors import BadInput, ConfigurationError, DffmpegError
 from dffmpeg.model import durations
+from dffmpeg.wire import times
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -49,6 +51,29 @@ def duration(text: str) -> float:
         return durations.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def later(text: str) -> float:
+    """An option's moment that has not come yet, Unix seconds: a duration from now, or an ISO 8601 time, of
+    which one without a zone is UTC.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none, or has come already.
+    """
+    now = time.time()
+    try:
+        return now + durations.parse(text)
+    except ValueError:
+        # Then it is a moment, or nothing at all.
+        pass
+    try:
+        moment = times.from_wire(text)
+    except (ValueError, OverflowError):
+        expected = "expected a time from now, such as 90d (at most a year), or a moment, such as 2030-01-31"
+        raise argparse.ArgumentTypeError(f"{expected}: {text!r}") from None
+    if moment <= now:
+        raise argparse.ArgumentTypeError(f"expected a moment that has not come yet: {text!r}")
+    return moment
 
 
 def identifier(text: str) -> str:

@@ -22,6 +22,12 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 LogFormat = Literal["text", "json"]
 
+_CONTROLS = {
+    number: chr(number).encode("unicode_escape").decode()
+    for number in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+}
+"""Characters that a terminal, or whoever reads lines, would obey."""
+
 Fields = Mapping[str, str | int]
 
 _SUBJECT: ContextVar[Fields] = ContextVar("dffmpeg.subject", default=MappingProxyType({}))
@@ -48,9 +54,11 @@ class OneLine(logging.Formatter):
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - overrides logging's own
+        # Parts of paths and names are anybody's to choose: none of them begins a line of its own.
+        record.message = record.message.translate(_CONTROLS)
         line = super().formatMessage(record)
         about = " ".join(f"{name}={value}" for name, value in _about(record).items())
-        return f"{line} [{about}]" if about else line
+        return f"{line} [{about.translate(_CONTROLS)}]" if about else line
 
     def formatException(self, ei: object) -> str:  # noqa: N802 - overrides logging's own
         error = ei[1] if isinstance(ei, tuple) else None

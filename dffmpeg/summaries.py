@@ -30,6 +30,7 @@ def job_fields(record: JobRecord) -> str:
             ("job", record.job_id),
             ("status", job_state(record)),
             ("reason", record.reason),
+            ("last line", record.last_line),
             ("hindrance", record.hindrance),
             ("name", record.name),
             ("labels", ", ".join(record.labels) or None),
@@ -148,6 +149,10 @@ def _rules(record: JobRecord) -> list[tuple[str, object]]:
     ]
 
 
+def _paths(record: WorkerRecord) -> list[str]:
+    return [f"{name} (read-only)" if name in record.read_only else name for name in record.paths]
+
+
 def worker_fields(record: WorkerRecord) -> str:
     """Everything about one worker, a line each."""
     until = tables.moment(record.hold_until)
@@ -171,7 +176,7 @@ def worker_fields(record: WorkerRecord) -> str:
             ("version", record.version),
             ("downlink", record.transport),
             ("binaries", ", ".join(record.binaries) or "-"),
-            ("paths", ", ".join(record.paths) or "-"),
+            ("paths", ", ".join(_paths(record)) or "-"),
             *((f"mount {name}", state) for name, state in sorted(record.mounts.items())),
             ("capabilities", ", ".join(record.capabilities) or "-"),
         ]

@@ -10,8 +10,10 @@ import msgspec
 
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import ConfigurationError
+from dffmpeg.model.audit import AuditRequest
 from dffmpeg.supervisors import TreeNode
 from dffmpeg.transports.signed_http import SignedHttp
+from dffmpeg.wire import times
 from dffmpeg.wire.administration import (
     HoldRequest,
     Overview,
@@ -19,6 +21,7 @@ from dffmpeg.wire.administration import (
     PriorityRequest,
     ProbeRequest,
 )
+from dffmpeg.wire.audit import AuditList
 from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import AttemptRecord, JobRecord, LogLine, StatusReply
 from dffmpeg.wire.scheduling import Explanation, QueueState
@@ -140,6 +143,17 @@ class Coordinator:
     async def janitor_runs(self, limit: int) -> list[JanitorRecord]:
         return await self._get("/admin/janitor", list[JanitorRecord], limit=limit)
 
+    async def audit(self, request: AuditRequest) -> AuditList:
+        return await self._get(
+            "/api/v1/audit",
+            AuditList,
+            limit=request.limit,
+            cursor=request.after,
+            actor=request.actor,
+            action=request.action,
+            since=None if request.since is None else times.to_wire(request.since),
+        )
+
     async def remove_worker(self, worker_id: str) -> None:
         await self._http.call("DELETE", f"/workers/{worker_id}", StatusReply, timeout=self._timeout)
 
@@ -162,5 +176,5 @@ async def connected(config: ClientConfig) -> AsyncIterator[Coordinator]:
         key = decode_key(config.hmac_key)
     except ValueError as error:
         raise ConfigurationError(f"hmac_key: {error}") from None
-    async with SignedHttp(config.coordinator_url, config.client_id, key) as http:
+    async with SignedHttp(config.coordinator_url, config.client_id, key, config.tls) as http:
         yield Coordinator(http, config.coordinator_url, config.connect_timeout)

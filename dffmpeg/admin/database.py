@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import trio
 
 from dffmpeg.actors.coordinator import lookups
 from dffmpeg.actors.coordinator.store_settings import store_settings
+from dffmpeg.admin.recording import record
 from dffmpeg.admin.statuses import NotDone, NotThere
 from dffmpeg.configuration.coordinator import CoordinatorConfig
+from dffmpeg.model.audit import AuditRequest
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.scheduling.pause import Pause
 from dffmpeg.store import InUse, Store, StoreSettings, StoreUnavailable, Upkeep, open_store, upkeeps
 from dffmpeg.store.purging import purge
 from dffmpeg.wire.administration import Overview
+from dffmpeg.wire.audit import AuditList, audit_list
 from dffmpeg.wire.janitor import JanitorRecord
 from dffmpeg.wire.jobs import AttemptRecord, JobRecord, LogLine
 from dffmpeg.wire.records import attempt_record, janitor_record, job_record, queue_state
@@ -70,27 +74,29 @@ class Database:
         return [attempt_record(one) for one in await self._store.jobs.attempts(job_id)]
 
     async def logs(self, job_id: str, since: str | None) -> tuple[list[LogLine], str | None]:
-        await self._row(job_id)
-        return await lookups.log_lines(self._store, job_id, since=since, limit=1000)
+        job = await self._row(job_id)
+        return await lookups.log_lines(self._store, job, since=since, limit=1000)
 
     async def purge(self, job_id: str) -> None:
         job = await self._row(job_id)
         if not await purge(self._store, job_id):
             raise NotDone(f"job {job_id} is {job.state}; only one that has ended can be purged")
+        await record(self._store, "job.purge", job_id, requester=job.requester_id)
 
     async def workers(self) -> list[WorkerRecord]:
         return await lookups.workers(self._store, None)
 
     async def worker(self, worker_id: str) -> WorkerRecord:
-        record = await lookups.worker(self._store, worker_id)
-        if record is None:
+        found = await lookups.worker(self._store, worker_id)
+        if found is None:
             raise NotThere(f"there is no worker {worker_id}")
-        return record
+        return found
 
     async def remove_worker(self, worker_id: str) -> None:
-        record = await self.worker(worker_id)
+        worker = await self.worker(worker_id)
         if not await self._store.workers.delete(worker_id):
-            raise NotDone(f"worker {worker_id} is {record.status}; only one that is offline can be removed")
+            raise NotDone(f"worker {worker_id} is {worker.status}; only one that is offline can be removed")
+        await record(self._store, "worker.remove", worker_id)
 
     async def queue(self) -> QueueState:
         return queue_state(await self._store.settings.pause())
@@ -103,10 +109,16 @@ class Database:
 
     async def _switch(self, pause: Pause) -> QueueState:
         await self._store.settings.set_pause(pause)
+        action = "queue.pause" if pause.paused else "queue.resume"
+        await record(self._store, action, reason=pause.reason)
         return queue_state(pause)
 
     async def janitor_runs(self, limit: int) -> list[JanitorRecord]:
         return [janitor_record(run) for run in await self._store.janitor.runs(limit)]
+
+    async def audit(self, request: AuditRequest) -> AuditList:
+        found = await self._store.audit.page(replace(request, limit=request.limit + 1))
+        return audit_list(list(found), request.limit)
 
     async def _row(self, job_id: str) -> Job:
         job = await self._store.jobs.get(job_id)

@@ -8,6 +8,7 @@ import trio
 
 from dffmpeg.actors.coordinator.store_settings import store_settings
 from dffmpeg.admin.output import answer
+from dffmpeg.admin.recording import record
 from dffmpeg.admin.statuses import NotDone
 from dffmpeg.configuration import load
 from dffmpeg.configuration.coordinator import CoordinatorConfig
@@ -31,9 +32,10 @@ def migrate(options: argparse.Namespace) -> None:
             raise InUse(f"{database.name} is open in another process, a coordinator perhaps: stop that first")
 
     async def run() -> None:
-        async with open_store(settings):
-            # Opening does it.
-            await trio.lowlevel.checkpoint()
+        # Opening does it.
+        async with open_store(settings) as store:
+            if min(before) < SCHEMA_VERSION:
+                await record(store, "database.migrate", before=min(before), after=SCHEMA_VERSION)
 
     trio.run(run)
     shown = [

@@ -56,7 +56,8 @@ def _no_messages() -> MessageRepository:
 def doubts(config: Section) -> Iterator[str]:
     """What may be a mistake, and may be right: on another machine, or with another ffmpeg."""
     if isinstance(config, WorkerConfig | ClientConfig):
-        for name, directory in config.paths.items():
+        directories = config.directories if isinstance(config, WorkerConfig) else config.paths
+        for name, directory in directories.items():
             if not os.path.isdir(directory):
                 yield f"paths.{name}: there is no directory {directory} here"
     if isinstance(config, WorkerConfig):

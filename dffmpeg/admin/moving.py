@@ -11,6 +11,7 @@ import trio
 
 from dffmpeg.actors.coordinator.store_settings import store_settings
 from dffmpeg.admin.output import answer
+from dffmpeg.admin.recording import record
 from dffmpeg.admin.statuses import NotDone
 from dffmpeg.configuration import load
 from dffmpeg.configuration.coordinator import CoordinatorConfig
@@ -40,6 +41,7 @@ def copy_all(options: argparse.Namespace) -> None:
     with _progress(options) as report:
         counts = _copied(from_, to, report)
     trio.run(_require_keys, target)
+    trio.run(_record, target, sum(counts.values()))
     places = sorted(database.name for database in _each(to))
     value = {"from": sorted(database.name for database in _each(from_)), "to": places, "rows": counts}
     answer(options, value, f"copied {sum(counts.values())} rows to {', '.join(places)}")
@@ -120,3 +122,8 @@ async def _require_keys(settings: StoreSettings) -> None:
     """Read every key, which the other configuration may not be able to decrypt."""
     async with open_store(settings, upgrade=False) as store:
         await store.identities.list()
+
+
+async def _record(settings: StoreSettings, rows: int) -> None:
+    async with open_store(settings, upgrade=False) as store:
+        await record(store, "database.copy", rows=rows)

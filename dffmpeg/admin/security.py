@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet
 
 from dffmpeg.actors.coordinator.store_settings import store_settings
 from dffmpeg.admin.output import answer, confirm
+from dffmpeg.admin.recording import record
 from dffmpeg.configuration import load
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.store import open_store, upkeeps
@@ -40,7 +41,14 @@ def re_encrypt(options: argparse.Namespace) -> None:
                 batch = await store.identities.reseal(last, options.batch)
                 users, changed, last = users + batch.looked_at, changed + batch.changed, batch.last
                 if batch.looked_at < options.batch:
-                    return users, changed
+                    break
+            last, more = "", True
+            # What is kept of join tokens is a key's worth, too.
+            while more:
+                tokens = await store.tokens.reseal(last, options.batch)
+                last, more = tokens.last, tokens.looked_at == options.batch
+            await record(store, "security.re_encrypt", users=users, changed=changed)
+            return users, changed
 
     users, changed = trio.run(run)
     now = (

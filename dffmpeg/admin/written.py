@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dffmpeg.configuration import parse, read
-from dffmpeg.configuration.checks.values import check_directory, check_name, check_url, check_variable
+from dffmpeg.configuration.checks.values import check_name, check_url, path_variables
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.configuration.worker import WorkerConfig
@@ -73,7 +73,11 @@ def planned(options: argparse.Namespace, config: CoordinatorConfig, identity: Id
     if not path.absolute().parent.is_dir():
         raise ConfigurationError(f"{path}: there is no such folder")
     values: dict[str, Any] = {"coordinator_url": _url(options, config), "client_id": identity.client_id}
-    paths = _paths(getattr(options, "path", None) or [])
+    try:
+        # Not made absolute here: the directory is on the user's machine.
+        paths = path_variables(getattr(options, "path", None) or [])
+    except ValueError as error:
+        raise BadInput(str(error)) from None
     return Planned(path, kind, {**values, "paths": paths} if paths else values)
 
 
@@ -97,26 +101,25 @@ def check_id(name: str) -> str:
 
 
 def _url(options: argparse.Namespace, config: CoordinatorConfig) -> str:
-    if options.coordinator_url is not None:
+    wanted = "the address by which this user reaches the coordinator"
+    return url_of("--coordinator-url", options.coordinator_url, config, wanted)
+
+
+def url_of(option: str, given: str | None, config: CoordinatorConfig, wanted: str) -> str:
+    """The coordinator's URL: what was given, else where it listens, if that says enough.
+
+    Args:
+        wanted: what has to be given where it does not.
+
+    Raises:
+        BadInput: it is no URL, or nothing was given and had to be.
+    """
+    if given is not None:
         try:
-            return check_url("--coordinator-url", options.coordinator_url)
+            return check_url(option, given)
         except ValueError as error:
             raise BadInput(str(error)) from None
     if config.host in _WILDCARDS or config.port == 0:
-        raise BadInput("--coordinator-url: expected the address by which this user reaches the coordinator")
+        raise BadInput(f"{option}: expected {wanted}")
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"http://{host}:{config.port}"
-
-
-def _paths(texts: list[str]) -> dict[str, str]:
-    paths = {}
-    for text in texts:
-        name, equals, directory = text.partition("=")
-        if not equals:
-            raise BadInput(f"--path {text}: expected NAME=DIR")
-        try:
-            # Not made absolute here: the directory is on the user's machine.
-            paths[check_variable(f"--path {text}", name)] = check_directory(f"--path {text}", directory)
-        except ValueError as error:
-            raise BadInput(str(error)) from None
-    return paths

@@ -40,8 +40,9 @@ from dffmpeg.errors import (
 )
 from dffmpeg.model import paths
 from dffmpeg.transports.signed_http import SignedHttp
-from dffmpeg.wire import signature
+from dffmpeg.wire import signature, trace
 from dffmpeg.wire.jobs import AttemptRecord, JobRecord, LogLine, StatusReply, SubmitRequest
+from dffmpeg.wire.observation import Stats
 from dffmpeg.wire.scheduling import QueueState
 from dffmpeg.wire.workers import WorkerRecord
 
@@ -81,7 +82,7 @@ class Client:
             raise ConfigurationError(str(error)) from None
         except ValueError as error:
             raise ConfigurationError(f"hmac_key: {error}") from None
-        self._http = SignedHttp(config.coordinator_url, config.client_id, key)
+        self._http = SignedHttp(config.coordinator_url, config.client_id, key, config.tls)
 
     @classmethod
     def from_config(cls, path: Path | None = None) -> Client:
@@ -103,6 +104,11 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.__aexit__(kind, error, trace)
+
+    @property
+    def connection(self) -> SignedHttp:
+        """Signed requests to the coordinator, for what has no method here; it stays ours."""
+        return self._http
 
     def request(
         self,
@@ -129,6 +135,7 @@ class Client:
             cwd=here,
             monitor=monitor,
             options=job,
+            traceparent=os.environ.get(trace.VARIABLE),
         )
 
     async def submit(
@@ -230,6 +237,10 @@ class Client:
     async def queue(self) -> QueueState:
         """Whether jobs are given to workers at all."""
         return await self._http.call("GET", "/queue", QueueState)
+
+    async def stats(self) -> Stats:
+        """The cluster in numbers."""
+        return await self._http.call("GET", "/stats", Stats)
 
     async def workers(self, window: float | None = None) -> list[WorkerRecord]:
         """The workers seen within `window` seconds; None is the coordinator's default."""

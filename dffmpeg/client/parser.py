@@ -11,6 +11,7 @@ from dffmpeg import __version__
 from dffmpeg.client import agents, endings, foreground, jobs, stand_ins, submit_flags, workers
 from dffmpeg.client.command import Command, LocalCommand
 from dffmpeg.client.endings import Ending
+from dffmpeg.client.live import watches
 from dffmpeg.command_line import count, duration, identifier
 from dffmpeg.model.jobs import JobState
 
@@ -42,7 +43,18 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         parser.error("--idempotency-key needs --detach: a job's output has one caller")
     if submits and not options.detach:
         options.command = foreground.submit
+    if options.command is workers.status:
+        _check_status(parser, options)
     return options, behind or []
+
+
+def _check_status(parser: ArgumentParser, options: argparse.Namespace) -> None:
+    if options.watch and options.job is not None:
+        parser.error(f"status --watch shows everything; for one job: job watch {options.job}")
+    if options.quiet and not options.watch:
+        parser.error("status --quiet needs --watch")
+    if options.watch:
+        options.command = watches.status
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str] | None]:
@@ -76,6 +88,8 @@ def _parser() -> ArgumentParser:
 
     status = _command(groups, "status", workers.status, "the cluster and your unfinished jobs, or one job")
     status.add_argument("job", nargs="?", metavar="JOB")
+    status.add_argument("-w", "--watch", action="store_true", help="live, until Ctrl-C")
+    status.add_argument("-q", "--quiet", action="store_true", help="with --watch: nothing but errors")
 
     job = groups.add_parser("job", help="your jobs").add_subparsers(required=True, metavar="COMMAND")
     listed = _command(job, "list", jobs.show_all, "active and lately finished jobs")
@@ -101,6 +115,10 @@ def _parser() -> ArgumentParser:
     attach = _command(job, "attach", jobs.attach, "follow a job, and end as it does; Ctrl-C detaches")
     _views(attach)
     attach.add_argument("job", metavar="JOB")
+
+    watched = _command(job, "watch", watches.job, "see live how far a job is, and end as it does")
+    watched.add_argument("-q", "--quiet", action="store_true", help="nothing; only end as it does")
+    watched.add_argument("job", metavar="JOB")
 
     worker = groups.add_parser("worker", help="the workers").add_subparsers(required=True, metavar="COMMAND")
     seen = _command(worker, "list", workers.show_all, "all workers")

@@ -10,7 +10,7 @@ from dffmpeg.client.options import JobOptions, apply
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import BadInput
 from dffmpeg.model import paths
-from dffmpeg.wire import bytestring
+from dffmpeg.wire import bytestring, trace
 from dffmpeg.wire.jobs import SubmitRequest
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -36,6 +36,7 @@ def submission(
     cwd: bytes | None,
     monitor: bool,
     options: JobOptions | None,
+    traceparent: str | None = None,
 ) -> SubmitRequest:
     """What is sent to the coordinator: the arguments with mapped directories as variables.
 
@@ -43,6 +44,7 @@ def submission(
         directories: the configuration's paths, from `dffmpeg.model.paths.validated`.
         options: None for a stand-in.
         cwd: the working directory; None where there is none. It travels where it is a mapped one.
+        traceparent: the trace that the caller says it belongs to; what is none is passed over.
 
     Raises:
         BadInput: the program's name cannot travel.
@@ -63,6 +65,7 @@ def submission(
         supported_transports=config.transports,
         monitor=monitor,
         heartbeat_interval=config.heartbeat_interval,
+        traceparent=trace.read(traceparent),
     )
     return apply(config, options, request)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from dffmpeg.actors.coordinator.store_settings import store_settings
 from dffmpeg.model.identities import Identity, Role
 from dffmpeg.standalone.prepare import Plan
@@ -19,7 +21,9 @@ async def ensure_identities(plan: Plan) -> None:
             key = decode_key(connection.hmac_key)
             known = await store.identities.get(connection.client_id)
             if known is None:
-                identity = Identity(client_id=connection.client_id, role=Role(role), key=key)
+                identity = Identity(
+                    client_id=connection.client_id, role=Role(role), key=key, created_at=time.time()
+                )
                 await store.identities.add(identity)
             elif known.key != key:
                 await store.identities.set_key(connection.client_id, key)

@@ -18,7 +18,8 @@ BACKOFF = Backoff(minimum=0.05, maximum=1.0, jitter=0.0)
 
 def open_http(connection: Connection) -> SignedHttp:
     """A signing connection as that identity; to be used as an async context manager."""
-    return SignedHttp(connection.coordinator_url, connection.client_id, decode_key(connection.hmac_key))
+    key = decode_key(connection.hmac_key)
+    return SignedHttp(connection.coordinator_url, connection.client_id, key, connection.tls)
 
 
 async def wait_healthy(connection: Connection) -> None:

@@ -7,16 +7,27 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import trio
 
+from dffmpeg.actors.coordinator.store_settings import store_settings
+from dffmpeg.admin import written
 from dffmpeg.admin.main import main
-from dffmpeg.configuration import parse
+from dffmpeg.configuration import load, parse
 from dffmpeg.configuration.client import ClientConfig
+from dffmpeg.configuration.coordinator import CoordinatorConfig
 from dffmpeg.configuration.worker import WorkerConfig
+from dffmpeg.errors import ConfigurationError
+from dffmpeg.model.identities import Identity, PreviousKey
+from dffmpeg.store import StoreSettings, open_store
+from dffmpeg.wire import times
 from dffmpeg.wire.signature import decode_key
 from tests.admin.conftest import Admin, at_a_terminal
+
+FOR_EVER = {"expires_at": None, "old_key_until": None}
 
 
 def test_a_user_is_added_with_a_key_that_is_shown_once(admin: Admin) -> None:
@@ -42,13 +53,13 @@ def test_a_list_is_by_id(admin: Admin) -> None:
     admin("user", "add", "b", "--role", "worker", "--network", "10.0.0.0/8", "--network", "::1")
     admin("user", "add", "a", "--role", "admin")
     assert admin.json("user", "list") == [
-        {"id": "a", "role": "admin", "networks": []},
-        {"id": "b", "role": "worker", "networks": ["10.0.0.0/8", "::1"]},
+        {"id": "a", "role": "admin", "networks": [], **FOR_EVER},
+        {"id": "b", "role": "worker", "networks": ["10.0.0.0/8", "::1"], **FOR_EVER},
     ]
     assert admin("user", "list").splitlines() == [
-        "ID  ROLE    NETWORKS",
-        "a   admin   anywhere",
-        "b   worker  10.0.0.0/8, ::1",
+        "ID  ROLE    NETWORKS         EXPIRES  OLD KEY UNTIL",
+        "a   admin   anywhere         -        -",
+        "b   worker  10.0.0.0/8, ::1  -        -",
     ]
 
 
@@ -119,12 +130,93 @@ def test_a_rotated_key_is_shown_or_written_anew(admin: Admin, folder: Path) -> N
     assert decode_key(config.hmac_key) == admin.key("a")
 
 
+def test_a_rotated_key_may_leave_the_old_one_good_for_a_time(admin: Admin) -> None:
+    admin("user", "add", "a")
+    old, before = admin.key("a"), time.time()
+    said = admin("user", "rotate-key", "a", "--overlap", "1d")
+    assert "\nthe old key is good until " in said
+    until = times.from_wire(admin.json("user", "show", "a")["old_key_until"])
+    assert before <= until - 86_400 <= time.time()
+    identity = stored("a")
+    assert identity.previous is not None
+    assert identity.previous.key == old
+    assert abs(identity.previous.until - until) < 0.001
+    assert identity.key == admin.key("a") != old
+    # Of three keys the oldest ends, whatever was said before.
+    admin("user", "rotate-key", "a", "--overlap", "1h")
+    second = stored("a").previous
+    assert second is not None
+    assert second.key == identity.key
+    assert "the old key" not in admin("user", "rotate-key", "a")
+    assert stored("a").previous is None
+
+
+def test_a_file_that_cannot_be_written_leaves_both_keys_as_they_were(
+    admin: Admin, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin("user", "add", "a")
+    admin("user", "rotate-key", "a", "--overlap", "1d")
+    before = stored("a")
+
+    def full(*_: object, **__: object) -> None:
+        raise ConfigurationError("no space left on device")
+
+    monkeypatch.setattr(written, "write_file", full)
+    command = ("user", "rotate-key", "a", "--overlap", "1h", "--expires", "1d", "--write-config", "a.toml")
+    assert "no space left" in admin(*command, status=2)
+    assert stored("a") == before
+
+
+def test_an_overlap_that_is_over_is_not_shown(admin: Admin) -> None:
+    admin("user", "add", "a")
+
+    async def rotate() -> None:
+        async with open_store(settings(), upgrade=False) as store:
+            await store.identities.set_key("a", b"n" * 32, PreviousKey(b"o" * 32, time.time() - 1))
+
+    trio.run(rotate)
+    assert admin.json("user", "show", "a")["old_key_until"] is None
+
+
+def test_users_may_have_an_end(admin: Admin) -> None:
+    before = time.time()
+    shown = admin.json("user", "add", "a", "--expires", "90d")
+    assert before <= times.from_wire(shown["expires_at"]) - 90 * 86_400 <= time.time()
+    said = admin("user", "set-expiry", "a", "--expires", "2098-01-31T18:00Z")
+    assert said.startswith("a may come until 2098-0")
+    assert admin.json("user", "show", "a")["expires_at"] == "2098-01-31T18:00:00.000000+00:00"
+    assert "2098-0" in admin("user", "list")
+    key = admin.key("a")
+    admin("user", "rotate-key", "a", "--expires", "2099-01-01")
+    assert admin.key("a") != key
+    assert admin.json("user", "show", "a")["expires_at"] == "2099-01-01T00:00:00.000000+00:00"
+    # A key alone changes nothing about it.
+    admin("user", "rotate-key", "a", "--overlap", "1h")
+    assert admin.json("user", "show", "a")["expires_at"] == "2099-01-01T00:00:00.000000+00:00"
+    assert admin("user", "set-expiry", "a", "--never") == "a may come for ever\n"
+    assert admin.json("user", "show", "a")["expires_at"] is None
+
+
+def settings() -> StoreSettings:
+    return store_settings(load(CoordinatorConfig, "coordinator", None))
+
+
+def stored(name: str) -> Identity:
+    async def run() -> Identity | None:
+        async with open_store(settings(), upgrade=False) as store:
+            return await store.identities.get(name)
+
+    found = trio.run(run)
+    assert found is not None
+    return found
+
+
 def test_scopes_are_set_and_taken_away(admin: Admin) -> None:
     admin("user", "add", "a")
     assert admin("user", "set-scope", "a", "--network", "10.0.0.0/8") == "a may come from 10.0.0.0/8\n"
-    assert admin.json("user", "show", "a") == {"id": "a", "role": "client", "networks": ["10.0.0.0/8"]}
+    assert admin.json("user", "show", "a")["networks"] == ["10.0.0.0/8"]
     assert admin("user", "set-scope", "a", "--any") == "a may come from anywhere\n"
-    assert admin.json("user", "show", "a") == {"id": "a", "role": "client", "networks": []}
+    assert admin.json("user", "show", "a") == {"id": "a", "role": "client", "networks": [], **FOR_EVER}
 
 
 def test_where_nobody_can_answer_nothing_is_asked_and_nothing_done(
@@ -206,6 +298,12 @@ WRONG = [
     (["user", "delete", "nobody", "--yes"], 3, "there is no user 'nobody'"),
     (["user", "rotate-key", "nobody"], 3, "there is no user 'nobody'"),
     (["user", "set-scope", "nobody", "--any"], 3, "there is no user 'nobody'"),
+    (["user", "set-expiry", "nobody", "--never"], 3, "there is no user 'nobody'"),
+    (["user", "set-expiry", "a"], 2, "--expires --never is required"),
+    (["user", "set-expiry", "a", "--expires", "soon"], 2, "expected a time from now"),
+    (["user", "set-expiry", "a", "--expires", "2020-01-01"], 2, "a moment that has not come yet"),
+    (["user", "add", "a", "--expires", "0"], 2, "expected a time from now"),
+    (["user", "rotate-key", "a", "--overlap", "2y"], 2, "expected a duration"),
     (["user", "set-scope", "a"], 2, "--network --any is required"),
     (["user", "set-scope", "a", "--any", "--network", "::1"], 2, "not allowed with"),
     (["--config", "none.toml", "user", "list"], 2, "none.toml: no such file"),

@@ -43,12 +43,13 @@ def script(admin: Admin, folder: Path) -> Path:
 
 
 def test_bash_completes_commands_options_and_choices(script: Path) -> None:
-    assert {"status", "job", "worker", "db"} <= set(completed(script, ""))
+    assert {"status", "job", "worker", "audit", "db"} <= set(completed(script, ""))
     assert completed(script, "wor") == ["worker"]
     assert {"list", "show", "cancel", "retry", "purge"} <= set(completed(script, "job", ""))
     assert completed(script, "job", "list", "--req") == ["--requester"]
     assert completed(script, "job", "list", "--state", "ca") == ["canceling", "canceled"]
     assert completed(script, "user", "add", "x", "--role", "w") == ["worker"]
+    assert completed(script, "audit", "--si") == ["--since"]
     assert completed(script, "completion", "") == list(SHELLS)
 
 

@@ -21,6 +21,7 @@ from dffmpeg.model.jobs import Job, JobState, Transition
 from dffmpeg.model.streams import Retention
 from dffmpeg.model.workers import Worker, WorkerState
 from dffmpeg.store import SCHEMA_VERSION, Store, StoreSettings, StreamPiece, open_store
+from dffmpeg.store.migrations import STEPS
 from tests.admin.conftest import GUARD, Admin, at_a_terminal
 
 T = TypeVar("T")
@@ -117,23 +118,27 @@ def test_a_database_is_migrated(admin: Admin, folder: Path) -> None:
     assert said == f"{folder}/dffmpeg.db: schema version {SCHEMA_VERSION}, was not there\n"
     assert "was up to date" in admin("db", "migrate")
     with closing(sqlite3.connect(folder / "dffmpeg.db")) as connection:
-        connection.execute(f"UPDATE schema_version SET version = 99 WHERE version = {SCHEMA_VERSION}")
+        connection.execute(
+            f"UPDATE schema_version SET version = 99, expands = 0 WHERE version = {SCHEMA_VERSION}"
+        )
         connection.commit()
     assert "use the newer dffmpeg" in admin("db", "migrate", status=1)
 
 
-def older(folder: Path) -> None:
-    """Make a database of the version before this one."""
-    import sqlalchemy as sa
+OLD = max(number for number, step in enumerate(STEPS) if not step.expands)
+"""The version before the last step that does not only add: programs of this one could not go on beside it."""
 
-    from dffmpeg.store.migrations import STEPS
+
+def older(folder: Path) -> None:
+    """Make a database of version `OLD`."""
+    import sqlalchemy as sa
 
     engine = sa.create_engine(f"sqlite:///{folder}/dffmpeg.db")
     with engine.begin() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        for step in STEPS[:-1]:
+        for step in STEPS[:OLD]:
             step.upgrade(connection)
-        values = [f"({number}, 0)" for number in range(1, len(STEPS))]
+        values = [f"({number}, 0)" for number in range(1, OLD + 1)]
         connection.exec_driver_sql(
             f"INSERT INTO schema_version (version, applied_at) VALUES {', '.join(values)}"
         )
@@ -146,7 +151,7 @@ def test_nothing_but_migrating_migrates(admin: Admin, folder: Path) -> None:
     for arguments in (["user", "list"], ["status", "--offline"], ["security", "re-encrypt"]):
         assert "dffmpeg-admin db migrate" in admin(*arguments, status=1)
     assert admin.json("db", "migrate") == [
-        {"database": f"{folder}/dffmpeg.db", "before": SCHEMA_VERSION - 1, "after": SCHEMA_VERSION}
+        {"database": f"{folder}/dffmpeg.db", "before": OLD, "after": SCHEMA_VERSION}
     ]
     assert admin.json("user", "list") == []
 

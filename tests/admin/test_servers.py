@@ -15,6 +15,7 @@ import tomli_w
 import trio
 
 from dffmpeg.model import transitions
+from dffmpeg.model.identities import PreviousKey
 from dffmpeg.model.janitor import JanitorRun
 from dffmpeg.model.rules import Rules
 from dffmpeg.model.scheduling.pause import Pause
@@ -61,6 +62,8 @@ async def fill(settings: StoreSettings) -> None:
     async with open_store(settings) as store:
         await store.identities.add(identity("alice"))
         await store.identities.add(identity("Ünïcode ", allowed_networks=("10.0.0.0/8",)))
+        previous = PreviousKey(b"p" * 32, 1.5e9)
+        await store.identities.add(identity("rotated", previous=previous, expires_at=2e9))
         await store.workers.register(worker("w", WorkerState.ONLINE))
         async with trio.open_nursery() as nursery:
             for number in range(1_100):
@@ -123,7 +126,7 @@ def test_from_sqlite_to_a_server_and_back_as_a_backup(
 
     trio.run(go_on)
     # A second time there is something.
-    assert "is not empty: its table identities has 2 rows" in admin("db", "copy", "--to", server, status=4)
+    assert "is not empty: its table identities has 3 rows" in admin("db", "copy", "--to", server, status=4)
     # And a backup is a SQLite database like any other.
     admin("--config", server, "db", "backup", "copy.db")
     with closing(sqlite3.connect(folder / "copy.db")) as copy:

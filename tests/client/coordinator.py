@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -98,7 +97,8 @@ class Coordinator:
         @app.before_request
         async def check() -> Response | None:
             self.requests.append(f"{request.method} {request.path}")
-            return _verified(request.method, request.path, await request.get_data(), dict(request.headers))
+            target = request.full_path.rstrip("?")
+            return _verified(request.method, target, await request.get_data(), dict(request.headers))
 
         @app.errorhandler(404)
         async def missing(error: Exception) -> Response:
@@ -254,8 +254,9 @@ class Coordinator:
 def _verified(method: str, path: str, body: bytes | str, headers: dict[str, str]) -> Response | None:
     try:
         claim = signature.read_claim({name.lower(): value for name, value in headers.items()})
-        digest = hashlib.sha256(body if isinstance(body, bytes) else body.encode()).hexdigest()
-        signature.verify(claim, KEY, method, path, digest, now=time.time(), drift=60)
+        signature.require_fresh(claim, now=time.time(), drift=60)
+        signature.verify(claim, KEY, method, path)
+        signature.require_body(claim, body if isinstance(body, bytes) else body.encode())
     except signature.SignatureError as error:
         return _problem(401, str(error))
     return None

@@ -52,6 +52,13 @@ def test_a_first_start_writes_everything(layout: Layout, tmp_path: Path) -> None
     assert len({connection.hmac_key for _, connection in plan.identities}) == 4
 
 
+def test_jobs_are_confined_where_it_is_said_what_is_mapped(layout: Layout) -> None:
+    assert prepare(layout, Options()).workers["worker1"].confines.mode == "off"
+    layout.worker("worker1").unlink()
+    confines = prepare(layout, Options(paths=(Mapping("M", "/m", "/m"),))).workers["worker1"].confines
+    assert (confines.mode, confines.network) == ("auto", "allow")
+
+
 def test_a_second_start_changes_nothing(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     options = Options(workers=3, slots=5, paths=(Mapping("M", "/mnt/m", "/srv/m"),))
     first = prepare(layout, options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dffmpeg.admin.arguments.parts import add_window, command, subject
-from dffmpeg.command_line import count
+from dffmpeg.command_line import count, duration, identifier
 from dffmpeg.model.janitor import ACTIONS
 
 DAY = 86_400.0
@@ -31,4 +31,13 @@ def add(subjects: Any) -> None:
     run.add_argument("action", choices=ACTIONS, help="run_all is all of the others")
     for action in ACTIONS:
         command(janitor, ("janitor", action), f"the same as: run {action}").set_defaults(action=action)
+    audit = command(subjects, ("audit",), "list what administrators did, the newest first")
+    audit.add_argument("--by", type=identifier, metavar="USER", help="only what this user did")
+    audit.add_argument(
+        "--action", metavar="ACTION", help="only this one, such as worker.drain, or all of an area: worker"
+    )
+    audit.add_argument(
+        "--since", type=duration, metavar="TIME", help="only what was done within TIME, such as 30d"
+    )
+    audit.add_argument("--limit", type=count, default=100, metavar="N", help="at most N (default: 100)")
     command(subjects, ("tree",), "show what runs inside the coordinator")

@@ -13,7 +13,7 @@ from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.errors import BadInput
 from dffmpeg.model import environment, paths
 from dffmpeg.shim import wire
-from dffmpeg.wire import bytestring
+from dffmpeg.wire import bytestring, trace
 from dffmpeg.wire.jobs import DEVICES, Credentials, Descriptor, Launch, SubmitRequest, Terminal
 
 STANDARD_OUTPUTS = frozenset({1, 2})
@@ -158,6 +158,7 @@ def request(config: ClientConfig, directories: Mapping[str, bytes], call: Call) 
         cwd=call.cwd,
         monitor=True,
         options=call.options,
+        traceparent=call.environment.get(trace.VARIABLE.encode(), b"").decode("ascii", "replace"),
     )
     used = set(made.paths)
     launch = _launch(config, directories, call, used)

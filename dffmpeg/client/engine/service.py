@@ -37,7 +37,7 @@ class Service:
             raise ConfigurationError(str(error)) from None
         except ValueError as error:
             raise ConfigurationError(f"hmac_key: {error}") from None
-        self.address = SignedAddress(config.coordinator_url, config.client_id, self._key)
+        self.address = SignedAddress(config.coordinator_url, config.client_id, self._key, config.tls)
         self.connections: Connections = Single(self.address)
         self._http: SignedHttp | None = None
 
@@ -47,7 +47,7 @@ class Service:
             from dffmpeg.transports.signed_http import SignedHttp
 
             config = self.config
-            self._http = SignedHttp(config.coordinator_url, config.client_id, self._key)
+            self._http = SignedHttp(config.coordinator_url, config.client_id, self._key, config.tls)
         return self._http
 
     async def aclose(self) -> None:
