@@ -111,6 +111,8 @@ class Configurations:
         values = {
             **self._connection(name, entry),
             "slots": self._plan.slots,
+            # Its programs keep a ledger, outside of what jobs name.
+            "sandbox": "off",
             "binaries": {"ffmpeg": self._recorder, "recorder": self._recorder},
             "paths": {"Media": str(self.media)},
             "transports": list(self._downlink.names),

@@ -124,6 +124,7 @@ class Several:
             "client_id": name,
             "hmac_key": encode_key(self.keys[name]),
             "slots": slots,
+            "sandbox": "off",
             "registration_interval": 1.0,
             "binaries": {"ffmpeg": str(ffmpeg)},
             "paths": {"Media": str(self.folder)},

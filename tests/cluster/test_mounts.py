@@ -17,6 +17,7 @@ from dffmpeg.client.events import STDOUT, Output
 from dffmpeg.wire.jobs import JobRecord
 from dffmpeg.wire.workers import WorkerRecord
 from tests.actors.worker.mounts.fuse import CONTENT, Stalling, mount, unmount, why_not
+from tests.cluster.alarm import listening
 from tests.cluster.kit import GUARD, Cluster, program
 
 pytestmark = [
@@ -116,7 +117,7 @@ async def test_what_needs_a_lost_mount_moves(tmp_path: Path, stack: ExitStack, h
             cluster.kill(name)
             cluster.start(name)
         change(cluster.data / "client.toml", paths={"Nas": str(nas)})
-        async with cluster.client() as client:
+        async with cluster.client() as client, cluster.client("admin") as admin, listening(admin) as alarm:
             for name in WORKERS:
                 await until_worker(client, name, offers)
             job_id = (await client.submit("ffmpeg", [str(nas / "marker")])).job_id
@@ -128,6 +129,9 @@ async def test_what_needs_a_lost_mount_moves(tmp_path: Path, stack: ExitStack, h
             assert lost.status == "online"
             lost_as = "hung: " if hanging else "gone: "
             await until_worker(client, first, lambda record: record.mounts["NAS"].startswith(lost_as))
+            alert = await alarm.until("mount_gone")
+            assert alert.subject == first
+            assert f"the mount NAS {'does not answer' if hanging else 'is not there'} (" in alert.text
             record = await until_job(
                 client, job_id, lambda record: record.status == "running" and record.attempt == 2
             )
@@ -142,6 +146,7 @@ async def test_what_needs_a_lost_mount_moves(tmp_path: Path, stack: ExitStack, h
             storage.come_back(first)
             back = await until_worker(client, first, offers)
             assert back.mounts == {"NAS": "healthy"}
+            await alarm.until_over(alert)
             again = (await client.submit("ffmpeg", [str(nas / "marker")])).job_id
             output = bytearray()
             async with client.follow(again) as events:

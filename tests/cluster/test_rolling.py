@@ -57,7 +57,7 @@ class Load:
         async with httpx.AsyncClient(trust_env=False, limits=limits, timeout=GUARD) as client:
             while True:
                 headers = signature.sign(
-                    "client", self._town.keys["client"], "GET", "/jobs", b"", now=time.time()
+                    "client", self._town.keys["client"], "GET", "/jobs?limit=3", b"", now=time.time()
                 )
                 answer = await client.get(f"{self._town.url}/jobs?limit=3", headers=headers)
                 if answer.status_code != 200:
