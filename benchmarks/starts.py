@@ -1,7 +1,9 @@
 """What starting a program costs on a worker: `python -m benchmarks.starts [STARTS]`.
 
 The program is `true`. Measured is the time from the order to start it until its
-end was seen, first by nothing but posix_spawn(3), then by the worker's own means.
+end was seen, first by nothing but posix_spawn(3), then by the worker's own means. What the sandbox costs
+is the median of differences between neighbours, one without it and one with it, so that what else the
+machine does counts for both.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import trio
 from dffmpeg.actors.worker.attempts.commands import Machine, prepare
 from dffmpeg.actors.worker.processes.actor import Processes
 from dffmpeg.actors.worker.processes.launches import Command, Descriptor
+from dffmpeg.model.confinement import Policy, confinement
 from dffmpeg.wire.workers import JobRequest
 
 TRUE = b"/bin/true"
@@ -54,6 +57,22 @@ async def median(start: Callable[[], Awaitable[None]], starts: int) -> float:
     return statistics.median(seconds) * 1000
 
 
+async def added(
+    without: Callable[[], Awaitable[None]], confined: Callable[[], Awaitable[None]], starts: int
+) -> float:
+    """Milliseconds that the second takes longer."""
+    differences = []
+    for number in range(starts):
+        seconds = {}
+        # Either goes first as often as the other.
+        for start in (without, confined) if number % 2 else (confined, without):
+            begun = time.perf_counter()
+            await start()
+            seconds[start] = time.perf_counter() - begun
+        differences.append(seconds[confined] - seconds[without])
+    return statistics.median(differences) * 1000
+
+
 def in_view(folder: Path, processes: Processes) -> Command:
     """`true` in a view that has `folder` under another name."""
     request = JobRequest(
@@ -75,7 +94,7 @@ async def main(starts: int) -> None:
     processes = Processes(views=True)
     with tempfile.TemporaryDirectory() as name:
         async with processes.open():
-            plain = Command(TRUE, (), directory=b"/")
+            view = plain = Command(TRUE, (), directory=b"/")
             ways = {
                 "posix_spawn alone": spawned,
                 "by the worker: tied to its death": started(processes, plain),
@@ -90,10 +109,16 @@ async def main(starts: int) -> None:
                 ways["in a view, and descriptors, umask, ignored signals"] = started(
                     processes, replace(view, descriptors=DESCRIPTORS, umask=0o027, ignored_signals=(1, 13))
                 )
+            confined = confinement(TRUE, {"Media": os.fsencode(name)}, Policy(), forks=False)
+            commands = {"without a view": plain} | ({"in a view": view} if view is not plain else {})
             print("| start and end of `true` | ms |\n|---|---|")
             for way, start in ways.items():
                 await median(start, 10)
                 print(f"| {way} | {await median(start, starts):.1f} |", flush=True)
+            for way, command in commands.items():
+                both = started(processes, command), started(processes, replace(command, confinement=confined))
+                print(f"| the sandbox adds, {way} | {await added(*both, starts):.1f} |", flush=True)
+            print(f"\nload: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
 
 
 if __name__ == "__main__":
