@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: test fidelity chaos demo lint format types check lock vendor clean
+.PHONY: test browser fidelity chaos demo lint format types audit fuzz check lock vendor clean
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -14,6 +14,12 @@ $(STAMP): pyproject.toml requirements.lock
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
+
+# The pages in a real browser, with screenshots for a person to look at.
+SCREENSHOTS ?= build/screenshots
+browser: $(STAMP)
+	@mkdir -p $(SCREENSHOTS)
+	DFFMPEG_TEST_SCREENSHOTS=$(abspath $(SCREENSHOTS)) $(BIN)/python -m pytest tests/browser $(ARGS)
 
 # Real command lines through clusters of this machine, where their corpus is: ../shared/fidelity or FIDELITY_DIR.
 fidelity: $(STAMP)
@@ -40,6 +46,16 @@ format: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# Patterns in our own code, and known faults of the packages in the lock. The latter asks the package index's
+# database of faults; where an index has none, it says so of each package and fails nothing.
+audit: $(STAMP)
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive dffmpeg
+	$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.lock --progress-spinner off
+
+# What reads bytes that somebody else chose, each for a while; ARGS="--seconds 600 --keep" for a long run.
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 check: lint types test
 

@@ -126,10 +126,12 @@ class ServerProcess:
         await self._end()
 
     def tail(self, lines: int = 30) -> str:
-        """What it said last."""
+        """What it said last, and before that its errors: the end of a log often says only that it ends."""
         if not self.log.is_file():
             return "(it is empty)"
-        return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
+        said = self.log.read_text("utf-8", "replace").splitlines()
+        errors = [line for line in said[:-lines] if "ERROR" in line]
+        return "\n".join([*errors[-lines:], *said[-lines:]])
 
     async def _end(self) -> None:
         if self._process is None:
