@@ -7,6 +7,7 @@ it, and stands in each line that is logged there.
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -27,6 +28,9 @@ _CONTROLS = {
     for number in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
 }
 """Characters that a terminal, or whoever reads lines, would obey."""
+
+_JSON_CONTROLS = {number: f"\\u{number:04x}" for number in _CONTROLS if number > 0x20}
+"""Those of them that JSON lets stand as they are."""
 
 Fields = Mapping[str, str | int]
 
@@ -61,10 +65,8 @@ class OneLine(logging.Formatter):
         return f"{line} [{about.translate(_CONTROLS)}]" if about else line
 
     def formatException(self, ei: object) -> str:  # noqa: N802 - overrides logging's own
-        error = ei[1] if isinstance(ei, tuple) else None
-        if isinstance(error, BaseException) and expected(error):
-            return ""
-        return super().formatException(ei)  # type: ignore[arg-type]
+        # What an error says is anybody's words too: set in, they cannot pass for an event of its own.
+        return "\n".join(f"  {line.translate(_CONTROLS)}" for line in _traceback(ei).splitlines())
 
 
 class JsonLines(OneLine):
@@ -79,11 +81,11 @@ class JsonLines(OneLine):
             **_about(record),
         }
         if record.exc_info:
-            error, traceback = record.exc_info[1], self.formatException(record.exc_info)
-            found["error"] = repr(error)
-            if traceback:
-                found["traceback"] = traceback
-        return msgspec.json.encode(found).decode()
+            found["error"] = repr(record.exc_info[1])
+            if trace := _traceback(record.exc_info):
+                found["traceback"] = trace
+        line = msgspec.json.encode({name: _writable(value) for name, value in found.items()})
+        return line.decode().translate(_JSON_CONTROLS)
 
 
 FIELDS = ("job", "attempt", "worker", "request", "trace", "route", "status", "seconds")
@@ -93,6 +95,21 @@ FIELDS = ("job", "attempt", "worker", "request", "trace", "route", "status", "se
 def _about(record: logging.LogRecord) -> Fields:
     given = {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
     return {**subject(), **given}
+
+
+def _traceback(ei: object) -> str:
+    """Of a defect; nothing for an error of ours."""
+    error = ei[1] if isinstance(ei, tuple) else None
+    if not isinstance(error, BaseException) or expected(error):
+        return ""
+    return "".join(traceback.format_exception(error)).rstrip("\n")
+
+
+def _writable(value: object) -> object:
+    """Bytes of a name that are no UTF-8 stand in a text as what no encoding knows: shown as escapes."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def expected(error: BaseException) -> bool:

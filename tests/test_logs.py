@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 
 import pytest
 import trio
@@ -75,3 +76,23 @@ async def test_json_is_one_object_a_line() -> None:
 @pytest.mark.parametrize("form", [logs.OneLine(logs.FORMAT), logs.JsonLines()])
 def test_an_error_of_ours_needs_no_traceback(form: logging.Formatter) -> None:
     assert "Traceback" not in logged(form, error=BadInput("what"))
+
+
+EVIL = "2026-01-01 00:00:00,000 ERROR root: hacked"
+CONTROLS = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]"
+
+
+@pytest.mark.parametrize("form", [logs.OneLine(logs.FORMAT), logs.JsonLines()])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\x1b[2J\n", "\x85", "\x9b31m", "\u2028", "\x7f"])
+def test_nobody_elses_words_begin_a_line(form: logging.Formatter, end: str) -> None:
+    """Neither what a line is about, nor what a defect says in its traceback."""
+    text = logged(form, error=ValueError(f"x{end}{EVIL}"), job=f"J{end}{EVIL}")
+    assert not re.search(CONTROLS, text)
+    assert not any(line.startswith(EVIL) for line in text.splitlines())
+    assert "hacked" in text
+
+
+def test_bytes_that_are_no_text_lose_no_line() -> None:
+    """As names of files have them."""
+    content = json.loads(logged(logs.JsonLines(), job="/media/\udcff"))
+    assert content["job"] == "/media/\\udcff"

@@ -28,6 +28,10 @@ class Hold(StrEnum):
     QUARANTINED = "quarantined"
 
 
+STATUSES = tuple(dict.fromkeys([*map(str, WorkerState), *map(str, Hold)]))
+"""Each `Worker.status` that there is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """A worker's row. Times are Unix seconds UTC.

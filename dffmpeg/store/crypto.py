@@ -21,7 +21,12 @@ GROUP = "dffmpeg.common.crypto"
 
 
 class Cipher(Protocol):
-    """One key of one provider."""
+    """One key of one provider.
+
+    Attributes:
+        provider: by which name configurations and stored keys call it; without a colon.
+        key_id: which of its keys it is, which anybody may know; without a colon.
+    """
 
     provider: str
     key_id: str
@@ -140,8 +145,9 @@ def _opened(cipher: Cipher, text: str) -> bytes:
 
 
 def _cipher(key: str) -> Cipher:
-    provider, _, rest = key.rpartition(":")
-    name = provider or FernetCipher.provider
+    # A Fernet key has no colon; what another provider calls a key may have some.
+    provider, colon, rest = key.partition(":")
+    name, rest = (provider, rest) if colon else (FernetCipher.provider, key)
     found = entry_points(group=GROUP, name=name)
     for entry in found:
         made: Cipher = entry.load()(rest)

@@ -62,7 +62,7 @@ from dffmpeg.web.homes import Neighbours
 from dffmpeg.web.origins import ORIGIN_KEY, Origins, origin
 from dffmpeg.web.trail import Trail
 from dffmpeg.web.tree import TreeLook
-from dffmpeg.wire import codec, forwarding
+from dffmpeg.wire import forwarding
 from dffmpeg.wire.signature import SignatureError
 
 logger = logging.getLogger("dffmpeg.web")
@@ -274,13 +274,13 @@ def _require_unpassed(scope: Scope) -> None:
 
 async def _refuse(scope: Scope, send: Send, status: int, reason: str) -> None:
     kind = "websocket.http" if scope["type"] == "websocket" else "http"
-    detail = codec.encode({"detail": reason})
+    body, content_type = versions.error(status, reason, str(scope["path"]))
     headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(detail)).encode()),
+        (b"content-type", content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
     ]
     await send({"type": f"{kind}.response.start", "status": status, "headers": headers})
-    await send({"type": f"{kind}.response.body", "body": detail, "more_body": False})
+    await send({"type": f"{kind}.response.body", "body": body, "more_body": False})
 
 
 def _without_host(scope: Scope) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.jobs import JobState
 from dffmpeg.model.pages import JobFilter, Key, PageRequest
+from dffmpeg.model.workers import STATUSES
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.requests import caller
@@ -55,7 +56,7 @@ def blueprint(operations: Operations) -> Blueprint:
             limit=limit(),
             offset=_offset(),
             after=requests.text("cursor"),
-            statuses=requests.names("status") or None,
+            statuses=_worker_statuses(),
             labels=requests.names("label"),
         )
         return linked(found)
@@ -108,6 +109,13 @@ def _states() -> frozenset[JobState] | None:
         return frozenset(JobState(one) for one in requests.names(name)) or None
     except ValueError:
         raise BadInput(f"{name}: expected some of {', '.join(JobState)}, with commas between") from None
+
+
+def _worker_statuses() -> list[str] | None:
+    asked = requests.names("status")
+    if not set(asked) <= set(STATUSES):
+        raise BadInput(f"status: expected some of {', '.join(STATUSES)}, with commas between")
+    return asked or None
 
 
 def linked(page: JobList | WorkerList | AuditList | UserList) -> Response:

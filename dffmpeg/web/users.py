@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from quart import Blueprint, Response
+from ulid import ULID
 
 from dffmpeg.actors.coordinator.operations import Operations
+from dffmpeg.errors import BadInput
 from dffmpeg.model.audit import AuditRequest
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
@@ -22,7 +24,7 @@ def blueprint(operations: Operations) -> Blueprint:
     async def audit() -> Response:
         wanted = AuditRequest(
             limit=limit(),
-            after=requests.text("cursor"),
+            after=_entry(),
             actor=requests.text("actor"),
             action=requests.text("action"),
             since=requests.moment("since"),
@@ -44,3 +46,14 @@ def blueprint(operations: Operations) -> Blueprint:
         return json_answer(await operations.delete_user(caller(), client_id))
 
     return routes
+
+
+def _entry() -> str | None:
+    """Behind which entry of the trail a page begins: its id, as the page before had it."""
+    cursor = requests.text("cursor")
+    if cursor is None:
+        return None
+    try:
+        return str(ULID.from_str(cursor))
+    except ValueError:
+        raise BadInput("cursor: expected the `next` of an earlier page") from None

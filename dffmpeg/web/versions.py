@@ -110,9 +110,17 @@ def _taggable(asked: Request, response: Response) -> bool:
     )
 
 
+def error(status: int, detail: str, path: str) -> tuple[bytes, str]:
+    """An error of the route that a path names, and its content type."""
+    if not versioned(path):
+        return codec.encode({"detail": detail}), "application/json"
+    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, instance=path)
+    return codec.encode(content), PROBLEM
+
+
 def problem(status: int, detail: str, path: str) -> Response:
     """An error of a versioned route."""
-    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, instance=path)
-    reply = Response(codec.encode(content), status, content_type=PROBLEM)
+    content, content_type = error(status, detail, path)
+    reply = Response(content, status, content_type=content_type)
     reply.headers["Cache-Control"] = "no-store"
     return reply

@@ -32,7 +32,7 @@ def decode(body: bytes | str, kind: type[T], *, what: str = "body") -> T:
     except msgspec.ValidationError as error:
         raise BadInput(_name_field(str(error), what)) from None
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise MalformedInput(f"{what} is not valid JSON: {error}") from None
+        raise MalformedInput(f"{what} is not valid JSON: {error if body else 'it is empty'}") from None
     except RecursionError:
         raise MalformedInput(f"{what} is nested too deeply") from None
 

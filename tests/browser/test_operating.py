@@ -64,6 +64,17 @@ def test_a_question_can_be_left(boss: Page) -> None:
     expect(boss.locator(".page-head .pill")).to_have_text("online")
 
 
+def test_a_worker_is_drained(boss: Page) -> None:
+    boss.goto("status#/workers/worker2")
+    head = boss.locator(".page-head")
+    head.get_by_role("button", name="Drain").click()
+    boss.get_by_role("dialog").get_by_label("Why").fill("new disks")
+    boss.keyboard.press("Enter")
+    expect(head.locator(".pill")).to_have_text("draining")
+    head.get_by_role("button", name="Resume").click()
+    expect(head.locator(".pill")).to_have_text("online")
+
+
 def test_the_queue_is_paused_and_resumed(boss: Page) -> None:
     boss.goto("status#/administration")
     boss.get_by_role("button", name="Pause the queue").click()

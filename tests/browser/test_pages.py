@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.browser.looks import look
+from dffmpeg.wire.dashboard import HistoryPoint
+from tests.browser.looks import look, require_accessible
 from tests.browser.people import sign_in
 from tests.browser.town import SHORT, Person
 from tests.browser.watch import Watch
 from tests.cluster.kit import Cluster
 
 pytestmark = [pytest.mark.browser, pytest.mark.cluster, pytest.mark.ffmpeg]
+
+COUNTED = [name for name in HistoryPoint.__struct_fields__ if name != "at"]
 
 
 def open_page(page: Page, place: str) -> None:
@@ -31,6 +34,35 @@ def test_overview(page: Page, client: Person) -> None:
     failure = page.locator(".failures tbody tr").first
     expect(failure.locator(".reason")).to_contain_text("No such file or directory")
     look(page, "overview")
+
+
+def test_history_is_drawn(page: Page) -> None:
+    """Of what the coordinator has counted, which takes minutes: here it is made up."""
+
+    def answer(route: Route) -> None:
+        step = 900 if "span=day" in route.request.url else 60
+        point = {"at": "2026-01-31T12:00:00Z", **dict.fromkeys(COUNTED)}
+        counted = point | {"completed": step // 20, "waited_mean": 12.0, "used_slots": 3, "bytes": step * 100}
+        route.fulfill(json={"step": step, "points": [*[point] * 58, counted, point]})
+
+    page.route("**/api/v1/history?*", answer)
+    open_page(page, "")
+    plots = page.locator("figure.plot")
+    expect(plots.get_by_role("heading")).to_have_text(
+        ["Jobs per minute", "Waiting time", "Slots and queue", "Throughput"]
+    )
+    for span in ("hour", "day"):
+        choice = page.get_by_role("button", name=f"Last {span}")
+        choice.click()
+        expect(choice).to_have_attribute("aria-pressed", "true")
+        expect(plots.nth(0).locator("svg rect")).to_have_count(1)
+        expect(plots.nth(0).locator(".plot-value").first).to_have_text("3")
+        expect(plots.nth(1).locator(".plot-value").last).to_contain_text("12")
+        expect(plots.nth(2).locator(".plot-value").nth(1)).to_have_text("3")
+        expect(plots.nth(3).locator(".plot-value")).to_contain_text("100")
+    plots.nth(0).get_by_text("As a table").click()
+    expect(plots.nth(0).locator("tbody tr")).to_have_count(60)
+    require_accessible(page, "history")
 
 
 def test_alerts_are_above_everything_else(page: Page, admin: Person) -> None:

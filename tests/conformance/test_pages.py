@@ -9,16 +9,19 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import trio
 
 from dffmpeg.model.jobs import TERMINAL, Job, JobState
 from dffmpeg.model.pages import JobFilter, Key, Looked, PageRequest, Place, merged
-from dffmpeg.store import Store
+from dffmpeg.store import Store, schema
 from dffmpeg.store.jobs import pages
 from dffmpeg.store.jobs.lists import newest
 from dffmpeg.store.jobs.sqlalchemy import SqlAlchemyJobRepository
 from tests.conformance.rows import job
 
 STATES = list(JobState)
+STATES_BETWEEN = sorted(STATES).index(JobState.COMPLETED)
+"""How many states are looked at before what has completed."""
 
 
 async def fill(store: Store, number: int = 60) -> list[Job]:
@@ -95,6 +98,36 @@ async def test_pages_are_the_list(
             monkeypatch.setattr(pages, "LOOK", look)
             request = PageRequest(filter=wanted, key=key, descending=descending, limit=limit, offset=offset)
             assert await read(store, request) == expected[offset:], (key, descending, look, limit, offset)
+
+
+@pytest.mark.parametrize("page", [True, False])
+async def test_a_job_that_goes_on_meanwhile_is_on_its_list_once(
+    store: Store, page: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list is put together from one for each state: all of them are of the same moment."""
+    look, repository = pages._look, store.jobs
+    assert isinstance(repository, SqlAlchemyJobRepository)
+    for index, (before, after) in enumerate(itertools.permutations(("assigned", "completed", "pending"), 2)):
+        name = f"J{index}"
+        await store.jobs.add(replace(job(name), state=JobState(before)))
+        looks = itertools.count()
+
+        def goes_on(*given: Any, name: str = name, after: str = after, looks: Any = looks) -> Looked:
+            found = look(*given)
+            # Behind each look but the first ones it could have been seen by both, or by none.
+            if next(looks) == STATES_BETWEEN:
+                statement = sa.update(schema.jobs).where(schema.jobs.c.job_id == name).values(state=after)
+                trio.from_thread.run(repository.database.execute, statement)
+            return found
+
+        monkeypatch.setattr(pages, "_look", goes_on)
+        if page:
+            found = list((await store.jobs.page(PageRequest())).jobs)
+        else:
+            wanted: dict[str, Any] = {"requester_id": None, "since": 0.0, "states": None}
+            found = list(await store.jobs.list(**wanted, limit=100, before_id=None))
+        assert [(one.job_id, one.state) for one in found if one.job_id == name] == [(name, before)]
+        assert len({one.job_id for one in found}) == len(found) == index + 1
 
 
 async def test_a_page_follows_an_index(store: Store) -> None:

@@ -394,6 +394,19 @@ async def test_memory_without_end(ground: Ground) -> None:
         assert b"Out of space" in job.stderr.data or report.signal is not None
 
 
+async def test_programs_give_way_as_their_limits_say(ground: Ground) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    asked = "import os; print(os.getpriority(os.PRIO_PROCESS, 0))"
+    for nice in (0, min(own + 3, 19)):
+        async with ground.worker(limits=ProgramLimits(nice=nice, io_class="idle" if nice else "normal")):
+            report, job = await ground.run("-c", "ionice", program="sh")
+            assert report.status == "completed", bytes(job.stderr.data)
+            assert job.stdout.data.startswith(b"idle") == bool(nice)
+            report, job = await ground.run("-c", asked, program="python")
+            assert report.status == "completed", bytes(job.stderr.data)
+            assert int(job.stdout.data) == max(own, nice)
+
+
 async def test_a_fork_bomb(ground: Ground) -> None:
     """Of a program that is machine code: it may be one process only."""
     async with ground.worker():

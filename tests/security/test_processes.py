@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 import socket
+import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Iterator
@@ -26,11 +28,22 @@ from tests.cluster.test_chaos import behind, finished, running
 from tests.security.test_heads import STRANGE
 from tests.security.test_websockets import frame
 from tests.web.conftest import raw
-from tests.web.test_authentication import detail_of, status_of
+from tests.web.test_authentication import begin_peak, detail_of, flood, peak_memory, status_of
 
 pytestmark = pytest.mark.cluster
 
+MIB = 1 << 20
 BODY = b'{"binary_name":"ffmpeg","arguments":["first"],"monitor":false}'
+
+
+class Door:
+    """Connections for tests that are asynchronous."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+
+    async def connect(self) -> trio.SocketStream:
+        return await trio.open_tcp_stream(self._host, self._port)
 
 
 class Attacked:
@@ -41,7 +54,9 @@ class Attacked:
         self.gate = cluster.folder / "gate"
         parts = urlsplit(cluster.url)
         assert parts.hostname is not None
+        assert parts.port is not None
         self._address = (parts.hostname, parts.port)
+        self.door = Door(*self._address)
 
     def known(self, name: str) -> tuple[str, str]:
         """Id and key, as they stand in a configuration."""
@@ -62,6 +77,16 @@ class Attacked:
 
     def ask(self, name: str, method: str, target: str, body: bytes = b"") -> bytes:
         return self.exchange(raw(method, target, self.sign(name, method, target, body), body))
+
+    def handshake(self, name: str, target: str) -> bytes:
+        """Of a WebSocket."""
+        upgrade = {
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        request = raw("GET", target, self.sign(name, "GET", target) | upgrade)
+        return request.replace(b"Connection: close", b"Connection: Upgrade")
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self._address, GUARD)
@@ -164,15 +189,8 @@ def test_a_role_that_is_not_ones_own(attacked: Attacked, name: str) -> None:
 
 
 def test_another_workers_channel(attacked: Attacked) -> None:
-    upgrade = {
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    }
     for name in ("worker2", "client", "admin"):
-        target = "/worker/worker1/downlink"
-        request = raw("GET", target, attacked.sign(name, "GET", target) | upgrade)
-        answer = attacked.exchange(request.replace(b"Connection: close", b"Connection: Upgrade"))
+        answer = attacked.exchange(attacked.handshake(name, "/worker/worker1/downlink"))
         assert status_of(answer) == 403
 
 
@@ -251,6 +269,46 @@ def test_a_flood_over_a_websocket(attacked: Attacked) -> None:
         with pytest.raises(OSError, match=r"(?i)reset|broken pipe"):
             stream.sendall(pings)
     assert status_of(attacked.exchange(raw("GET", "/health", {}))) == 200
+
+
+async def test_64_large_bodies_of_strangers_at_once(attacked: Attacked) -> None:
+    size, pid = 300 * MIB, attacked.cluster.pid("coordinator")
+    forged = attacked.sign("client", "POST", "/jobs/submit", BODY, key_of="worker1")
+    before = begin_peak(pid)
+    found: list[int] = []
+
+    async def one(number: int) -> None:
+        chunked = number % 4 < 2
+        extra = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(size)}
+        chunk = b"10000\r\n" + bytes(65536) + b"\r\n" if chunked else bytes(65536)
+        head = raw("POST", "/jobs/submit", (forged if number % 2 else {}) | extra)
+        answer, sent = await flood(attacked.door, head, chunk, size // 65536)
+        assert sent < 32 * MIB
+        found.append(status_of(answer))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(64):
+            nursery.start_soon(one, number)
+    assert set(found) <= {401, 429}
+    assert peak_memory(pid) - before < 64 * MIB
+
+
+def test_a_user_who_is_deleted_while_something_is_open(attacked: Attacked) -> None:
+    data = attacked.cluster.data
+    words = ["user", "add", "leaver", "--role", "client", "--write-config", str(data / "leaver.toml")]
+    admin = [sys.executable, "-m", "dffmpeg.admin", "--config", str(data / "coordinator.toml")]
+    subprocess.run([*admin, *words], check=True, capture_output=True, timeout=GUARD)
+    with attacked.connect() as stream:
+        stream.sendall(attacked.handshake("leaver", "/api/v1/events"))
+        answer = b""
+        while b'"here"' not in answer:
+            answer += (part := stream.recv(65536))
+            assert part, answer
+        subprocess.run([*admin, "user", "delete", "leaver", "--yes"], check=True, timeout=GUARD)
+        rest = b"".join(iter(lambda: stream.recv(65536), b""))
+    # 4401, in a frame that closes.
+    assert (4401).to_bytes(2, "big") in rest
+    assert status_of(attacked.ask("leaver", "GET", "/jobs")) == 401
 
 
 async def test_the_cluster_still_works(attacked: Attacked) -> None:

@@ -14,7 +14,7 @@ from trio_websocket import ConnectionRejected
 from dffmpeg.wire import signature
 from dffmpeg.wire.signature import CLIENT_ID_HEADER, DIGEST_HEADER, NONCE_HEADER, SIGNATURE_HEADER
 from tests.web.conftest import KEYS, Site, raw, serving, sign
-from tests.web.test_authentication import detail_of, flood, peak_memory, status_of
+from tests.web.test_authentication import begin_peak, detail_of, flood, peak_memory, status_of
 
 MIB = 1 << 20
 BODY = b'{"binary_name":"ffmpeg"}'
@@ -297,7 +297,7 @@ async def test_nothing_secret_and_no_line_of_anybody_else_is_logged(
 
 async def test_64_large_bodies_of_strangers_at_once(site: Site) -> None:
     size = 300 * MIB
-    before = peak_memory()
+    before = begin_peak()
     sent: list[int] = []
 
     async def one(number: int) -> None:

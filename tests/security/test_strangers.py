@@ -10,13 +10,15 @@ import httpx
 import pytest
 import trio
 
+from dffmpeg.logs import FORMAT, JsonLines, OneLine
 from dffmpeg.model import sessions
 from dffmpeg.model.identities import Role
 from dffmpeg.model.sessions import LOGIN, Token
 from dffmpeg.web.app import FORGED
+from dffmpeg.wire.signature import encode_key
 from tests.web.conftest import KEYS, Site, raw, serving, sign
 from tests.web.live import live
-from tests.web.signing_in import CSRF, PATH, browser, sign_in, with_key
+from tests.web.signing_in import CSRF, PATH, browser, login_link, sign_in, with_key
 from tests.web.test_authentication import status_of
 
 JOBS = "/api/v1/jobs"
@@ -147,6 +149,27 @@ async def test_made_up_cookies_cost_looks_up_to_a_limit(monkeypatch: pytest.Monk
         assert (await client.post("/queue/pause")).status_code == 200
         text = (await client.get("/metrics", headers={"accept": "text/plain"})).text
         assert 'dffmpeg_refused_requests_total{reason="session"} 40.0' in text
+
+
+async def test_nothing_by_which_one_signs_in_is_logged(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither what was right nor what was wrong."""
+    caplog.set_level("DEBUG")
+    wrong = {"client_id": "admin", "key": encode_key(b"w" * 32)}
+    made_up, link = "f" * 43, await login_link(site)
+    async with browser(site) as client:
+        for body in (wrong, {"link": f"{link}x"}, {"link": link}):
+            await client.post(PATH, json=body)
+        csrf = (await sign_in(client))["csrf"]
+        cookie = client.cookies["dffmpeg_session"]
+        for headers in ({}, {CSRF: made_up}):
+            await client.post("/queue/pause", headers=headers)
+    await site.exchange(raw("GET", JOBS, {"Cookie": f"dffmpeg_session={made_up}"}))
+    ours = [record for record in caplog.records if record.name.startswith("dffmpeg")]
+    assert any("audit" in record.name for record in ours)
+    for form in (OneLine(FORMAT), JsonLines()):
+        text = "\n".join(map(form.format, ours))
+        for secret in (wrong["key"], with_key("admin")["key"], link, csrf, cookie, made_up):
+            assert secret not in text
 
 
 async def test_who_may_look_by_address_may_with_any_cookie() -> None:

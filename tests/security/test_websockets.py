@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.web.conftest import Site, raw, read_until, sign
-from tests.web.test_authentication import Flood, peak_memory, status_of
+from tests.web.test_authentication import Flood, begin_peak, peak_memory, status_of
 
 PATH = "/worker/worker/downlink"
 MIB = 1 << 20
@@ -109,7 +109,7 @@ async def test_frames_that_are_none(site: Site, frames: bytes) -> None:
 
 
 async def test_a_giant_message(site: Site) -> None:
-    before = peak_memory()
+    before = begin_peak()
     async with opened(site) as stream:
         head = b"\x82\xff" + (300 * MIB).to_bytes(8, "big") + MASK
         await stream.send_all(head)
@@ -120,7 +120,7 @@ async def test_a_giant_message(site: Site) -> None:
 
 
 async def test_a_message_of_endless_fragments(site: Site) -> None:
-    before = peak_memory()
+    before = begin_peak()
     async with opened(site) as stream:
         await stream.send_all(frame(0x2, b"x", fin=False))
         _, sent = await flooded(site, stream, frame(0x0, bytes(4000), fin=False) * 16, 4800)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from cryptography.fernet import Fernet
 
@@ -41,6 +43,40 @@ def test_the_same_secret_never_looks_the_same() -> None:
 def test_a_key_that_is_none(key: str) -> None:
     with pytest.raises(ConfigurationError, match=r"database\.repositories\.auth"):
         KeyRing.from_keys([key])
+
+
+VAULT = """
+class Vault:
+    provider = "dffmpeg_test_vault"
+    def __init__(self, key):
+        self.key_id = key.rpartition("/")[2]
+    def seal(self, secret):
+        return secret.hex()
+    def open(self, text):
+        return bytes.fromhex(text)
+"""
+
+
+def test_a_provider_that_another_package_brings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its entry point, as an installed package has it."""
+    (tmp_path / "dffmpeg_test_vault.py").write_text(VAULT)
+    info = tmp_path / "dffmpeg_test_vault-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dffmpeg-test-vault\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[dffmpeg.common.crypto]\ndffmpeg_test_vault = dffmpeg_test_vault:Vault\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    fernet = Fernet.generate_key().decode()
+    # What it calls a key may have colons too.
+    ring = KeyRing.from_keys(["dffmpeg_test_vault:https://vault.example:8200/k", fernet])
+    sealed = ring.seal(SECRET)
+    assert sealed.startswith("dffmpeg_test_vault:k:")
+    assert SECRET.hex() in sealed
+    assert ring.open(sealed) == SECRET
+    assert ring.open(KeyRing.from_keys([fernet]).seal(SECRET)) == SECRET
+    with pytest.raises(StoreError, match="by dffmpeg_test_vault with a key that is not configured"):
+        KeyRing.from_keys([fernet]).open(sealed)
 
 
 @pytest.mark.parametrize("damaged", ["plain::not base64!", "plain::\xe9"])

@@ -11,6 +11,7 @@ from dffmpeg.actors import ActorCrashed, ActorStopped, MailboxFull
 from dffmpeg.actors.coordinator.operations import Conflict, Unavailable
 from dffmpeg.errors import BadInput, Refused
 from dffmpeg.store.errors import StoreUnavailable
+from dffmpeg.web.versions import PREFIX
 from tests.web.conftest import Site, raw, serving, sign
 from tests.web.test_authentication import detail_of, status_of
 
@@ -133,6 +134,26 @@ async def test_a_path_with_a_nul_is_refused_before_anything_is_looked_up() -> No
         answer = await site.exchange(raw("GET", "/jobs/%00/x", {}))
     assert status_of(answer) == 400
     assert detail_of(answer).startswith("the path: expected")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/jobs/%00/x", {}, 400),
+        ("/jobs/submit", {"Content-Encoding": "gzip"}, 415),
+        ("/stats", {"x-dffmpeg-forwarded": "v2 a b 10.0.0.1 1 x AA=="}, 401),
+    ],
+)
+async def test_what_is_refused_before_it_has_a_route_is_answered_as_its_path_has_it(
+    site: Site, path: str, headers: dict[str, str], status: int
+) -> None:
+    for prefix, kind in (("", b"application/json"), (PREFIX, b"application/problem+json")):
+        answer = await site.exchange(raw("POST", prefix + path, headers))
+        assert status_of(answer) == status
+        assert b"content-type: " + kind + b"\r\n" in answer
+        content = json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert content["detail"]
+        assert content.get("status", status) == status
 
 
 RAW = {

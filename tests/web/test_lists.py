@@ -86,6 +86,14 @@ async def test_what_makes_no_sense_is_named(site: Site, query: str, field: str) 
     assert answer.json()["detail"].startswith(f"{field}: ")
 
 
+async def test_a_worker_is_asked_for_by_a_status_that_there_is(site: Site) -> None:
+    for status in ("online", "paused,quarantined"):
+        assert (await ask(site, "GET", f"/api/v1/workers?status={status}")).status_code == 200
+    answer = await ask(site, "GET", "/api/v1/workers?status=online,asleep")
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("status: expected some of registering, online,")
+
+
 def test_cursors() -> None:
     request = PageRequest(filter=JobFilter(name="x"), key=Key.LAST_UPDATE, limit=3)
     there = continued(request, cursor(request, Place(1e9 + 1e-6, "J"), 4))

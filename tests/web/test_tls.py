@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import ssl
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from dffmpeg.web import certificates, tls
 from dffmpeg.wire.jobs import JobRecord
 from dffmpeg.wire.signature import encode_key
 from tests.servers.certificates import certificate
-from tests.web.conftest import KEYS, read_all
+from tests.web.conftest import KEYS, read_all, serving
 from tests.web.live import Live, live
 
 
@@ -227,3 +228,26 @@ async def test_files_that_cannot_be_used(
 def test_a_client_s_files_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"tls\.cafile: cannot use .*No such file"):
         SignedHttp("https://127.0.0.1:1", "client", bytes(32), Trust(cafile=str(tmp_path / "none.pem")))
+
+
+@pytest.mark.parametrize(
+    ("host", "more", "encrypted", "warns"),
+    [
+        ("0.0.0.0", {}, False, True),
+        ("0.0.0.0", {}, True, False),
+        ("0.0.0.0", {"security": {"trusted_proxies": ["10.0.0.1"]}}, False, False),
+        ("127.0.0.1", {}, False, False),
+    ],
+)
+async def test_without_tls_it_warns_where_others_could_listen(
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    host: str,
+    more: dict[str, Any],
+    encrypted: bool,
+    warns: bool,
+) -> None:
+    with caplog.at_level(logging.WARNING, "dffmpeg.web"):
+        async with serving({"host": host, **more, **(served(folder) if encrypted else {})}):
+            pass
+    assert any("without TLS" in line for line in caplog.messages) == warns

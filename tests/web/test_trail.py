@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -253,6 +254,12 @@ async def test_pages_of_the_trail(site: Site) -> None:
     assert again.status_code == 304
     assert (await get(site, "/api/v1/audit?since=soon")).status_code == 422
     assert (await get(site, "/api/v1/audit?limit=0")).status_code == 422
+    for cursor in ("x", "I" * 26, "é" * 26, first.json()["next"] + "0"):
+        wrong = await get(site, f"/api/v1/audit?cursor={quote(cursor)}")
+        assert (wrong.status_code, wrong.json()["detail"][:8]) == (422, "cursor: ")
+    on = f"/api/v1/audit?cursor={first.json()['next']}"
+    assert (await get(site, on)).status_code == 200
+    assert site.operations.asked[-1].after == first.json()["next"]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/audit", "/api/v1/users"])

@@ -10,7 +10,7 @@ from dffmpeg.wire.jobs import SubmitRequest
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"", "not valid JSON"),
+        (b"", "body is not valid JSON: it is empty"),
         (b"{", "not valid JSON"),
         (b'{"binary_name": NaN}', "not valid JSON"),
         (b'{"binary_name": "\\ud800"}', "not valid JSON"),

@@ -26,6 +26,7 @@ from dffmpeg.store.jobs.lists import newest
 from dffmpeg.store.jobs.rows import ONE, RAW, to_attempt, to_entry, to_job, to_row
 from dffmpeg.store.jobs.transitions import apply_transition
 from dffmpeg.store.journal import JobChanged, Journal, note
+from dffmpeg.store.moments import at_one_moment
 
 _j = schema.jobs.c
 _a = schema.attempts.c
@@ -150,7 +151,7 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
             name=name,
         )
         return await self.database.read(
-            partial(newest, wanted=wanted, since=since, limit=limit, before_id=before_id)
+            at_one_moment(partial(newest, wanted=wanted, since=since, limit=limit, before_id=before_id))
         )
 
     async def queue(self, limit: int, *, after: Entry | None = None) -> Sequence[Entry]:
@@ -253,7 +254,7 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         return {JobState(state): int(number) for state, number in rows}
 
     async def page(self, request: PageRequest) -> JobPage:
-        return await self.database.read(lambda connection: pages.page(connection, request))
+        return await self.database.read(at_one_moment(partial(pages.page, request=request)))
 
     async def briefs(self, job_ids: Collection[str]) -> Sequence[JobBrief]:
         found: builtins.list[JobBrief] = []

@@ -54,6 +54,18 @@ async def test_each_change_is_told_in_order_and_signed(tmp_path: Path) -> None:
         assert len({call.event.event for call in receiver.received}) == 4
 
 
+async def test_a_call_is_of_the_trace_that_its_job_came_with(tmp_path: Path) -> None:
+    """Also where nobody records traces."""
+    caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with receiving() as receiver, open_coordinator(tmp_path, config(receiver)) as coordinator:
+        await coordinator.submit(hooks=[receiver.url], traceparent=caller)
+        await receiver.until(lambda: len(receiver.received) == 1)
+        assert receiver.received[0].headers["traceparent"] == caller
+        await coordinator.submit(hooks=[receiver.url])
+        await receiver.until(lambda: len(receiver.received) == 2)
+        assert "traceparent" not in receiver.received[1].headers
+
+
 @pytest.mark.parametrize("trouble", [500, "reset", "redirect", "hang", 404])
 async def test_what_is_not_taken_is_repeated_before_anything_else(tmp_path: Path, trouble: int | str) -> None:
     async with (

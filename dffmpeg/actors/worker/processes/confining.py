@@ -37,8 +37,10 @@ def apply(command: Command, rules: int | None, *, enters: bool) -> None:
     confinement, limits = command.confinement, command.limits
     try:
         # To Linux both are a thread's own.
-        if limits.nice:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), limits.nice)
+        thread = threading.get_native_id()
+        # Of a worker that gives way more already, nobody but root could make a program give way less.
+        if limits.nice > os.getpriority(os.PRIO_PROCESS, thread):
+            os.setpriority(os.PRIO_PROCESS, thread, limits.nice)
         if limits.idle:
             _use_idle_disks()
         if confinement is None:

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from dffmpeg.actors.worker.attempts.vitals import usage
+from dffmpeg.configuration.sandbox import ProgramLimits
 from dffmpeg.model.progress import Progress
 from tests.actors.worker.attempts.test_jobs import alive
 from tests.actors.worker.conftest import StartWorker
@@ -61,12 +62,14 @@ async def test_a_program_that_lives_is_left_alone(
     assert (report.exit_code, job.reason) == (0, None)
 
 
+@pytest.mark.parametrize(("asked", "allowed"), [(0.5, None), (None, 0.5), (60.0, 0.5), (0.5, 60.0)])
 async def test_a_program_that_runs_for_too_long_is_ended_gently_and_fails(
-    coordinator: FakeCoordinator, start_worker: StartWorker
+    coordinator: FakeCoordinator, start_worker: StartWorker, asked: float | None, allowed: float | None
 ) -> None:
+    """For longer than its job, or its worker, lets it."""
     script = "trap 'echo int; exit 0' INT; echo ready; while :; do sleep 0.05; done"
-    async with start_worker():
-        job = coordinator.add("J1", "sh", "-c", script, run_timeout=0.5)
+    async with start_worker(limits=ProgramLimits(run_time=allowed)):
+        job = coordinator.add("J1", "sh", "-c", script, run_timeout=asked)
         report = await coordinator.finished(job)
     assert (report.status, report.exit_code, report.signal) == ("failed", None, None)
     assert report.reason == "it ran for longer than 0.5 s"
