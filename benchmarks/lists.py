@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -223,7 +224,7 @@ class Took:
 
     Attributes:
         times: each time by the clock, in order of length.
-        processor: of this process, on average.
+        processor: of this process, in the median.
     """
 
     times: Sequence[float]
@@ -251,12 +252,14 @@ def verdict(took: Mapping[str, Took]) -> str:
 async def _time(name: str, once: Callable[[], Awaitable[int]], rounds: int = ROUNDS) -> Took:
     """Do it some times, and print how long that took; it returns how much there was in its answer."""
     times: list[float] = []
-    shown, processor = 0, time.process_time()
+    processor: list[float] = []
+    shown = 0
     for _ in range(rounds):
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         shown = await once()
         times.append(1000 * (time.perf_counter() - began))
-    took = Took(sorted(times), 1000 * (time.process_time() - processor) / rounds)
+        processor.append(1000 * (time.process_time() - used))
+    took = Took(sorted(times), median(processor))
     print(
         f"{name:<28} {shown:>5} {times[0]:>9.1f} {took.within(0.5):>8.1f} {took.within(0.99):>8.1f} "
         f"{took.times[-1]:>8.1f} {took.processor:>13.1f}",
