@@ -3,7 +3,8 @@
 Times are first those of the store alone, without HTTP; the first page is read from an engine that has just
 opened. Then the same database below a coordinator, and its answers over HTTP, the asking included: server and
 client are one process. Beside the clock's times stands the processor time of that process, which says more on
-a machine that others use, and the first line is a route that does nothing.
+a machine that others use, and the first line is a route that does nothing. At the end stands which of them
+took longer than they may.
 
 Filling the database takes minutes; `--keep DIR` has it stay in a folder for the next time (SQLite only). The
 servers are those of the tests (`DFFMPEG_TEST_POSTGRESQL_URL`, `DFFMPEG_TEST_MYSQL_URL`), in a new database.
@@ -14,10 +15,13 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -42,7 +46,10 @@ from tests.web.live import live
 CHUNK = 20_000
 WORKERS = 500
 ROUNDS = 20
-HEAD = f"{'':<28} {'':>5} {'first ms':>9} {'p50 ms':>8} {'max':>8} {'processor ms':>13}"
+MAY_TAKE = 100.0
+"""Milliseconds: the overview and each page of a list are to be there by then."""
+
+HEAD = f"{'':<28} {'':>5} {'first ms':>9} {'p50 ms':>8} {'p99':>8} {'worst':>8} {'processor ms':>13}"
 STATES = (*(JobState.COMPLETED,) * 95, *(JobState.FAILED,) * 3, JobState.CANCELED, JobState.PENDING)
 
 REQUESTS = {
@@ -187,6 +194,8 @@ ROUTES = {
     "GET workers": ("/api/v1/workers", "?limit=50"),
     "GET workers, of a label": ("/api/v1/workers", "?limit=50&label=rack7"),
     "GET workers, all": ("/api/v1/workers", "?limit=500"),
+    "GET /jobs, 1000 of them": ("/jobs", ""),
+    "GET /stats": ("/stats", ""),
 }
 
 
@@ -205,25 +214,58 @@ async def ask(settings: StoreSettings, rounds: int) -> None:
             answer = await client.get(path + query, headers=sign("admin", "GET", path + query))
             return len(answer.raise_for_status().content) // 1024
 
-        for name, route in ROUTES.items():
-            await _time(name, partial(get, *route), rounds)
+        took = {name: await _time(name, partial(get, *route), rounds) for name, route in ROUTES.items()}
+    print(f"\n{verdict(took)}")
 
 
-async def _time(name: str, once: Callable[[], Awaitable[int]], rounds: int = ROUNDS) -> None:
+@dataclass(frozen=True, slots=True)
+class Took:
+    """How long something took, milliseconds.
+
+    Attributes:
+        times: each time by the clock, in order of length.
+        processor: of this process, in the median.
+    """
+
+    times: Sequence[float]
+    processor: float
+
+    def within(self, share: float) -> float:
+        """What such a share of the times is at most."""
+        return self.times[ceil(share * len(self.times)) - 1]
+
+
+def verdict(took: Mapping[str, Took]) -> str:
+    """Which of them took longer than they may, by the clock and of the processor."""
+    kinds: dict[str, Callable[[Took], float]] = {
+        "by the clock, p50": lambda one: one.within(0.5),
+        "by the clock, p99": lambda one: one.within(0.99),
+        "of the processor": lambda one: one.processor,
+    }
+    lines = [f"longer than {MAY_TAKE:.0f} ms"]
+    for kind, of in kinds.items():
+        found = [f"{name} {of(one):.0f}" for name, one in took.items() if of(one) > MAY_TAKE]
+        lines.append(f"  {kind}: {', '.join(found) or 'none'}")
+    return "\n".join(lines)
+
+
+async def _time(name: str, once: Callable[[], Awaitable[int]], rounds: int = ROUNDS) -> Took:
     """Do it some times, and print how long that took; it returns how much there was in its answer."""
     times: list[float] = []
-    shown, processor = 0, time.process_time()
+    processor: list[float] = []
+    shown = 0
     for _ in range(rounds):
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         shown = await once()
         times.append(1000 * (time.perf_counter() - began))
-    processor = 1000 * (time.process_time() - processor) / rounds
-    ordered = sorted(times)
+        processor.append(1000 * (time.process_time() - used))
+    took = Took(sorted(times), median(processor))
     print(
-        f"{name:<28} {shown:>5} {times[0]:>9.1f} {ordered[len(ordered) // 2]:>8.1f} {ordered[-1]:>8.1f} "
-        f"{processor:>13.1f}",
+        f"{name:<28} {shown:>5} {times[0]:>9.1f} {took.within(0.5):>8.1f} {took.within(0.99):>8.1f} "
+        f"{took.times[-1]:>8.1f} {took.processor:>13.1f}",
         flush=True,
     )
+    return took
 
 
 @contextmanager

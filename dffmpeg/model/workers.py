@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -96,3 +96,22 @@ class Worker:
         """Its state as people see it: a hold is what shows of a worker that is online."""
         online = self.state is WorkerState.ONLINE
         return self.hold.value if online and self.hold is not None else self.state.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFilter:
+    """Which workers a list shows; None and nothing fit every one.
+
+    Attributes:
+        statuses: as people see them.
+        labels: a worker has to have all of them.
+    """
+
+    statuses: Collection[str] | None = None
+    labels: Collection[str] = ()
+
+    def fits(self, worker: Worker) -> bool:
+        """Whether a worker is one of them."""
+        if self.statuses is not None and worker.status not in self.statuses:
+            return False
+        return all(label in worker.labels for label in self.labels)

@@ -8,6 +8,13 @@ from typing import Any
 
 import msgspec
 
+# Made once: what a type means takes longer to find out than to decode what most rows have.
+_LIST = msgspec.msgpack.Decoder(tuple[bytes, ...])
+_MAP_OF_BYTES = msgspec.msgpack.Decoder(dict[str, bytes])
+_NAMES = msgspec.json.Decoder(tuple[str, ...])
+_MAP = msgspec.json.Decoder(dict[str, Any])
+_COUNTS = msgspec.json.Decoder(dict[str, int])
+
 
 def pack(value: Sequence[bytes] | Mapping[str, bytes]) -> bytes:
     """Byte strings as MessagePack."""
@@ -15,11 +22,11 @@ def pack(value: Sequence[bytes] | Mapping[str, bytes]) -> bytes:
 
 
 def unpack_list(data: bytes) -> tuple[bytes, ...]:
-    return msgspec.msgpack.decode(data, type=tuple[bytes, ...])
+    return _LIST.decode(data)
 
 
 def unpack_map(data: bytes) -> dict[str, bytes]:
-    return msgspec.msgpack.decode(data, type=dict[str, bytes])
+    return _MAP_OF_BYTES.decode(data)
 
 
 def dump(value: Any) -> str:
@@ -30,12 +37,12 @@ def dump(value: Any) -> str:
 @lru_cache(4096)
 def load_names(text: str) -> tuple[str, ...]:
     # Most rows have the same few.
-    return msgspec.json.decode(text, type=tuple[str, ...])
+    return _NAMES.decode(text)
 
 
 def load_map(text: str) -> dict[str, Any]:
-    return msgspec.json.decode(text, type=dict[str, Any])
+    return _MAP.decode(text)
 
 
 def load_counts(text: str) -> dict[str, int]:
-    return msgspec.json.decode(text, type=dict[str, int])
+    return _COUNTS.decode(text)

@@ -340,14 +340,15 @@ def create_app(
     app.register_blueprint(tree_routes.blueprint(operations, tree))
     app.register_blueprint(events.blueprint(operations, app.closing))
     app.register_blueprint(lists.blueprint(operations))
-    app.register_blueprint(users.blueprint(operations))
+    app.register_blueprint(users.blueprint(operations, revocation.hurry))
     app.register_blueprint(dashboard.blueprint(operations))
     app.register_blueprint(job_log.blueprint(operations, app.closing))
     app.register_blueprint(documents.blueprint(app.url_map))
     if config.web_dashboard_enabled:
         app.register_blueprint(status.blueprint(operations, config))
     if authentication.sessions is not None:
-        app.register_blueprint(session.blueprint(authentication.sessions, authentication.sites, config))
+        ways_in = session.blueprint(authentication.sessions, authentication.sites, config, revocation.hurry)
+        app.register_blueprint(ways_in)
     if people is not None:
         app.register_blueprint(join.blueprint(Joining(identities, people.tokens, count)))
     if config.debug.routes and crash is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from quart import Blueprint, Response, g, request
 
 from dffmpeg.configuration.coordinator import CoordinatorConfig
@@ -26,8 +28,14 @@ MAX_BODY = 4096
 """Bytes of a sign-in, which anybody may send."""
 
 
-def blueprint(entrances: Sessions, sites: Sites, config: CoordinatorConfig) -> Blueprint:
-    """The three methods of /api/v1/session."""
+def blueprint(
+    entrances: Sessions, sites: Sites, config: CoordinatorConfig, hurry: Callable[[], None]
+) -> Blueprint:
+    """The three methods of /api/v1/session.
+
+    Args:
+        hurry: called when somebody has signed out.
+    """
     routes = Blueprint("session", __name__, url_prefix=PREFIX)
     allowed = addresses.parse_networks(
         [*config.allowed_dashboard_ips, *config.security.sign_in_networks], "[security] sign_in_networks"
@@ -65,6 +73,7 @@ def blueprint(entrances: Sessions, sites: Sites, config: CoordinatorConfig) -> B
     @routes.delete("/session")
     async def sign_out() -> Response:
         await entrances.end(g.entrance)
+        hurry()
         reply = json_answer(StatusReply())
         reply.headers["Set-Cookie"] = setting(origin(request.scope).front, "", 0)
         return reply

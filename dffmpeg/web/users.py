@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from quart import Blueprint, Response
 from ulid import ULID
 
@@ -16,8 +18,12 @@ from dffmpeg.web.versions import PREFIX
 from dffmpeg.wire.users import NetworksRequest
 
 
-def blueprint(operations: Operations) -> Blueprint:
-    """The routes /api/v1/audit, /api/v1/users and those of one user."""
+def blueprint(operations: Operations, hurry: Callable[[], None]) -> Blueprint:
+    """The routes /api/v1/audit, /api/v1/users and those of one user.
+
+    Args:
+        hurry: called when somebody may not be let in any more.
+    """
     routes = Blueprint("users", __name__, url_prefix=PREFIX)
 
     @routes.get("/audit")
@@ -39,11 +45,15 @@ def blueprint(operations: Operations) -> Blueprint:
     @routes.post("/users/<client_id>/networks")
     async def networks(client_id: str) -> Response:
         wanted = requests.body(NetworksRequest).networks
-        return json_answer(await operations.set_networks(caller(), client_id, wanted))
+        reply = await operations.set_networks(caller(), client_id, wanted)
+        hurry()
+        return json_answer(reply)
 
     @routes.delete("/users/<client_id>")
     async def delete(client_id: str) -> Response:
-        return json_answer(await operations.delete_user(caller(), client_id))
+        reply = await operations.delete_user(caller(), client_id)
+        hurry()
+        return json_answer(reply)
 
     return routes
 

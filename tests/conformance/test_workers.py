@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dffmpeg.model.abilities import Abilities
-from dffmpeg.model.workers import Hold, WorkerState
+from dffmpeg.model.workers import Hold, WorkerFilter, WorkerState
 from dffmpeg.store import Store
 from tests.conformance.rows import worker
 
@@ -75,3 +75,26 @@ async def test_only_a_worker_that_is_offline_is_deleted(store: Store) -> None:
     assert await store.workers.delete("w")
     assert not await store.workers.delete("w")
     assert await store.workers.list(None) == []
+
+
+async def test_a_page_has_the_first_that_are_wanted(store: Store) -> None:
+    for name, labels in (("a", ("gpu",)), ("b", ()), ("B", ("gpu", "big")), ("c", ("gpu", "big"))):
+        await store.workers.register(worker(name, WorkerState.ONLINE, labels=labels))
+    assert await store.workers.set_hold("c", Hold.PAUSED, reason=None, until=None, strikes=0)
+
+    async def page(after: str | None = None, most: int = 10, **wanted: list[str]) -> list[str]:
+        found = await store.workers.page(WorkerFilter(**wanted), after=after, most=most)
+        assert all(not one.abilities for one in found)
+        return [one.worker_id for one in found]
+
+    assert await page() == ["B", "a", "b", "c"]
+    assert await page(most=2) == ["B", "a"]
+    assert await page(after="a", most=1) == ["b"]
+    assert await page(after="aa") == ["b", "c"]
+    assert await page(after="c") == []
+    assert await page(labels=["gpu", "big"]) == ["B", "c"]
+    assert await page(labels=["GPU"]) == []
+    assert await page(statuses=["paused"]) == ["c"]
+    assert await page(statuses=["online"], labels=["gpu"], after="B") == ["a"]
+    # What ended early has left nothing behind it that the next one would find.
+    assert [one.worker_id for one in await store.workers.list(None)] == ["B", "a", "b", "c"]

@@ -48,6 +48,14 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         yield found
 
 
+@pytest.fixture
+async def seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
+    """One that looks only where something asks for it."""
+    monkeypatch.setattr(revocation, "EVERY", 24 * 3600.0)
+    async with live(tmp_path) as found:
+        yield found
+
+
 @pytest.fixture(params=CHANGES)
 def change(request: pytest.FixtureRequest) -> Change:
     return CHANGES[request.param]
@@ -111,6 +119,35 @@ async def test_signing_out_ends_that_session_alone(running: Live) -> None:
             assert (await client.delete(PATH)).status_code == 200
             assert await ended(theirs) == 4401
             assert await goes_on(running, others, "client")
+
+
+async def test_signing_out_is_not_waited_for(seldom: Live) -> None:
+    async with browser(seldom) as client:
+        await sign_in(client, "client")
+        async with feed(seldom, cookie_of(client)) as connection:
+            assert (await client.delete(PATH)).status_code == 200
+            assert await ended(connection) == 4401
+
+
+@pytest.mark.parametrize(
+    ("method", "place", "body"),
+    [
+        ("DELETE", "/api/v1/users/client", b""),
+        ("POST", "/api/v1/users/client/networks", b'{"networks": ["10.0.0.0/8"]}'),
+    ],
+)
+async def test_what_is_asked_for_here_holds_at_once(
+    seldom: Live, method: str, place: str, body: bytes
+) -> None:
+    async with (
+        feed(seldom, signed("client")) as theirs,
+        feed(seldom, signed("other")) as others,
+        httpx.AsyncClient(base_url=seldom.url, trust_env=False, timeout=PATIENCE) as admin,
+    ):
+        headers = sign("admin", method, place, body)
+        assert (await admin.request(method, place, headers=headers, content=body)).status_code == 200
+        assert await ended(theirs) == 4401
+        assert await goes_on(seldom, others, "other")
 
 
 async def test_a_session_that_expires(running: Live, monkeypatch: pytest.MonkeyPatch) -> None:

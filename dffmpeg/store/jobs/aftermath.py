@@ -13,6 +13,7 @@ from dffmpeg.model.jobs import TERMINAL, Job, JobState
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.jobs import Doomed, JobRepository, consequences
+from dffmpeg.store.results import by_name
 
 _j = schema.jobs.c
 _p = schema.job_predecessors.c
@@ -51,8 +52,8 @@ class SqlAlchemyAftermath(JobRepository):
         """A row as a job."""
 
     async def doomed(self, limit: int) -> Sequence[Doomed]:
-        rows = await self.database.read(lambda c: c.execute(_DOOMED, {"limit": limit}).mappings().all())
-        return [self._doomed_of(dict(row)) for row in rows]
+        rows = await self.database.read(lambda c: by_name(c.execute(_DOOMED, {"limit": limit})))
+        return [self._doomed_of(row) for row in rows]
 
     def _doomed_of(self, values: dict[str, Any]) -> Doomed:
         predecessor_id, outcome = values.pop("predecessor_id"), JobState(values.pop("outcome"))

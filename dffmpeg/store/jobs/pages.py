@@ -18,6 +18,7 @@ from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.pages import JobFilter, JobPage, Key, Looked, PageRequest, Place, merged, shares, used
 from dffmpeg.store import schema
 from dffmpeg.store.jobs.rows import to_job
+from dffmpeg.store.results import by_name
 
 FIRST, LOOK = 700, 3000
 """Rows that are looked at at once where a filter is not the index's own, at first and at most."""
@@ -61,7 +62,7 @@ def jobs(connection: sa.Connection, found: Sequence[Place]) -> list[Job]:
     there: dict[str, Job] = {}
     for start in range(0, len(found), AT_ONCE):
         ids = [place.job_id for place in found[start : start + AT_ONCE]]
-        rows = connection.execute(_BY_ID, {"ids": ids}).mappings()
+        rows = by_name(connection.execute(_BY_ID, {"ids": ids}))
         there |= {row["job_id"]: to_job(row) for row in rows}
     return [there[place.job_id] for place in found if place.job_id in there]
 

@@ -78,7 +78,7 @@ def to_row(job: Job) -> dict[str, Any]:
     }
 
 
-def to_job(row: sa.RowMapping | Mapping[str, Any]) -> Job:
+def to_job(row: Mapping[str, Any]) -> Job:
     values = dict(row)
     values["arguments"] = unpack_list(values["arguments"])
     values["client_paths"] = unpack_map(values["client_paths"])
@@ -89,7 +89,7 @@ def to_job(row: sa.RowMapping | Mapping[str, Any]) -> Job:
     return Job(**values)
 
 
-def to_entry(row: sa.RowMapping) -> Entry:
+def to_entry(row: Mapping[str, Any]) -> Entry:
     values = dict(row)
     shape = _shape(values.pop("binary_name"), *(values.pop(name) for name in RAW))
     return Entry(shape=shape, **{**values, "state": JobState(values["state"])})
@@ -100,7 +100,7 @@ def _shape(binary_name: str, paths: str, labels: str, needs: str) -> Shape:
     return Shape(binary_name, load_names(paths), load_names(labels), msgspec.json.decode(needs, type=Needs))
 
 
-def to_attempt(row: sa.RowMapping) -> Attempt:
+def to_attempt(row: Mapping[str, Any]) -> Attempt:
     values = dict(row)
     values["outcome"] = None if values["outcome"] is None else AttemptOutcome(values["outcome"])
     return Attempt(**values)

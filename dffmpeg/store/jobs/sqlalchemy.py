@@ -27,6 +27,7 @@ from dffmpeg.store.jobs.rows import ONE, RAW, to_attempt, to_entry, to_job, to_r
 from dffmpeg.store.jobs.transitions import apply_transition
 from dffmpeg.store.journal import JobChanged, Journal, note
 from dffmpeg.store.moments import at_one_moment
+from dffmpeg.store.results import by_name
 
 _j = schema.jobs.c
 _a = schema.attempts.c
@@ -175,7 +176,7 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
         self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
     ) -> builtins.list[Entry]:
         return await self.database.read(
-            lambda c: [to_entry(row) for row in c.execute(query, parameters).mappings()]
+            lambda c: [to_entry(row) for row in by_name(c.execute(query, parameters))]
         )
 
     async def uses(self, since: float, limit: int) -> Sequence[Use]:
@@ -200,8 +201,7 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
 
     async def attempts(self, job_id: str) -> Sequence[Attempt]:
         query = sa.select(schema.attempts).where(_a.job_id == job_id).order_by(_a.attempt)
-        rows = await self.database.read(lambda c: c.execute(query).mappings().all())
-        return [to_attempt(row) for row in rows]
+        return await self.database.read(lambda c: [to_attempt(row) for row in by_name(c.execute(query))])
 
     async def set_priority(self, job_id: str, priority: int, *, expected: int, now: float) -> bool:
         change = (
@@ -280,22 +280,27 @@ class SqlAlchemyJobRepository(SqlAlchemyAftermath):
     async def _select(
         self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
     ) -> builtins.list[Job]:
-        rows = await self.database.read(lambda c: c.execute(query, parameters).mappings().all())
-        return [to_job(row) for row in rows]
+        return await self.database.read(lambda connection: _jobs(connection, query, parameters))
 
 
 def _briefs(ids: Mapping[str, Any], connection: sa.Connection) -> builtins.list[JobBrief]:
-    rows = connection.execute(_BRIEFS, ids).mappings()
+    rows = by_name(connection.execute(_BRIEFS, ids))
     return [JobBrief(**{**row, "state": JobState(row["state"])}) for row in rows]
 
 
 def _progress(ids: Mapping[str, Any], connection: sa.Connection) -> builtins.list[ProgressBrief]:
-    return [ProgressBrief(**row) for row in connection.execute(_FAR, ids).mappings()]
+    return [ProgressBrief(**row) for row in by_name(connection.execute(_FAR, ids))]
+
+
+def _jobs(
+    connection: sa.Connection, query: sa.Select[Any], parameters: Mapping[str, Any] | None
+) -> builtins.list[Job]:
+    return [to_job(row) for row in by_name(connection.execute(query, parameters))]
 
 
 def _find(connection: sa.Connection, job_id: str) -> Job | None:
-    row = connection.execute(ONE, {"the_job": job_id}).mappings().one_or_none()
-    return None if row is None else to_job(row)
+    found = _jobs(connection, ONE, {"the_job": job_id})
+    return found[0] if found else None
 
 
 def _earlier(connection: sa.Connection, job: Job) -> Job | None:
@@ -303,8 +308,8 @@ def _earlier(connection: sa.Connection, job: Job) -> Job | None:
     if job.idempotency_key is None:
         return None
     the_key = {"requester": job.requester_id, "key": job.idempotency_key}
-    row = connection.execute(_BY_KEY, the_key).mappings().one_or_none()
-    return None if row is None else to_job(row)
+    found = _jobs(connection, _BY_KEY, the_key)
+    return found[0] if found else None
 
 
 def _add(connection: sa.Connection, job: Job) -> Job:

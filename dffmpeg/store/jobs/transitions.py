@@ -14,6 +14,7 @@ from dffmpeg.store import schema
 from dffmpeg.store.jobs import consequences
 from dffmpeg.store.jobs.rows import ONE, to_job
 from dffmpeg.store.journal import note
+from dffmpeg.store.results import by_name
 
 # What runs for each request is built once: building a statement costs ten times what running it does.
 _j = schema.jobs.c
@@ -40,7 +41,8 @@ ATTEMPT_RESULTS = ("exit_code", "signal", "reason")
 
 
 def _load(connection: sa.Connection, job_id: str) -> Job:
-    return to_job(connection.execute(ONE, {"the_job": job_id}).mappings().one())
+    (row,) = by_name(connection.execute(ONE, {"the_job": job_id}))
+    return to_job(row)
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from dffmpeg.model.workers import Hold, Worker, WorkerState
+from dffmpeg.model.workers import Hold, Worker, WorkerFilter, WorkerState
 from dffmpeg.store.journal import Journal
 
 
@@ -39,6 +39,15 @@ class WorkerRepository(ABC):
 
         Args:
             abilities: whether to read them: they are nearly all that there is to a row.
+        """
+
+    @abstractmethod
+    async def page(self, wanted: WorkerFilter, *, after: str | None, most: int) -> Sequence[Worker]:
+        """The first of those that are wanted, by id; without their abilities.
+
+        Args:
+            after: a worker's id; only those behind it.
+            most: how many at most.
         """
 
     @abstractmethod

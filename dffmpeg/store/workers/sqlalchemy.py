@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from dffmpeg.model.jobs import LIVE
-from dffmpeg.model.workers import Hold, Worker, WorkerState
+from dffmpeg.model.workers import Hold, Worker, WorkerFilter, WorkerState
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map, load_names
 from dffmpeg.store.journal import Journal, WorkerChanged, note
+from dffmpeg.store.results import by_name, one_by_one
 from dffmpeg.store.workers import Move, WorkerRepository
 
 _w = schema.workers.c
@@ -21,6 +23,7 @@ _RENEW = sa.update(schema.workers).where(_w.worker_id == sa.bindparam("the_worke
 _GET = sa.select(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _ALL = sa.select(schema.workers).order_by(_w.worker_id)
 _ALL_BRIEFLY = sa.select(*(column for column in _w if column.name != "abilities")).order_by(_w.worker_id)
+_BEHIND = _ALL_BRIEFLY.where(_w.worker_id > sa.bindparam("after"))
 _HOMES = sa.select(_w.worker_id, _w.home)
 _LIVE_THERE = (
     sa.select(schema.jobs.c.job_id)
@@ -61,6 +64,15 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
     async def list(self, since: float | None, *, abilities: bool = True) -> Sequence[Worker]:
         query = _ALL if abilities else _ALL_BRIEFLY
         return await self._select(query if since is None else query.where(_w.last_seen >= since))
+
+    async def page(self, wanted: WorkerFilter, *, after: str | None, most: int) -> Sequence[Worker]:
+        def query(connection: sa.Connection) -> builtins.list[Worker]:
+            # No id is empty, so all are behind that. SQLite reads no row before it is asked for it, and
+            # has to be told that no more will be asked for.
+            with connection.execute(_BEHIND, {"after": after or ""}) as found:
+                return list(islice(filter(wanted.fits, map(_to_worker, one_by_one(found))), most))
+
+        return await self._database.read(query)
 
     async def set_state(
         self, worker_id: str, sources: Collection[WorkerState], target: WorkerState, now: float
@@ -137,8 +149,9 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
     async def _select(
         self, query: sa.Select[Any], parameters: Mapping[str, Any] | None = None
     ) -> builtins.list[Worker]:
-        rows = await self._database.read(lambda c: c.execute(query, parameters).mappings().all())
-        return [_to_worker(row) for row in rows]
+        return await self._database.read(
+            lambda c: [_to_worker(row) for row in by_name(c.execute(query, parameters))]
+        )
 
 
 def _move(connection: sa.Connection, worker_id: str, move: Move) -> bool:
@@ -170,7 +183,7 @@ def _to_row(worker: Worker) -> dict[str, Any]:
     }
 
 
-def _to_worker(row: sa.RowMapping) -> Worker:
+def _to_worker(row: Mapping[str, Any]) -> Worker:
     values = dict(row)
     values |= {name: load_names(values[name]) for name in _NAMES}
     values["transport_metadata"] = load_map(values["transport_metadata"])

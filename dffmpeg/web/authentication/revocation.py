@@ -1,7 +1,9 @@
 """Ending what is open for those who may not have it any more.
 
 A request is checked when it comes. What stays open (a WebSocket, a stream, a poll) outlives that check, and
-so it is looked every few seconds whether whoever has it open would still be let in.
+so it is looked whether whoever has it open would still be let in: at once when a request to this coordinator
+has changed that, and every second for what a command or another coordinator wrote into the database, and for
+what time ends.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from dffmpeg.wire.signature import SignatureError
 
 logger = logging.getLogger("dffmpeg.web.authentication")
 
-EVERY = 2.0
-"""Seconds between two looks."""
+EVERY = 1.0
+"""Seconds between two looks, where nothing asks for one."""
 
 
 class Revoked(SignatureError):
@@ -54,6 +56,7 @@ class Revocation:
         self._sessions = sessions
         self._clock = clock
         self._open: dict[trio.CancelScope, Entrance] = {}
+        self._hurry = trio.Event()
 
     @contextmanager
     def watched(self, entrance: Entrance | None) -> Iterator[None]:
@@ -96,10 +99,17 @@ class Revocation:
                     return
                 yield piece
 
+    def hurry(self) -> None:
+        """Look at once: somebody may not be let in any more."""
+        self._hurry.set()
+
     async def run(self) -> None:
         """Look again and again, until it is cancelled."""
         while True:
-            await trio.sleep(EVERY)
+            with trio.move_on_after(EVERY):
+                await self._hurry.wait()
+            # What is written while it is looked may ask for another look.
+            self._hurry = trio.Event()
             if not self._open:
                 continue
             try:

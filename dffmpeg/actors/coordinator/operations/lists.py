@@ -11,6 +11,7 @@ from dffmpeg.actors.coordinator.refusals import Forbidden
 from dffmpeg.model import access
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.pages import PageRequest
+from dffmpeg.model.workers import WorkerFilter
 from dffmpeg.wire import times
 from dffmpeg.wire.lists import JobList, WorkerList, cursor
 from dffmpeg.wire.records import job_record
@@ -54,13 +55,8 @@ class ListOperations(Base):
         """
         require(who, *READERS)
         store = self._services.store
-        fitting = [
-            row
-            for row in await store.workers.list(None, abilities=False)
-            if (after is None or row.worker_id > after)
-            and (statuses is None or row.status in statuses)
-            and set(labels) <= set(row.labels)
-        ]
-        page = fitting[offset : offset + limit]
-        more = len(fitting) > offset + limit
+        end = offset + limit
+        wanted = WorkerFilter(statuses=statuses, labels=labels)
+        fitting = await store.workers.page(wanted, after=after, most=end + 1)
+        page, more = fitting[offset:end], len(fitting) > end
         return WorkerList(items=await lookups.shown(store, page), next=page[-1].worker_id if more else None)
