@@ -88,11 +88,11 @@ def whole_number(name: str, default: int, *, maximum: int, minimum: int = 1) -> 
     return int(value)
 
 
-def text(name: str) -> str | None:
+def text(name: str, *, longest: int = 128) -> str | None:
     """A text from the query string; None if it is missing or empty."""
     value = _arguments().get(name) or None
-    if value is not None and len(value) > 128:
-        raise BadInput(f"{name}: at most 128 characters")
+    if value is not None and len(value) > longest:
+        raise BadInput(f"{name}: at most {longest} characters")
     return None if value is None else _without_nul(name, value)
 
 
