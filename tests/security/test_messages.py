@@ -133,24 +133,30 @@ def expected(route: str, name: str, whose: str) -> Refusal | None:
 # Who comes in
 
 
-async def test_every_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by", ["signature", "session"])
+async def test_every_door(by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong: list[str] = []
     async with others_jobs(tmp_path, monkeypatch) as (site, theirs):
         own = {who: await new_job(site, who, site.mine, "pending") for who in ("client", "admin")}
         for route in MESSAGES:
-            for who in WHO:
+            for who in WHO if by == "signature" else site.sessions:
                 for whose in ("own", "another's"):
                     job_id = own.get(who, theirs["pending"]) if whose == "own" else theirs["running"]
-                    worker = "worker" if whose == "own" else "worker2"
-                    target = target_of(route, job_id, worker)
-                    try:
-                        async with spoken(site, target, headers_of(who, target)):
-                            found = 101
-                    except ConnectionRejected as rejection:
-                        found = rejection.status_code
+                    target = target_of(route, job_id, "worker" if whose == "own" else "worker2")
+                    headers = headers_of(who, target) if by == "signature" else site.sessions[who]
+                    found = await answered(site, target, headers)
                     if found != door(route, who, whose):
                         wrong.append(f"{route} as {who}, {whose}: {found}, not {door(route, who, whose)}")
     assert not wrong, "\n".join(wrong)
+
+
+async def answered(site: Ground, target: str, headers: dict[str, str]) -> int:
+    """With what a handshake is."""
+    try:
+        async with spoken(site, target, headers):
+            return 101
+    except ConnectionRejected as rejection:
+        return rejection.status_code
 
 
 # What is said then
