@@ -6,7 +6,7 @@ A real coordinator, real sockets. What is expected comes out of `dffmpeg.model.a
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from dffmpeg.model.access import EVENTS, Reach, reach
 from dffmpeg.model.identities import Role
 from dffmpeg.model.progress import Progress
 from dffmpeg.wire.jobs import AttemptReport
-from tests.actors.coordinator.tree import PATIENCE
+from tests.actors.coordinator.tree import PATIENCE, FakeWorker
 from tests.security.messages import Line, headers_of, new_job, spoken
 from tests.security.test_cells import NAMES, Ground, ground
 from tests.web.live import Live
@@ -28,6 +28,9 @@ from tests.web.test_events import Reader
 
 ROLES = {**{name: role for role, name in NAMES.items()}, "visitor": Role.VIEWER}
 """By name, as what somebody follows. A visitor comes from where one may look without a signature."""
+
+FOLLOWERS = {**ROLES, "other": Role.CLIENT, "worker2": Role.WORKER}
+"""With others of the same roles, who follow the same at the same time, and are to be told something else."""
 
 LOGGED = ("job", "worker", "queue")
 """Of these who may not hear of them hears nothing: they are what comes where nobody chooses."""
@@ -126,12 +129,13 @@ class Scene:
         self._site = site
         self._operations = site.running.coordinator.operations
         self.jobs: dict[str, tuple[str, str | None]] = {}
-        self._barrier = ""
+        self._barriers: dict[str, FakeWorker] = {}
         self._fraction = 0.5
 
     async def begin(self) -> None:
-        """Somebody who works all the while."""
-        self._barrier = await new_job(self._site, "client", self._site.mine, "running")
+        """Jobs that run all the while."""
+        for owner, worker in (("client", self._site.mine), ("other", self._site.others)):
+            self._barriers[await new_job(self._site, owner, worker, "running")] = worker
 
     async def play(self) -> None:
         site = self._site
@@ -146,15 +150,16 @@ class Scene:
             assert await site.ask("POST", path, b'{"reason":"x"}', "admin") == 200
 
     async def barrier(self) -> float:
-        """A progress that everybody is told who is told of any, and how far it is."""
+        """A progress of which everybody is told, of one job or of both, and how far it is."""
         self._fraction += 1 / 1024
         report = AttemptReport(attempt=1, progress=Progress(fraction=self._fraction))
-        await self._operations.worker_heartbeat(self._site.mine.who, self._barrier, report)
+        for job_id, worker in self._barriers.items():
+            await self._operations.worker_heartbeat(worker.who, job_id, report)
         return self._fraction
 
-    def expected(self, who: str) -> set[Told]:
-        """What somebody is to be told, and nothing else."""
-        role = ROLES[who]
+    def expected(self, who: str, kinds: Sequence[str]) -> set[Told]:
+        """What somebody who follows these is to be told, and nothing else."""
+        role = FOLLOWERS[who]
 
         def told(kind: str, requester: str | None, worker: str | None) -> bool:
             found = reach(EVENTS[kind], role)
@@ -169,14 +174,13 @@ class Scene:
             if worker and told("progress", owner, worker)
         }
         found |= {("worker", name) for name in ("worker", "worker2") if told("worker", None, name)}
-        return found | {
-            (kind, "") for kind in ("queue", "overview", "alerts", "tree") if told(kind, None, None)
-        }
+        found |= {(kind, "") for kind in ("queue", "overview", "alerts", "tree") if told(kind, None, None)}
+        return {one for one in found if one[0] in kinds}
 
     def subject(self, kind: str, data: Any) -> Told | None:
         """What an event is about; None for what happens besides."""
         if kind in ("job", "progress"):
-            return None if data["job_id"] == self._barrier else (kind, data["job_id"])
+            return None if data["job_id"] in self._barriers else (kind, data["job_id"])
         if kind == "worker":
             return kind, data["worker_id"]
         return None if kind in ("here", "missed") else (kind, "")
@@ -192,13 +196,18 @@ async def heard(scene: Scene, feed: Stream | Socket, until: float) -> set[Told]:
             return found
 
 
-def kinds_of(who: str) -> str:
-    chosen = [kind for kind in CHOSEN if reach(EVENTS[kind], ROLES[who]) is not Reach.NONE]
-    return ",".join([*LOGGED, *chosen])
+def kinds_of(who: str, which: str) -> list[str]:
+    # Who follow the same as all the others may share what they are told, and may not.
+    roles = list(Role) if which == "what all may" else [FOLLOWERS[who]]
+    chosen = [kind for kind in CHOSEN if all(reach(EVENTS[kind], role) is not Reach.NONE for role in roles)]
+    return [*LOGGED, *chosen]
 
 
+@pytest.mark.parametrize("which", ["what all may", "all that it may"])
 @pytest.mark.parametrize("how", ["as it happens", "from behind"])
-async def test_who_is_told_of_what(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_is_told_of_what(
+    how: str, which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with ground(tmp_path, monkeypatch) as site, AsyncExitStack() as stack:
         scene = Scene(site)
         await scene.begin()
@@ -208,21 +217,21 @@ async def test_who_is_told_of_what(how: str, tmp_path: Path, monkeypatch: pytest
                 place = (await stream.next())["id"]
             await scene.play()
             query = f"?interval=0&last_event_id={place}&kind="
-        feeds = {
-            (way, who): await stack.enter_async_context(followed(site, way, who, query + kinds_of(who)))
-            for way in WAYS
-            for who in ROLES
-        }
+        feeds: dict[tuple[Way, str], Stream | Socket] = {}
+        for way in WAYS:
+            for who in FOLLOWERS:
+                chosen = query + ",".join(kinds_of(who, which))
+                feeds[way, who] = await stack.enter_async_context(followed(site, way, who, chosen))
         found: dict[tuple[Way, str], set[Told]] = {key: set() for key in feeds}
-        for round_ in range(3):
-            if round_ == 1 and how == "as it happens":
+        for turn in range(3):
+            if turn == 1 and how == "as it happens":
                 await scene.play()
             # What is told together with a barrier has come when the next one is told.
             until = await scene.barrier()
             for key, feed in feeds.items():
                 found[key] |= await heard(scene, feed, until)
         for (way, who), told in found.items():
-            assert told == scene.expected(who), f"{who} by {way}"
+            assert told == scene.expected(who, kinds_of(who, which)), f"{who} by {way}"
 
 
 def test_every_kind_is_asked_for() -> None:
