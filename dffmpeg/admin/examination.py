@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 
 from dffmpeg.actors.coordinator.store_settings import store_settings
+from dffmpeg.actors.worker.trying import try_programs
 from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.configuration.common import Section
 from dffmpeg.configuration.coordinator import CoordinatorConfig
@@ -77,6 +78,9 @@ def _of_worker(config: WorkerConfig) -> Iterator[str]:
     for name, program in config.binaries.items():
         if shutil.which(program) is None:
             yield f"binaries.{name}: there is no program {program} here"
+    for line in try_programs(config):
+        if not line.works:
+            yield f"binaries.{line.what}: {line.how}"
     for name, substitution in config.stand_ins.items():
         if substitution.use == name:
             yield f"substitutions.{name}: it stands in for itself"

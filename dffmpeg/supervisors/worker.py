@@ -40,7 +40,7 @@ from dffmpeg.actors.worker.occupancy import Occupancy
 from dffmpeg.actors.worker.processes.actor import Processes, ProcessesActor
 from dffmpeg.actors.worker.registration import Neighbours, Oneself, RegistrationActor
 from dffmpeg.actors.worker.registration_messages import RegistrationMessage
-from dffmpeg.actors.worker.sandbox import withheld_protocols
+from dffmpeg.actors.worker.sandbox import policy_of, withheld_protocols
 from dffmpeg.actors.worker.uplink import HttpUplink, Uplink, UplinkActor
 from dffmpeg.configuration.mounts import mounts_of
 from dffmpeg.configuration.worker import WorkerConfig
@@ -161,6 +161,7 @@ def worker_tree(
         configured=config.capabilities,
         measures=config.benchmark,
         withheld=withheld_protocols(config),
+        policy=policy_of(config),
     )
     oneself = Oneself(str(ULID()), sole_on)
     make_registration = partial(RegistrationActor, config, uplink, neighbours, oneself, negotiation)

@@ -6,6 +6,8 @@ A route without an entry keeps the application from starting.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dffmpeg.model import access as model
@@ -166,6 +168,55 @@ OWNERSHIP: Mapping[str, Dealing] = {
 """How those routes deal with a job or a worker that are about one, or about those that somebody may see; the
 change feed's kinds of events have `dffmpeg.model.access.EVENTS`."""
 
+
+class Refusal(StrEnum):
+    """What becomes of a message about what is not its sender's; the rest of the connection lives on, unless
+    it is closed."""
+
+    ERROR = "answered with an error of 409"
+    REPLY = "409 in its reply"
+    FENCED = "answered by `fenced`"
+    CLOSED = "closes with 1003"
+    IGNORED = "is not looked at"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A kind of message on a WebSocket.
+
+    Attributes:
+        dealing: how it deals with what it is about.
+        refusal: of one about another's; None where it cannot be about another's.
+    """
+
+    dealing: Dealing
+    refusal: Refusal | None = None
+
+
+_FROM_WORKERS: Mapping[str, Message] = {
+    "ping": Message(Dealing.ANY),
+    **dict.fromkeys(("accept", "reject", "heartbeat", "finish"), Message(Dealing.REPORT, Refusal.REPLY)),
+    **dict.fromkeys(("outputs", "acknowledgements"), Message(Dealing.REPORT, Refusal.FENCED)),
+}
+
+MESSAGES: Mapping[str, Mapping[str, Message]] = {
+    "WEBSOCKET /jobs/run": {
+        "submit": Message(Dealing.OWN, Refusal.ERROR),
+        "position": Message(Dealing.OWN),
+        "inputs": Message(Dealing.OWN),
+    },
+    "WEBSOCKET /jobs/<job_id>/follow": {
+        "position": Message(Dealing.OWN, Refusal.IGNORED),
+        "inputs": Message(Dealing.OWN, Refusal.CLOSED),
+    },
+    "WEBSOCKET /worker/<worker_id>/downlink": _FROM_WORKERS,
+    "WEBSOCKET /worker/<worker_id>/downlink/<instance>": _FROM_WORKERS,
+    "WEBSOCKET /api/v1/events": {},
+    "WEBSOCKET /api/v1/jobs/<job_id>/log": {},
+}
+"""What may be said on each WebSocket, by whoever its handshake let in. Where it is nothing, whatever is said
+is not looked at."""
+
 OUTPUT_ROUTE = "POST /jobs/<job_id>/output"
 """The route whose body may have `limits.output_body`."""
 
@@ -191,13 +242,21 @@ def reach(route: str, role: Role) -> Reach:
     return model.reach(OWNERSHIP.get(route, Dealing.ANY), role)
 
 
+def reach_of_message(route: str, name: str, role: Role) -> Reach:
+    """About what of the jobs and workers somebody with this role may say such a message on a WebSocket."""
+    if reach(route, role) is Reach.NONE:
+        return Reach.NONE
+    return model.reach(MESSAGES[route][name].dealing, role)
+
+
 def check_complete(routes: Map) -> None:
     """Raises RuntimeError, which names them, if there are routes without an entry.
 
-    One that names a job or a worker needs one in both tables.
+    One that names a job or a worker needs one in two tables, and so does a WebSocket.
     """
     there = keys(routes)
     owned = {route for route in there if "<job_id>" in route or "<worker_id>" in route}
-    missing = (there - ACCESS.keys()) | (owned - OWNERSHIP.keys())
+    spoken = {route for route in there if route.startswith("WEBSOCKET ")}
+    missing = (there - ACCESS.keys()) | (owned - OWNERSHIP.keys()) | (spoken - MESSAGES.keys())
     if missing:
         raise RuntimeError(f"no access is defined for {', '.join(sorted(missing))}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
@@ -17,7 +18,8 @@ from dffmpeg.actors.worker.ability_cache import default_folder
 from dffmpeg.actors.worker.attempts.messages import Drain
 from dffmpeg.actors.worker.registration_messages import BeginDraining
 from dffmpeg.actors.worker.sandbox import look, refuse_or_tell
-from dffmpeg.configuration.loading import load, locate, naming
+from dffmpeg.actors.worker.trying import try_programs
+from dffmpeg.configuration.loading import candidates, load, locate, naming
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.errors import ConfigurationError
 from dffmpeg.latency import favor_latency
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     if options.command == "sandbox-check":
-        return command_line.run("dffmpeg-worker", _check_sandbox)
+        return command_line.run("dffmpeg-worker", lambda: _check_sandbox(options.config))
     if options.command == "join":
         return command_line.run("dffmpeg-worker", lambda: joining.join(options))
     return command_line.run("dffmpeg-worker", lambda: _run(options))
@@ -59,20 +61,30 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "sandbox-check",
         help="print what this machine's kernel can see to of what jobs may touch",
-        description="Print what this machine's kernel can see to of what jobs may touch, a line each. "
-        'Exit status 0 if nothing is missing that sandbox = "required" asks for, else 1.',
+        description="Print what this machine's kernel can see to of what jobs may touch, a line each, and "
+        "whether the configured programs start there, if there is a configuration. Exit status 0 if they do "
+        'and nothing is missing that sandbox = "required" asks for, else 1.',
     )
     parser.add_argument("--version", action="version", version=f"dffmpeg {__version__}")
     return parser
 
 
-def _check_sandbox() -> int:
+def _check_sandbox(file: Path | None) -> int:
     lines = list(look())
+    # Without a configuration there is no worker yet, and the kernel can be asked all the same.
+    if file is not None or os.environ.get("DFFMPEG_WORKER_CONFIG") or _readable_config():
+        lines += try_programs(load(WorkerConfig, "worker", file))
     width = max(len(line.what) for line in lines)
     command_line.say(
         "\n".join(f"{'yes' if line.works else 'no':4} {line.what:{width}}  {line.how}" for line in lines)
     )
     return 0 if all(line.works for line in lines if line.needed) else 1
+
+
+def _readable_config() -> bool:
+    """Whether there is a file to use; one that holds a key is often for the worker's user alone."""
+    found = next((place for place in candidates("worker") if place.is_file()), None)
+    return found is not None and os.access(found, os.R_OK)
 
 
 def _run(options: argparse.Namespace) -> int:

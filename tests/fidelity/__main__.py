@@ -2,7 +2,8 @@
 
 Two runs decide: the shared folder under one path for client and worker, and under another path
 at the worker, which cannot see the client's at all. `--no-views` adds one whose worker rewrites
-arguments instead; it is only reported. What else is given goes to the corpus's own runner.
+arguments instead; it is only reported. `--run no-views-open` is the same without the sandbox.
+What else is given goes to the corpus's own runner.
 
 Needs the corpus: `../shared/fidelity` beside the checkout, or where FIDELITY_DIR says.
 """
@@ -47,6 +48,12 @@ RUNS = {
     "same": Run("same path", elsewhere=False),
     "other": Run("another path", elsewhere=True),
     "no-views": Run("another path, no views", elsewhere=True, worker='views = "never"\n', decides=False),
+    "no-views-open": Run(
+        "another path, no views, no sandbox",
+        elsewhere=True,
+        worker='views = "never"\nsandbox = "off"\n',
+        decides=False,
+    ),
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from dffmpeg.model import access as model
 from dffmpeg.model.access import Reach
 from dffmpeg.model.identities import Role
-from dffmpeg.web.access import ACCESS, OPEN, reach
+from dffmpeg.web.access import ACCESS, MESSAGES, OPEN, reach, reach_of_message
 
 PAGE = Path(__file__).parents[2] / "docs" / "access.md"
 WORDS = {Reach.NONE: "-", Reach.OWN: "own", Reach.ALL: "yes"}
@@ -19,6 +19,18 @@ def rows_of_routes() -> list[str]:
     for route, roles in ACCESS.items():
         cells = ["open"] * 4 if roles is OPEN else [WORDS[reach(route, role)] for role in ROLES]
         rows.append(f"| `{route}` | {' | '.join(cells)} |")
+    return rows
+
+
+def rows_of_messages() -> list[str]:
+    rows = []
+    for route, messages in MESSAGES.items():
+        for name, message in messages.items():
+            cells = [WORDS[reach_of_message(route, name, role)] for role in ROLES]
+            path, refusal = route.partition(" ")[2], message.refusal or "cannot be named"
+            if model.reach(message.dealing, Role.WORKER) is Reach.ALL:
+                refusal = ""
+            rows.append(f"| `{path}` | `{name}` | {' | '.join(cells)} | {refusal} |")
     return rows
 
 
@@ -37,6 +49,10 @@ def rows_of_page(heading: str) -> list[str]:
 
 def test_routes() -> None:
     assert rows_of_page("Routes") == rows_of_routes(), "\n".join(rows_of_routes())
+
+
+def test_messages() -> None:
+    assert rows_of_page("WebSockets") == rows_of_messages(), "\n".join(rows_of_messages())
 
 
 def test_events() -> None:

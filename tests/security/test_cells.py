@@ -33,7 +33,10 @@ NAMES = {Role.CLIENT: "client", Role.WORKER: "worker", Role.ADMIN: "admin", Role
 LAST = {"POST /worker/deregister": 1, "DELETE /api/v1/session": 2}
 """Behind these nobody is where it was, or who it was."""
 
-LEASES = {"worker": 3600.0, "worker_disconnect": 3600.0}
+PATIENT = {
+    "leases": {"worker": 3600.0, "worker_disconnect": 3600.0, "client_disconnect": 3600.0},
+    "janitor": {"job_assignment_timeout": 3600.0},
+}
 """Seconds: nobody is lost because a machine is slow."""
 
 NOBODYS = "01HZY4K2M3N5P6Q7R8S9T0V1W2"
@@ -71,9 +74,7 @@ class Ground:
         job_id = await self.running.coordinator.submit(
             identity(requester), paths=[path], heartbeat_interval=600.0
         )
-        with trio.fail_after(PATIENCE):
-            while (await worker.requests.receive()).job_id != job_id:
-                pass
+        await self.running.coordinator.until(job_id, "assigned")
         if accepted:
             await self.ask("POST", f"/jobs/{job_id}/accept", b'{"attempt":1}', worker.name)
         return job_id
@@ -116,9 +117,17 @@ class Ground:
 
 
 @asynccontextmanager
-async def ground(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ground]:
+async def ground(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, strikes: int = 1000
+) -> AsyncIterator[Ground]:
+    """Start one.
+
+    Args:
+        strikes: after how many a worker is held.
+    """
     monkeypatch.setitem(KEYS, "worker2", (Role.WORKER, b"2" * 32))
-    async with live(folder, {"debug": {"routes": True}, "leases": LEASES}) as running:
+    quarantine = {"scheduling": {"quarantine": {"strikes": strikes}}}
+    async with live(folder, {"debug": {"routes": True}, **PATIENT, **quarantine}) as running:
         mine, others = (FakeWorker(running.coordinator, name) for name in ("worker", "worker2"))
         sessions = {}
         for name in ("client", "admin", "viewer"):

@@ -16,15 +16,16 @@ import trio
 from dffmpeg.actors.worker.attempts.commands import Machine, prepare
 from dffmpeg.actors.worker.processes import landlock, seccomp
 from dffmpeg.actors.worker.processes.actor import Processes
-from dffmpeg.configuration.sandbox import Sandbox
+from dffmpeg.configuration.sandbox import ProgramLimits, Sandbox
 from dffmpeg.model.confinement import Policy
 from dffmpeg.wire import jobs
 from dffmpeg.wire.jobs import FinishReport, Launch
 from dffmpeg.wire.workers import JobRequest
 from tests.actors.worker.conftest import coordinator, start_worker
 from tests.actors.worker.coordinator import Job
+from tests.cluster.kit import program
 from tests.fidelity import nobody
-from tests.security.test_confinement import SECRET, SOURCE, Ground, ground
+from tests.security.ground import SECRET, SOURCE, Ground, ground
 
 __all__ = ["coordinator", "ground", "start_worker"]
 
@@ -183,3 +184,18 @@ async def _cat(processes: Processes, media: Path, name: bytes) -> int | None:
 
 if __name__ == "__main__":
     trio.run(_as_this_user, Path(sys.argv[1]))
+
+
+async def test_a_fork_bomb_that_is_a_script(ground: Ground, tmp_path: Path) -> None:
+    """It may fork, up to its user's number."""
+    bomb = program(
+        tmp_path / "bomb",
+        "n=0; while [ $n -lt 64 ]; do sleep 600 > /dev/null 2>&1 & n=$((n+1)); done; echo all of them",
+    )
+    os.chown(ground.media, USER, GROUP)
+    changes = {"binaries": {"bomb": str(bomb)}, "limits": ProgramLimits(processes=16)}
+    async with ground.worker(run_as="caller", sandbox=Sandbox(mode="required"), **changes):
+        report, job = await as_caller(ground, program="bomb")
+        assert report.status == "failed"
+        assert not job.stdout.data
+        assert b"fork" in job.stderr.data

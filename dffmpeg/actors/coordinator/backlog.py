@@ -36,11 +36,15 @@ _MEMORY = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the end of an attempt says of its worker: against it with a failure, else for it."""
+    """What the end of an attempt says of its worker: against it with a failure, else for it.
+
+    `detail` is why the attempt ended.
+    """
 
     worker_id: str
     job_id: str
     failure: str | None
+    detail: str
 
 
 class Backlog:
@@ -165,8 +169,8 @@ class Backlog:
         reason = str(end.changes.get("reason"))
         for_it = quarantine.verdict(end.closes, reason)
         if for_it is not None:
-            failure = None if for_it else f"job {entry.job_id}: {reason}"
-            self._judgements.append(Judgement(entry.worker_id, entry.job_id, failure))
+            failure = None if for_it else quarantine.failure(end.closes, reason)
+            self._judgements.append(Judgement(entry.worker_id, entry.job_id, failure, reason))
 
     async def look_up(self, store: Store) -> None:
         """Read the rows of which only that they changed is known."""

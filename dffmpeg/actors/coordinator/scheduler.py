@@ -147,7 +147,7 @@ class Scheduler(Actor[Wake]):
                 return
             async with trio.open_nursery() as nursery:
                 for one in judgements:
-                    judged = Judged(one.job_id, one.failure)
+                    judged = Judged(one.job_id, one.failure, one.detail)
                     nursery.start_soon(self._services.judge, one.worker_id, judged)
 
     def _arm(self, paused: bool) -> None:

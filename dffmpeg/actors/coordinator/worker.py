@@ -269,7 +269,13 @@ class WorkerActor(Actor[WorkerMessage]):
         struck = quarantine.struck(worker, message.failure, self._services.backlog.clock(), rule)
         if struck.hold is not worker.hold:
             self._struck.clear()
-            log.warning("worker %s is quarantined: %s", self._worker_id, struck.hold_reason)
+            log.warning(
+                "worker %s is quarantined: %s (job %s: %s)",
+                self._worker_id,
+                struck.hold_reason,
+                message.job_id,
+                message.detail or message.failure,
+            )
         await self._hold(struck)
 
     async def _hold(self, worker: Worker) -> None:

@@ -53,11 +53,14 @@ class Judged(Request[None]):
     """The end of an attempt says something of the worker. Answered when what follows from it is durable.
 
     Attributes:
-        failure: of the worker's own making, in words; None where it did what it should.
+        failure: of the worker's own making, in words for all who see the worker; None where it did what it
+            should.
+        detail: why the attempt ended, which may be about the job: for the log alone.
     """
 
     job_id: str
     failure: str | None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

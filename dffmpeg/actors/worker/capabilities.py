@@ -2,7 +2,8 @@
 
 ffmpeg lists what it was built with, not what works, so hardware encoders are tried before they are
 offered. That takes seconds and goes on in the background; what an earlier start found out is offered
-at once, as long as neither the program nor the hardware has changed.
+at once, as long as neither the program nor the hardware has changed. Only whether it starts in the sandbox is
+asked each time, for that depends on libraries and on the configuration too.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import trio
 from dffmpeg.actors.runtime import Actor, ActorRef, Reply, Request
 from dffmpeg.actors.worker.ability_cache import AbilityCache, Entry, Identity, devices, identify
 from dffmpeg.actors.worker.occupancy import Occupancy
-from dffmpeg.actors.worker.probing import Prober, Silent
+from dffmpeg.actors.worker.probing import Locked, Prober, Silent
 from dffmpeg.actors.worker.processes.actor import Processes
 from dffmpeg.actors.worker.processes.launches import CannotStart
 from dffmpeg.actors.worker.registration_messages import Renew
 from dffmpeg.errors import single_error
 from dffmpeg.model import listings
 from dffmpeg.model.abilities import UNTRIED, Abilities, without_protocols
+from dffmpeg.model.confinement import Policy
 from dffmpeg.model.trials import BENCHMARK_ENCODERS
 
 logger = logging.getLogger("dffmpeg.worker.capabilities")
@@ -118,6 +120,7 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
         configured: what the configuration says that this machine can do.
         measures: whether a benchmark is run without being asked for.
         withheld: protocols that programs have and jobs do not get here.
+        policy: what jobs' programs may touch; None for everything.
     """
 
     def __init__(
@@ -131,10 +134,11 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
         configured: Sequence[str] = (),
         measures: bool = True,
         withheld: Collection[str] = (),
+        policy: Policy | None = None,
     ) -> None:
         self._programs = [_Program(name, program) for name, program in binaries.items()]
         self._processes = processes
-        self._prober = Prober(processes)
+        self._prober = Prober(processes, policy)
         self._registration = registration
         self._occupancy = occupancy
         self._cache = cache
@@ -222,7 +226,7 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
         with scope:
             try:
                 await self._find_out(program, fresh)
-            except (CannotStart, Silent) as error:
+            except (CannotStart, Locked, Silent) as error:
                 await self._withdraw(program, str(error))
             finally:
                 known.set()
@@ -248,12 +252,14 @@ class CapabilitiesActor(Actor[Describe | Probe | Look]):
             return
         program.identity = identity
         entry = await trio.to_thread.run_sync(self._cache.load, identity, limiter=self._threads)
+        known = None
         if entry is not None:
             program.benchmark = entry.benchmark
-            if not fresh and entry.identity == identity:
-                await self._offer(program, entry.abilities)
-                return
-        printed = await self._prober.version(program.path)
+            known = entry.abilities if not fresh and entry.identity == identity else None
+        printed = "" if known and not self._prober.confines else await self._prober.version(program.path)
+        if known:
+            await self._offer(program, known)
+            return
         version = listings.version(printed)
         if version is None:
             logger.info("%s is %s, which does not say that it is FFmpeg", program.name, identity.path)

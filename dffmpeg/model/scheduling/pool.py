@@ -368,6 +368,7 @@ def _offer(worker: Worker) -> tuple[object, ...]:
         worker.resources,
         worker.substitutions,
         worker.mounts,
+        worker.read_only,
         worker.weight,
     )
 

@@ -59,6 +59,13 @@ def verdict(outcome: AttemptOutcome, reason: str) -> bool | None:
     return False if outcome in _OURS and LEFT not in reason else None
 
 
+def failure(outcome: AttemptOutcome, reason: str) -> str:
+    """A failure in words for all who see the worker, who may not know of the job that the reason is about."""
+    if outcome is AttemptOutcome.NOT_ACCEPTED:
+        return "it did not accept a job in time"
+    return f"there was {SILENT} it" if SILENT in reason else "it lost a job"
+
+
 def struck(worker: Worker, why: str, now: float, rule: Quarantine) -> Worker:
     """The worker after one more strike; in quarantine if that is enough."""
     strikes = worker.strikes + 1

@@ -8,7 +8,9 @@ import pytest
 
 from dffmpeg.model import transitions
 from dffmpeg.model.jobs import JobState
+from dffmpeg.model.needs import Needs
 from dffmpeg.model.scheduling.board import Board
+from dffmpeg.model.scheduling.entries import Shape
 from dffmpeg.model.scheduling.policy import Limit, PriorityClass
 from dffmpeg.model.workers import WorkerState
 from tests.model.scheduling.rows import NOW, board, job, jobs, pairs, running, worker
@@ -172,6 +174,19 @@ def test_so_many_with_one_label_run_whoever_has_them() -> None:
     assert sorted(jobs(made.decide(NOW))) == ["b", "c", "n0"]
     made.forget("n0", NOW)
     assert jobs(made.decide(NOW)) == ["n1"]
+
+
+def test_a_directory_that_a_worker_comes_back_with_for_reading_only() -> None:
+    writing = Shape("ffmpeg", ("Films",), (), Needs(writes=("Films",)))
+    before = worker("w", paths=("Films",))
+    made = board(replace(job("a"), shape=writing), before)
+    assert jobs(made.decide(NOW)) == ["a"]
+    made.forget("a", NOW)
+    made.set_worker(replace(before, read_only=("Films",)), NOW)
+    made.put(replace(job("b"), shape=writing), NOW)
+    assert jobs(made.decide(NOW)) == []
+    made.set_worker(before, NOW)
+    assert jobs(made.decide(NOW)) == ["b"]
 
 
 def test_so_many_may_be_queued() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from dffmpeg.model.jobs import AttemptOutcome
-from dffmpeg.model.scheduling.quarantine import LEFT, Quarantine, proved, released, struck, verdict
+from dffmpeg.model.scheduling.quarantine import LEFT, Quarantine, failure, proved, released, struck, verdict
 from dffmpeg.model.workers import Hold, Worker
 from tests.model.scheduling.rows import NOW, worker
 
@@ -24,6 +24,18 @@ RULE = Quarantine(strikes=3, minimum=60.0, maximum=400.0)
 )
 def test_what_an_end_says_of_the_worker(outcome: AttemptOutcome, reason: str, says: bool | None) -> None:
     assert verdict(outcome, reason) is says
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "told"),
+    [
+        (AttemptOutcome.LOST, "no word from w", "there was no word from it"),
+        (AttemptOutcome.LOST, "w: /films/secret.mkv is a link; 3 of 3 attempts are used up", "it lost a job"),
+        (AttemptOutcome.NOT_ACCEPTED, "w did not accept it in time", "it did not accept a job in time"),
+    ],
+)
+def test_what_is_told_of_a_failure_names_no_job(outcome: AttemptOutcome, reason: str, told: str) -> None:
+    assert failure(outcome, reason) == told
 
 
 def after(strikes: int, one: Worker | None = None) -> Worker:

@@ -37,6 +37,7 @@ from dffmpeg.actors.coordinator.job.messages import (
 )
 from dffmpeg.actors.coordinator.job.offers import offer
 from dffmpeg.actors.coordinator.refusals import Conflict, Forbidden
+from dffmpeg.actors.coordinator.worker_messages import Judged
 from dffmpeg.model import access, jobs, transitions
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.jobs import CLIENT_GONE, Job, JobState, Transition
@@ -142,6 +143,9 @@ class JobActor(JobLife):
 
     async def _reject(self, message: Reject) -> Job:
         self._fence(message.worker_id, message.attempt)
+        if message.fault:
+            # First: once the job is free again, this worker may be the one that gets it.
+            await self._services.judge(message.worker_id, Judged(self._job_id, message.reason))
         await self._lose(self._verdicts.rejected(self.job, message))
         return self.job
 

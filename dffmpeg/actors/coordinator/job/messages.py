@@ -35,6 +35,8 @@ class Reject(Request[Job]):
     reason: str
     unfit: bool = False
     """It cannot run the job as it is."""
+    fault: bool = False
+    """It is the worker's own, and counts against it."""
 
 
 @dataclass(frozen=True, slots=True)

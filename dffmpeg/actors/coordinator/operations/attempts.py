@@ -20,7 +20,6 @@ from dffmpeg.actors.coordinator.job.messages import (
     WorkerBeat,
 )
 from dffmpeg.actors.coordinator.operations.base import Base, require
-from dffmpeg.actors.coordinator.worker_messages import Judged
 from dffmpeg.actors.runtime import MailboxFull
 from dffmpeg.errors import BadInput
 from dffmpeg.model.identities import Identity, Role
@@ -50,10 +49,8 @@ class AttemptOperations(Base):
         """The worker does not take the attempt, or lost it through no fault of the command."""
         require(who, Role.WORKER)
         reason = report.reason or f"{who.client_id} gave no reason"
-        if report.fault:
-            # First: once the job is free again, this worker may be the one that gets it.
-            await self._services.judge(who.client_id, Judged(job_id, f"job {job_id}: {reason}"))
-        await self._report(who, job_id, Reject(who.client_id, report.attempt, reason, report.unfit))
+        request = Reject(who.client_id, report.attempt, reason, report.unfit, report.fault)
+        await self._report(who, job_id, request)
         return StatusReply()
 
     async def worker_heartbeat(self, who: Identity, job_id: str, report: AttemptReport) -> StatusReply:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from dffmpeg.actors.worker.attempts.callers import reaches
 from dffmpeg.actors.worker.attempts.symlinks import resolved
+from dffmpeg.actors.worker.enclosures import confined, enclosed_view, kept_folders
 from dffmpeg.actors.worker.mounts.looks import read_mount_points
 from dffmpeg.actors.worker.processes.launches import (
     STANDARD_DESCRIPTORS,
@@ -21,11 +22,11 @@ from dffmpeg.actors.worker.processes.namespaces import FileTree
 from dffmpeg.errors import BadInput, DffmpegError
 from dffmpeg.model import environment, needs, paths, substitutions
 from dffmpeg.model.abilities import Abilities
-from dffmpeg.model.confinement import Confinement, Policy, confinement, fixtures, reaching_out
+from dffmpeg.model.confinement import Confinement, Policy, reaching_out
 from dffmpeg.model.mount_table import may_hang
 from dffmpeg.model.paths import PathError, validated
 from dffmpeg.model.substitutions import Substitution
-from dffmpeg.model.views import Bind, ViewError, ViewPlan, enclosed, plan
+from dffmpeg.model.views import Bind, ViewError, ViewPlan, plan
 from dffmpeg.wire import bytestring, descriptors, jobs
 from dffmpeg.wire.jobs import DEVICES, Launch
 from dffmpeg.wire.workers import JobRequest
@@ -139,28 +140,14 @@ def _confinement(request: JobRequest, command: Command, machine: Machine, policy
     if (outside or request.network) and not policy.network:
         why = f"opens a {outside[0]}: address" if outside else "requires the network"
         raise NotRunnable(f"the job {why}, and this worker gives jobs no network (sandbox.network)")
-    program = os.path.realpath(command.program)
     used = {name: machine.present[name] for name in request.paths}
-    network = bool(outside) or request.network
-    return confinement(program, used, policy, network=network, forks=not _is_binary(program))
+    return confined(command.program, used, policy, network=bool(outside) or request.network)
 
 
 def _outside(request: JobRequest) -> tuple[str, ...]:
     """The protocols for which a job's command line needs the network."""
     arguments = bytestring.list_from_wire(request.arguments, "arguments")
     return reaching_out(needs.derive(request.binary_name, arguments).protocols)
-
-
-_ELF = b"\x7fELF"
-
-
-def _is_binary(program: bytes) -> bool:
-    """Whether it is machine code, and no script that starts others."""
-    try:
-        with open(program, "rb") as file:
-            return file.read(len(_ELF)) == _ELF
-    except OSError:
-        return False
 
 
 class _Job:
@@ -233,21 +220,19 @@ def _view(
     if machine.kept is None:
         return None
     caller = _credentials(request, machine)
-    real = os.path.realpath(program)
-    kept = sorted({*machine.kept, os.path.dirname(program), os.path.dirname(real)})
     if machine.policy is not None:
         used = {name: clients.get(name, machine.present[name]) for name in request.paths}
-        shown = fixtures(
-            real,
+        return enclosed_view(
+            program,
+            _binds(used, machine, caller),
             machine.policy,
             tools=machine.kept,
+            scratch_folder=machine.scratch_folder,
             network=bool(_outside(request)) or request.network,
-            identity=_identity,
         )
-        shown = replace(shown, read=(*shown.read, program), scratch=machine.scratch_folder)
-        return enclosed(_binds(used, machine, caller), shown, kept, FileTree())
     if not set(request.paths) <= set(clients):
         return None
+    kept = kept_folders(program, machine.kept)
     return plan(_binds(clients, machine, caller), request.paths, kept, FileTree())
 
 
@@ -262,14 +247,6 @@ def _binds(targets: Mapping[str, bytes], machine: Machine, caller: Credentials |
         return [replace(bind, reachable=reaches(caller, bind.source)) for bind in binds]
     except OSError as error:
         raise NotRunnable(f"a mapped directory is not there on this worker: {error.strerror}") from error
-
-
-def _identity(path: bytes) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _client_directories(request: JobRequest, present: Mapping[str, bytes]) -> dict[str, bytes]:
