@@ -118,7 +118,7 @@ class Database:
 
     async def audit(self, request: AuditRequest) -> AuditList:
         found = await self._store.audit.page(replace(request, limit=request.limit + 1))
-        return audit_list(list(found), request.limit)
+        return audit_list(found, request)
 
     async def _row(self, job_id: str) -> Job:
         job = await self._store.jobs.get(job_id)

@@ -68,16 +68,20 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRequest:
-    """Which entries, the newest first. None fits all.
+    """Which entries. None fits all.
 
     Attributes:
-        after: an entry's id: only what is behind it, older ones.
+        descending: the newest first.
+        after: an entry's id: only what is behind it, in that order.
+        offset: how many that fit to leave out.
         action: an action, or an area: all actions in it.
         since, before: Unix seconds; the first is included.
     """
 
+    descending: bool = True
     limit: int = 100
     after: str | None = None
+    offset: int = 0
     actor: str | None = None
     action: str | None = None
     since: float | None = None

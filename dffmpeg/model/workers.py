@@ -98,6 +98,39 @@ class Worker:
         return self.hold.value if online and self.hold is not None else self.state.value
 
 
+class WorkerKey(StrEnum):
+    """What a list of workers is sorted by; those that were seen at the same time are sorted by their ids."""
+
+    WORKER_ID = "worker_id"
+    LAST_SEEN = "last_seen"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOrder:
+    """How a list of workers is sorted.
+
+    Attributes:
+        descending: the last one first.
+    """
+
+    key: WorkerKey = WorkerKey.WORKER_ID
+    descending: bool = False
+
+    @property
+    def sort(self) -> str:
+        """As it is asked for."""
+        return f"-{self.key}" if self.descending else self.key.value
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlace:
+    """A place in a list of workers: behind one of them. When it was seen, Unix seconds, is of use only to a
+    list that is sorted by it."""
+
+    worker_id: str
+    last_seen: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerFilter:
     """Which workers a list shows; None and nothing fit every one.

@@ -57,6 +57,7 @@ def _add_client_routes(routes: Blueprint, operations: Operations) -> None:
 
     @routes.get("")
     async def jobs() -> Response:
+        requests.refuse_paging("GET /api/v1/jobs")
         records = await operations.jobs(
             caller(),
             window=requests.number("window", 3600.0, maximum=MAX_WINDOW),

@@ -10,19 +10,23 @@ from dffmpeg.actors.coordinator.operations import Operations
 from dffmpeg.errors import BadInput
 from dffmpeg.model.jobs import JobState
 from dffmpeg.model.pages import JobFilter, Key, PageRequest
-from dffmpeg.model.workers import STATUSES
+from dffmpeg.model.workers import STATUSES, WorkerKey, WorkerOrder
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
 from dffmpeg.web.requests import caller
 from dffmpeg.web.versions import PREFIX
 from dffmpeg.wire.audit import AuditList
 from dffmpeg.wire.lists import JobList, WorkerList, continued
+from dffmpeg.wire.orders import WORKERS, worker_place
 from dffmpeg.wire.users import UserList
 
 LIMIT, MAX_LIMIT = 100, 500
 
 MAX_OFFSET = 2000
 """Beyond it only cursors go on: leaving out costs as much as showing."""
+
+MAX_CURSOR = 256
+"""Characters. An order and a worker's id stand in one."""
 
 DEFAULT_SORT = "-created_at"
 
@@ -33,13 +37,13 @@ def blueprint(operations: Operations) -> Blueprint:
 
     @routes.get("/jobs")
     async def jobs() -> Response:
-        key, descending = _sort()
+        key, descending = sort(DEFAULT_SORT, *Key)
         wanted = PageRequest(
-            filter=_filter(), key=key, descending=descending, limit=limit(), offset=_offset()
+            filter=_filter(), key=Key(key), descending=descending, limit=limit(), offset=offset()
         )
-        cursor = requests.text("cursor")
-        if cursor is not None:
-            wanted = continued(wanted, cursor)
+        place = cursor()
+        if place is not None:
+            wanted = continued(wanted, place)
             if wanted.offset > MAX_OFFSET:
                 # Ours only lead to less: with any number each page could have all jobs read.
                 raise BadInput("cursor: expected the `next` of an earlier page")
@@ -51,13 +55,17 @@ def blueprint(operations: Operations) -> Blueprint:
 
     @routes.get("/workers")
     async def workers() -> Response:
+        key, descending = sort(WORKERS, *WorkerKey)
+        order = WorkerOrder(WorkerKey(key), descending)
+        place = cursor()
         found = await operations.worker_page(
             caller(),
             limit=limit(),
-            offset=_offset(),
-            after=requests.text("cursor"),
+            offset=offset(),
+            after=None if place is None else worker_place(order, place),
             statuses=_worker_statuses(),
             labels=requests.names("label"),
+            order=order,
         )
         return linked(found)
 
@@ -69,20 +77,30 @@ def limit() -> int:
     return requests.whole_number("limit", LIMIT, maximum=MAX_LIMIT)
 
 
-def _offset() -> int:
-    offset = requests.whole_number("offset", 0, minimum=0, maximum=MAX_OFFSET)
-    if offset and "cursor" in request.args:
+def offset() -> int:
+    """How many entries to leave out."""
+    asked = requests.whole_number("offset", 0, minimum=0, maximum=MAX_OFFSET)
+    if asked and "cursor" in request.args:
         raise BadInput("offset: not together with cursor, which says already where the page begins")
-    return offset
+    return asked
 
 
-def _sort() -> tuple[Key, bool]:
-    text = requests.text("sort") or DEFAULT_SORT
-    try:
-        return Key(text.removeprefix("-")), text.startswith("-")
-    except ValueError:
-        known = ", ".join(f"{key}, -{key}" for key in Key)
-        raise BadInput(f"sort: expected one of {known}") from None
+def cursor() -> str | None:
+    """From where a page goes on; None for the first one."""
+    return requests.text("cursor", longest=MAX_CURSOR)
+
+
+def sort(default: str, *keys: str) -> tuple[str, bool]:
+    """By which of the keys a list is sorted, and whether the last one comes first.
+
+    Args:
+        default: what is meant where nothing is said, with a minus for the last one first.
+    """
+    text = requests.text("sort") or default
+    key = text.removeprefix("-")
+    if key not in keys:
+        raise BadInput(f"sort: expected one of {', '.join(f'{one}, -{one}' for one in keys)}")
+    return key, text.startswith("-")
 
 
 def _filter() -> JobFilter:

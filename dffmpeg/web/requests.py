@@ -18,6 +18,9 @@ T = TypeVar("T")
 MAX_WAIT = 60.0
 """Longest that a poll may ask to be held, seconds."""
 
+PAGING = ("offset", "cursor", "sort")
+"""Parameters of lists by pages."""
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -88,11 +91,11 @@ def whole_number(name: str, default: int, *, maximum: int, minimum: int = 1) -> 
     return int(value)
 
 
-def text(name: str) -> str | None:
+def text(name: str, *, longest: int = 128) -> str | None:
     """A text from the query string; None if it is missing or empty."""
     value = _arguments().get(name) or None
-    if value is not None and len(value) > 128:
-        raise BadInput(f"{name}: at most 128 characters")
+    if value is not None and len(value) > longest:
+        raise BadInput(f"{name}: at most {longest} characters")
     return None if value is None else _without_nul(name, value)
 
 
@@ -113,6 +116,17 @@ def names(name: str) -> list[str]:
     if len(value) > 4096:
         raise BadInput(f"{name}: at most 4096 characters")
     return [part for part in _without_nul(name, value).split(",") if part]
+
+
+def refuse_paging(instead: str) -> None:
+    """For a list that is one array: what asks for a page is not left unheard, or each page would be all.
+
+    Args:
+        instead: the route that has pages.
+    """
+    for name in PAGING:
+        if name in _arguments():
+            raise BadInput(f"{name}: this list has no pages; {instead} has")
 
 
 def _without_nul(name: str, value: str) -> str:

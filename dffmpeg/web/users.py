@@ -12,9 +12,10 @@ from dffmpeg.errors import BadInput
 from dffmpeg.model.audit import AuditRequest
 from dffmpeg.web import requests
 from dffmpeg.web.answers import json_answer
-from dffmpeg.web.lists import limit, linked
+from dffmpeg.web.lists import cursor, limit, linked, offset, sort
 from dffmpeg.web.requests import caller
 from dffmpeg.web.versions import PREFIX
+from dffmpeg.wire.orders import AUDIT, USERS, unmarked, written
 from dffmpeg.wire.users import NetworksRequest
 
 
@@ -28,9 +29,12 @@ def blueprint(operations: Operations, hurry: Callable[[], None]) -> Blueprint:
 
     @routes.get("/audit")
     async def audit() -> Response:
+        _, descending = sort(AUDIT, "at")
         wanted = AuditRequest(
+            descending=descending,
             limit=limit(),
-            after=_entry(),
+            offset=offset(),
+            after=_entry(written("at", descending=descending)),
             actor=requests.text("actor"),
             action=requests.text("action"),
             since=requests.moment("since"),
@@ -40,7 +44,14 @@ def blueprint(operations: Operations, hurry: Callable[[], None]) -> Blueprint:
 
     @routes.get("/users")
     async def all_of_them() -> Response:
-        return linked(await operations.users(caller(), limit=limit(), after=requests.text("cursor")))
+        _, descending = sort(USERS, "id")
+        place = cursor()
+        order = written("id", descending=descending)
+        after = None if place is None else unmarked(order, USERS, place)
+        found = await operations.users(
+            caller(), limit=limit(), after=after, offset=offset(), descending=descending
+        )
+        return linked(found)
 
     @routes.post("/users/<client_id>/networks")
     async def networks(client_id: str) -> Response:
@@ -58,12 +69,12 @@ def blueprint(operations: Operations, hurry: Callable[[], None]) -> Blueprint:
     return routes
 
 
-def _entry() -> str | None:
+def _entry(order: str) -> str | None:
     """Behind which entry of the trail a page begins: its id, as the page before had it."""
-    cursor = requests.text("cursor")
-    if cursor is None:
+    place = cursor()
+    if place is None:
         return None
     try:
-        return str(ULID.from_str(cursor))
+        return str(ULID.from_str(unmarked(order, AUDIT, place)))
     except ValueError:
         raise BadInput("cursor: expected the `next` of an earlier page") from None

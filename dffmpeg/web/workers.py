@@ -32,6 +32,7 @@ def blueprint(operations: Operations) -> Blueprint:
 
     @routes.get("/workers")
     async def workers() -> Response:
+        requests.refuse_paging("GET /api/v1/workers")
         window = requests.number("window", 86_400.0, maximum=MAX_WINDOW)
         return json_answer(await operations.workers(caller(), window=window))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from dffmpeg.model.audit import AuditEntry, Value
+from dffmpeg.model.audit import AuditEntry, AuditRequest, Value
 from dffmpeg.wire import times
+from dffmpeg.wire.orders import AUDIT, marked, written
 
 
 class AuditRecord(msgspec.Struct, kw_only=True):
@@ -40,7 +43,7 @@ class AuditList(msgspec.Struct, kw_only=True):
     """GET /api/v1/audit.
 
     Attributes:
-        items: the page, the newest entry first.
+        items: the page, the newest entry first where it is not asked for otherwise.
         next: the `cursor` of the next page; null at the end.
     """
 
@@ -64,8 +67,10 @@ def audit_record(entry: AuditEntry) -> AuditRecord:
     )
 
 
-def audit_list(entries: list[AuditEntry], limit: int) -> AuditList:
-    """A page of at most `limit` entries, of which one more was asked for, to know whether there is a next."""
-    page = entries[:limit]
-    more = len(entries) > limit
-    return AuditList(items=[audit_record(one) for one in page], next=page[-1].entry_id if more else None)
+def audit_list(entries: Sequence[AuditEntry], request: AuditRequest) -> AuditList:
+    """The page that was asked for, of entries of which one more was read, to know whether there is a next."""
+    page = entries[: request.limit]
+    following = None
+    if len(entries) > request.limit:
+        following = marked(written("at", descending=request.descending), AUDIT, page[-1].entry_id)
+    return AuditList(items=[audit_record(one) for one in page], next=following)

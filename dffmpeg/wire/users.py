@@ -34,7 +34,7 @@ class UserList(msgspec.Struct, kw_only=True):
     """GET /api/v1/users.
 
     Attributes:
-        items: the page, by id.
+        items: the page, by id, the last one first where that is asked for.
         next: the `cursor` of the next page; null at the end.
     """
 

@@ -61,6 +61,12 @@ async def test_pages_and_filters(store: Store) -> None:
     assert await numbers(store, action="sess") == []
     assert await numbers(store, since=1003.0, before=1005.0) == [4, 3]
     assert await numbers(store, actor="alice", action="session", since=1006.0) == [6]
+    assert await numbers(store, limit=2, offset=3) == [5, 4]
+    assert await numbers(store, limit=2, offset=1, actor="alice") == [6]
+    assert await numbers(store, offset=9) == []
+    assert await numbers(store, descending=False, limit=3) == [0, 1, 2]
+    assert await numbers(store, descending=False, limit=3, after=entry(2).entry_id) == [3, 4, 5]
+    assert await numbers(store, descending=False, limit=2, offset=1, actor="alice") == [8]
 
 
 async def test_old_entries_are_forgotten_batch_by_batch(store: Store) -> None:
@@ -88,9 +94,22 @@ async def test_an_administrator_is_left(store: Store) -> None:
     assert not await store.identities.delete_but_last("root")
     assert not await store.identities.delete_but_last("nobody")
     await store.identities.add(identity("boss", role=Role.ADMIN))
-    assert [one.client_id for one in await store.identities.page("", 2)] == ["alice", "boss"]
-    assert [one.client_id for one in await store.identities.page("boss", 2)] == ["root"]
     assert await store.identities.delete_but_last("root")
     assert await store.identities.get("root") is None
     assert not await store.identities.delete_but_last("boss")
     assert await store.identities.delete_but_last("alice")
+
+
+async def test_pages_of_users(store: Store) -> None:
+    for name in ("b", "d", "a", "c"):
+        await store.identities.add(identity(name))
+
+    async def page(after: str | None, limit: int, offset: int = 0, *, descending: bool = False) -> str:
+        found = await store.identities.page(after, limit, offset=offset, descending=descending)
+        return "".join(one.client_id for one in found)
+
+    assert [await page(None, 3), await page("c", 3), await page("d", 3)] == ["abc", "d", ""]
+    assert [await page(None, 2, 1), await page("a", 2, 1), await page(None, 2, 4)] == ["bc", "cd", ""]
+    assert await page(None, 3, descending=True) == "dcb"
+    assert await page("b", 3, descending=True) == "a"
+    assert await page(None, 2, 1, descending=True) == "cb"

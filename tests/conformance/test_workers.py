@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dffmpeg.model.abilities import Abilities
-from dffmpeg.model.workers import Hold, WorkerFilter, WorkerState
+from dffmpeg.model.workers import Hold, WorkerFilter, WorkerKey, WorkerOrder, WorkerPlace, WorkerState
 from dffmpeg.store import Store
 from tests.conformance.rows import worker
 
@@ -83,7 +83,8 @@ async def test_a_page_has_the_first_that_are_wanted(store: Store) -> None:
     assert await store.workers.set_hold("c", Hold.PAUSED, reason=None, until=None, strikes=0)
 
     async def page(after: str | None = None, most: int = 10, **wanted: list[str]) -> list[str]:
-        found = await store.workers.page(WorkerFilter(**wanted), after=after, most=most)
+        place = None if after is None else WorkerPlace(after)
+        found = await store.workers.page(WorkerFilter(**wanted), after=place, most=most)
         assert all(not one.abilities for one in found)
         return [one.worker_id for one in found]
 
@@ -98,3 +99,28 @@ async def test_a_page_has_the_first_that_are_wanted(store: Store) -> None:
     assert await page(statuses=["online"], labels=["gpu"], after="B") == ["a"]
     # What ended early has left nothing behind it that the next one would find.
     assert [one.worker_id for one in await store.workers.list(None)] == ["B", "a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("order", "whole"),
+    [
+        (WorkerOrder(), ["a", "b", "c", "d"]),
+        (WorkerOrder(descending=True), ["d", "c", "b", "a"]),
+        (WorkerOrder(WorkerKey.LAST_SEEN), ["c", "a", "d", "b"]),
+        (WorkerOrder(WorkerKey.LAST_SEEN, descending=True), ["b", "d", "a", "c"]),
+    ],
+)
+async def test_pages_in_every_order_join_on(store: Store, order: WorkerOrder, whole: list[str]) -> None:
+    for name, seen in (("a", 1e9 + 1e-6), ("b", 2e9), ("c", 0.1), ("d", 1e9 + 1e-6)):
+        await store.workers.register(worker(name, last_seen=seen, labels=() if name == "c" else ("gpu",)))
+    for most in (1, 3, 4):
+        found: list[str] = []
+        place: WorkerPlace | None = None
+        while len(found) < len(whole):
+            part = await store.workers.page(WorkerFilter(), after=place, most=most, order=order)
+            found += [one.worker_id for one in part]
+            place = WorkerPlace(part[-1].worker_id, part[-1].last_seen)
+        assert found == whole
+        assert not await store.workers.page(WorkerFilter(), after=place, most=most, order=order)
+    some = await store.workers.page(WorkerFilter(labels=["gpu"]), after=None, most=9, order=order)
+    assert [one.worker_id for one in some] == [name for name in whole if name != "c"]

@@ -15,7 +15,7 @@ from dffmpeg.actors.coordinator.subscriptions import Broadcasts, Subscription
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.pages import PageRequest, Place
 from dffmpeg.model.scheduling.policy import Policy
-from dffmpeg.model.workers import Hold
+from dffmpeg.model.workers import Hold, WorkerOrder, WorkerPlace
 from dffmpeg.store import Store
 from dffmpeg.supervisors import TreeNode
 from dffmpeg.wire import codec, times
@@ -96,9 +96,10 @@ class MemoryAdministration(MemoryTrail):
         *,
         limit: int,
         offset: int,
-        after: str | None,
+        after: WorkerPlace | None,
         statuses: Collection[str] | None = None,
         labels: Collection[str] = (),
+        order: WorkerOrder = WorkerOrder(),  # noqa: B008 - it is frozen
     ) -> WorkerList:
         return WorkerList(items=list(self.known_workers.values())[offset : offset + limit], next=None)
 

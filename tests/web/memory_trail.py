@@ -38,9 +38,11 @@ class MemoryTrail(MemoryState):
 
     async def audit(self, who: Identity, request: AuditRequest) -> AuditList:
         self.asked.append(request)
-        return audit_list(self.trail[::-1][: request.limit + 1], request.limit)
+        return audit_list(self.trail[::-1][: request.limit + 1], request)
 
-    async def users(self, who: Identity, *, limit: int, after: str | None) -> UserList:
+    async def users(
+        self, who: Identity, *, limit: int, after: str | None, offset: int = 0, descending: bool = False
+    ) -> UserList:
         return UserList(items=[], next=None)
 
     async def set_networks(self, who: Identity, client_id: str, networks: Sequence[str]) -> UserRecord:

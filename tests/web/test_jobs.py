@@ -19,6 +19,7 @@ from dffmpeg.wire.jobs import (
     StatusReply,
 )
 from tests.web.conftest import Site
+from tests.web.test_versions import ask
 
 
 class Logs(msgspec.Struct):
@@ -110,7 +111,13 @@ async def test_cancel_and_heartbeat(site: Site) -> None:
         {"limit": "0"},
         {"limit": "1.5"},
         {"limit": "1000000"},
+        {"limit": "-1"},
+        {"limit": ""},
         {"since_id": "x" * 200},
+        {"offset": "-1"},
+        {"offset": "1"},
+        {"cursor": "x"},
+        {"sort": "created_at"},
     ],
     ids=str,
 )
@@ -120,6 +127,29 @@ async def test_query_out_of_bounds(site: Site, query: dict[str, str]) -> None:
             await client.request("GET", "/jobs", query=query)
     assert refusal.value.status == 422
     assert refusal.value.detail.startswith(next(iter(query)))
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/workers?window=-1", "window"),
+        ("/workers?offset=-1", "offset"),
+        ("/admin/overview?window=-1", "window"),
+        ("/admin/janitor?limit=-1", "limit"),
+        ("/status/data?window=-1", "window"),
+        ("/jobs/J1/logs?limit=-1", "limit"),
+        ("/poll/jobs/J1?wait=-1", "wait"),
+        ("/api/v1/events?interval=-1", "interval"),
+        ("/api/v1/jobs/J1/log/download?attempt=-1", "attempt"),
+        ("/api/v1/audit?limit=-1", "limit"),
+        ("/api/v1/users?limit=-1", "limit"),
+        ("/api/v1/workers?limit=-1", "limit"),
+    ],
+)
+async def test_no_number_below_its_bounds_is_left_unheard(site: Site, path: str, field: str) -> None:
+    answer = await ask(site, "GET", path, "admin")
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(f"{field}: ")
 
 
 async def test_output_holds_only_output(site: Site) -> None:

@@ -20,7 +20,7 @@ class AuditRepository(ABC):
 
     @abstractmethod
     async def page(self, request: AuditRequest) -> Sequence[AuditEntry]:
-        """Entries that fit, the newest first, at most `request.limit`."""
+        """Entries that fit, in the request's order, at most `request.limit`."""
 
     @abstractmethod
     async def forget(self, before: float, limit: int) -> int:

@@ -37,7 +37,9 @@ class SqlAlchemyAuditRepository(AuditRepository):
         await self._database.execute(_ADD, values)
 
     async def page(self, request: AuditRequest) -> Sequence[AuditEntry]:
-        query = sa.select(_t).where(*_conditions(request)).order_by(_c.entry_id.desc()).limit(request.limit)
+        order = _c.entry_id.desc() if request.descending else _c.entry_id
+        query = sa.select(_t).where(*_conditions(request)).order_by(order)
+        query = query.limit(request.limit).offset(request.offset)
         rows = await self._database.read(lambda c: c.execute(query).mappings().all())
         return [_to_entry(row) for row in rows]
 
@@ -48,7 +50,8 @@ class SqlAlchemyAuditRepository(AuditRepository):
 def _conditions(request: AuditRequest) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if request.after is not None:
-        found.append(_c.entry_id < request.after)
+        newer = _c.entry_id > request.after
+        found.append(_c.entry_id < request.after if request.descending else newer)
     if request.actor is not None:
         found.append(_c.actor == request.actor)
     if request.action is not None:

@@ -38,8 +38,16 @@ class IdentityRepository(ABC):
         """All, by id."""
 
     @abstractmethod
-    async def page(self, after: str, limit: int) -> Sequence[Identity]:
-        """The next ones behind `after`, by id, at most so many."""
+    async def page(
+        self, after: str | None, limit: int, *, offset: int = 0, descending: bool = False
+    ) -> Sequence[Identity]:
+        """The next ones by id, at most so many.
+
+        Args:
+            after: an id; only those behind it, in the list's order.
+            offset: how many to leave out.
+            descending: the last one first.
+        """
 
     @abstractmethod
     async def delete_but_last(self, client_id: str) -> bool:

@@ -89,9 +89,14 @@ class SqlAlchemyIdentityRepository(IdentityRepository):
     async def list(self) -> Sequence[Identity]:
         return await self._select(sa.select(schema.identities).order_by(_i.client_id))
 
-    async def page(self, after: str, limit: int) -> Sequence[Identity]:
-        query = sa.select(schema.identities).where(_i.client_id > after)
-        return await self._select(query.order_by(_i.client_id).limit(limit))
+    async def page(
+        self, after: str | None, limit: int, *, offset: int = 0, descending: bool = False
+    ) -> Sequence[Identity]:
+        query = sa.select(schema.identities).limit(limit).offset(offset)
+        query = query.order_by(_i.client_id.desc() if descending else _i.client_id)
+        if after is not None:
+            query = query.where(_i.client_id < after if descending else _i.client_id > after)
+        return await self._select(query)
 
     async def delete_but_last(self, client_id: str) -> bool:
         # All of them are locked, so that two cannot each take the other one for who is left.

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from dffmpeg.model.workers import Hold, Worker, WorkerFilter, WorkerState
+from dffmpeg.model.workers import Hold, Worker, WorkerFilter, WorkerOrder, WorkerPlace, WorkerState
 from dffmpeg.store.journal import Journal
 
 
@@ -42,11 +42,18 @@ class WorkerRepository(ABC):
         """
 
     @abstractmethod
-    async def page(self, wanted: WorkerFilter, *, after: str | None, most: int) -> Sequence[Worker]:
-        """The first of those that are wanted, by id; without their abilities.
+    async def page(
+        self,
+        wanted: WorkerFilter,
+        *,
+        after: WorkerPlace | None,
+        most: int,
+        order: WorkerOrder = WorkerOrder(),  # noqa: B008 - it is frozen
+    ) -> Sequence[Worker]:
+        """The first of those that are wanted; without their abilities.
 
         Args:
-            after: a worker's id; only those behind it.
+            after: only those behind it, in that order.
             most: how many at most.
         """
 

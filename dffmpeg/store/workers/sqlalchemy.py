@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from dffmpeg.model.jobs import LIVE
-from dffmpeg.model.workers import Hold, Worker, WorkerFilter, WorkerState
+from dffmpeg.model.workers import Hold, Worker, WorkerFilter, WorkerKey, WorkerOrder, WorkerPlace, WorkerState
 from dffmpeg.store import schema
 from dffmpeg.store.database import Database
 from dffmpeg.store.encoding import dump, load_map, load_names
@@ -22,8 +24,8 @@ _w = schema.workers.c
 _RENEW = sa.update(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _GET = sa.select(schema.workers).where(_w.worker_id == sa.bindparam("the_worker"))
 _ALL = sa.select(schema.workers).order_by(_w.worker_id)
-_ALL_BRIEFLY = sa.select(*(column for column in _w if column.name != "abilities")).order_by(_w.worker_id)
-_BEHIND = _ALL_BRIEFLY.where(_w.worker_id > sa.bindparam("after"))
+_BRIEFLY = sa.select(*(column for column in _w if column.name != "abilities"))
+_ALL_BRIEFLY = _BRIEFLY.order_by(_w.worker_id)
 _HOMES = sa.select(_w.worker_id, _w.home)
 _LIVE_THERE = (
     sa.select(schema.jobs.c.job_id)
@@ -65,11 +67,21 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
         query = _ALL if abilities else _ALL_BRIEFLY
         return await self._select(query if since is None else query.where(_w.last_seen >= since))
 
-    async def page(self, wanted: WorkerFilter, *, after: str | None, most: int) -> Sequence[Worker]:
+    async def page(
+        self,
+        wanted: WorkerFilter,
+        *,
+        after: WorkerPlace | None,
+        most: int,
+        order: WorkerOrder = WorkerOrder(),  # noqa: B008 - it is frozen
+    ) -> Sequence[Worker]:
+        statement = _in_order(order, whole=after is None)
+        place = {} if after is None else {"the_worker": after.worker_id, "seen": after.last_seen}
+
         def query(connection: sa.Connection) -> builtins.list[Worker]:
-            # No id is empty, so all are behind that. SQLite reads no row before it is asked for it, and
-            # has to be told that no more will be asked for.
-            with connection.execute(_BEHIND, {"after": after or ""}) as found:
+            # SQLite reads no row before it is asked for it, and has to be told that no more will be asked
+            # for.
+            with connection.execute(statement, place) as found:
                 return list(islice(filter(wanted.fits, map(_to_worker, one_by_one(found))), most))
 
         return await self._database.read(query)
@@ -152,6 +164,22 @@ class SqlAlchemyWorkerRepository(WorkerRepository):
         return await self._database.read(
             lambda c: [_to_worker(row) for row in by_name(c.execute(query, parameters))]
         )
+
+
+@cache
+def _in_order(order: WorkerOrder, *, whole: bool) -> sa.Select[Any]:
+    """All, or those behind a place, whose `the_worker` and `seen` are parameters."""
+    by_time = order.key is WorkerKey.LAST_SEEN
+    keys = [_w.last_seen, _w.worker_id] if by_time else [_w.worker_id]
+    query = _BRIEFLY.order_by(*(key.desc() if order.descending else key for key in keys))
+    if whole:
+        return query
+    behind = operator.lt if order.descending else operator.gt
+    seen = sa.bindparam("seen", type_=sa.Double)
+    condition = behind(_w.worker_id, sa.bindparam("the_worker"))
+    if by_time:
+        condition = sa.or_(behind(_w.last_seen, seen), sa.and_(_w.last_seen == seen, condition))
+    return query.where(condition)
 
 
 def _move(connection: sa.Connection, worker_id: str, move: Move) -> bool:

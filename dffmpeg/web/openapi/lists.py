@@ -7,34 +7,19 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from dffmpeg.web.lists import LIMIT, MAX_LIMIT, MAX_OFFSET
 from dffmpeg.web.openapi import examples
-from dffmpeg.web.openapi.description import Content, Described, Description, Parameter, limit
+from dffmpeg.web.openapi.description import Content, Described, Description, Parameter
+from dffmpeg.web.openapi.paging import LINKED, PAGES
 from dffmpeg.wire.lists import JobList, WorkerList
 
 _Text = Annotated[str, msgspec.Meta(max_length=128)]
 _Names = Annotated[str, msgspec.Meta(max_length=4096)]
 _CURSOR = "k6pjcmVhdGVkX2F0w8s_8AAAAAAAAKFYAA"
 
-_PAGES = (
-    limit(MAX_LIMIT, LIMIT),
-    Parameter(name="cursor", kind=_Text, text="`next` of the page before; all else has to stay the same"),
-    Parameter(
-        name="offset",
-        kind=Annotated[int, msgspec.Meta(ge=0, le=MAX_OFFSET)],
-        text="how many to leave out; not together with `cursor`",
-        example=0,
-    ),
-)
-
 
 def _fits(name: str, text: str, example: str, kind: Any = _Text) -> Parameter:
     return Parameter(name=name, kind=kind, text=text, example=example)
 
-
-_LINKED = "a page; a `Link` header leads to the next one"
-
-_WORKERS = WorkerList(items=[examples.WORKER], next=None)
 
 LISTS: Mapping[str, Described] = {
     "GET /api/v1/jobs": Description(
@@ -45,7 +30,7 @@ LISTS: Mapping[str, Described] = {
             "same. Where few jobs fit, a page may be short or empty and have a `next` all the same."
         ),
         parameters=(
-            *_PAGES,
+            *PAGES,
             Parameter(
                 name="sort",
                 kind=Literal["created_at", "-created_at", "last_update", "-last_update"],
@@ -85,22 +70,26 @@ LISTS: Mapping[str, Described] = {
             _fits("created_before", "submitted earlier", "2026-02-01T00:00:00Z"),
         ),
         answers={
-            200: Content(text=_LINKED, kind=JobList, example=JobList(items=[examples.JOB], next=_CURSOR))
+            200: Content(text=LINKED, kind=JobList, example=JobList(items=[examples.JOB], next=_CURSOR))
         },
         errors={403: "another user's jobs were asked for"},
     ),
     "GET /api/v1/workers": Description(
         tag="Workers",
-        summary="Workers by id, page by page",
+        summary="Workers, page by page",
         parameters=(
-            *_PAGES,
+            *PAGES,
+            Parameter(
+                name="sort",
+                kind=Literal["worker_id", "-worker_id", "last_seen", "-last_seen"],
+                text="with a minus the last one first; `worker_id` where it is not said",
+                example="-last_seen",
+            ),
             _fits("status", "with one of these, commas between", "online,paused", _Names),
             _fits("label", "with all of these labels, commas between", "gpu", _Names),
         ),
         answers={
-            200: Content(
-                text=_LINKED, kind=WorkerList, example=WorkerList(items=[examples.WORKER], next=None)
-            )
+            200: Content(text=LINKED, kind=WorkerList, example=WorkerList(items=[examples.WORKER], next=None))
         },
     ),
 }

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
-from dffmpeg.web.lists import LIMIT, MAX_LIMIT
 from dffmpeg.web.openapi import examples
-from dffmpeg.web.openapi.description import Content, Described, Description, Parameter, limit
+from dffmpeg.web.openapi.description import Content, Described, Description, Parameter
+from dffmpeg.web.openapi.paging import LINKED, PAGES
 from dffmpeg.wire.audit import AuditList, AuditRecord
 from dffmpeg.wire.jobs import StatusReply
 from dffmpeg.wire.users import NetworksRequest, UserList, UserRecord
 
 _Text = Annotated[str, msgspec.Meta(max_length=128)]
-_LINKED = "a page; a `Link` header leads to the next one"
 _USER = UserRecord(
     id="player", role="client", networks=["192.168.0.0/24"], created_at=examples.NOON, signed_in_at=None
 )
@@ -33,20 +32,19 @@ _ENTRY = AuditRecord(
 )
 
 
-def _cursor() -> Parameter:
-    return Parameter(
-        name="cursor", kind=_Text, text="`next` of the page before; all else has to stay the same"
-    )
-
-
 PEOPLE: Mapping[str, Described] = {
     "GET /api/v1/audit": Description(
         tag="Administration",
-        summary="What administrators did, the newest first, page by page",
+        summary="What administrators did, page by page",
         text="Entries are kept for `retention.audit` seconds, a year where it is not said.",
         parameters=(
-            limit(MAX_LIMIT, LIMIT),
-            _cursor(),
+            *PAGES,
+            Parameter(
+                name="sort",
+                kind=Literal["at", "-at"],
+                text="with a minus the newest first; `-at` where it is not said",
+                example="at",
+            ),
             Parameter(name="actor", kind=_Text, text="by this user", example="root"),
             Parameter(
                 name="action",
@@ -58,14 +56,22 @@ PEOPLE: Mapping[str, Described] = {
             Parameter(name="before", kind=_Text, text="earlier", example="2026-02-01T00:00:00Z"),
         ),
         answers={
-            200: Content(text=_LINKED, kind=AuditList, example=AuditList(items=[_ENTRY], next=_ENTRY.id))
+            200: Content(text=LINKED, kind=AuditList, example=AuditList(items=[_ENTRY], next=_ENTRY.id))
         },
     ),
     "GET /api/v1/users": Description(
         tag="Administration",
         summary="Users by id, page by page; never their keys",
-        parameters=(limit(MAX_LIMIT, LIMIT), _cursor()),
-        answers={200: Content(text=_LINKED, kind=UserList, example=UserList(items=[_USER], next=None))},
+        parameters=(
+            *PAGES,
+            Parameter(
+                name="sort",
+                kind=Literal["id", "-id"],
+                text="with a minus the last one first; `id` where it is not said",
+                example="-id",
+            ),
+        ),
+        answers={200: Content(text=LINKED, kind=UserList, example=UserList(items=[_USER], next=None))},
     ),
     "POST /api/v1/users/<client_id>/networks": Description(
         tag="Administration",

@@ -11,9 +11,10 @@ from dffmpeg.actors.coordinator.refusals import Forbidden
 from dffmpeg.model import access
 from dffmpeg.model.identities import Identity
 from dffmpeg.model.pages import PageRequest
-from dffmpeg.model.workers import WorkerFilter
+from dffmpeg.model.workers import WorkerFilter, WorkerOrder, WorkerPlace
 from dffmpeg.wire import times
 from dffmpeg.wire.lists import JobList, WorkerList, cursor
+from dffmpeg.wire.orders import worker_cursor
 from dffmpeg.wire.records import job_record
 
 
@@ -42,14 +43,15 @@ class ListOperations(Base):
         *,
         limit: int,
         offset: int,
-        after: str | None,
+        after: WorkerPlace | None,
         statuses: Collection[str] | None = None,
         labels: Collection[str] = (),
+        order: WorkerOrder = WorkerOrder(),  # noqa: B008 - it is frozen
     ) -> WorkerList:
-        """A page of all workers that are known, by id.
+        """A page of all workers that are known.
 
         Args:
-            after: a worker's id; only those behind it.
+            after: only those behind it, in that order.
             statuses: only those with one of these.
             labels: only those that have each of them.
         """
@@ -57,6 +59,7 @@ class ListOperations(Base):
         store = self._services.store
         end = offset + limit
         wanted = WorkerFilter(statuses=statuses, labels=labels)
-        fitting = await store.workers.page(wanted, after=after, most=end + 1)
-        page, more = fitting[offset:end], len(fitting) > end
-        return WorkerList(items=await lookups.shown(store, page), next=page[-1].worker_id if more else None)
+        fitting = await store.workers.page(wanted, after=after, most=end + 1, order=order)
+        page = fitting[offset:end]
+        following = worker_cursor(order, page[-1]) if len(fitting) > end else None
+        return WorkerList(items=await lookups.shown(store, page), next=following)

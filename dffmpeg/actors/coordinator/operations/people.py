@@ -14,24 +14,31 @@ from dffmpeg.model.identities import Identity, Role
 from dffmpeg.wire import times
 from dffmpeg.wire.audit import AuditList, audit_list
 from dffmpeg.wire.jobs import StatusReply
+from dffmpeg.wire.orders import USERS, marked, written
 from dffmpeg.wire.users import UserList, UserRecord
 
 
 class PeopleOperations(Base):
     """Each but `record` and `requester_of` may raise `Forbidden`: these are for administrators alone."""
 
-    async def users(self, who: Identity, *, limit: int, after: str | None) -> UserList:
+    async def users(
+        self, who: Identity, *, limit: int, after: str | None, offset: int = 0, descending: bool = False
+    ) -> UserList:
         """A page of all users, by id.
 
         Args:
-            after: a user's id; only those behind it.
+            after: a user's id; only those behind it, in the list's order.
+            offset: how many to leave out.
+            descending: the last one first.
         """
         require(who, Role.ADMIN)
-        found = await self._services.store.identities.page(after or "", limit + 1)
+        identities = self._services.store.identities
+        found = await identities.page(after, limit + 1, offset=offset, descending=descending)
         page = found[:limit]
-        return UserList(
-            items=await self._records(page), next=page[-1].client_id if len(found) > limit else None
-        )
+        following = None
+        if len(found) > limit:
+            following = marked(written("id", descending=descending), USERS, page[-1].client_id)
+        return UserList(items=await self._records(page), next=following)
 
     async def set_networks(self, who: Identity, client_id: str, networks: Sequence[str]) -> UserRecord:
         """Say from where a user may come; what it has open from elsewhere ends within seconds.
@@ -75,10 +82,10 @@ class PeopleOperations(Base):
         return StatusReply()
 
     async def audit(self, who: Identity, request: AuditRequest) -> AuditList:
-        """A page of the audit trail, the newest entry first."""
+        """A page of the audit trail."""
         require(who, Role.ADMIN)
         found = await self._services.store.audit.page(replace(request, limit=request.limit + 1))
-        return audit_list(list(found), request.limit)
+        return audit_list(found, request)
 
     async def record(self, entry: AuditEntry) -> None:
         """Add an entry to the audit trail; it is durable afterwards."""
