@@ -5,7 +5,6 @@ Unknown fields are ignored, so that versions can differ.
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,15 +13,6 @@ from dffmpeg.errors import BadInput, MalformedInput
 from dffmpeg.wire.complaints import in_words
 
 T = TypeVar("T")
-
-_WHOLE = re.compile(
-    rb"(?:[^\\]|\\[^u]|\\u(?!d[89a-f])[0-9a-f]{4}|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})*+", re.IGNORECASE
-)
-"""All that goes before the first escape that is none, or is half of a character."""
-_HALF = re.compile(
-    rb"\\ud(?:[c-f][0-9a-f]{2}|[89ab][0-9a-f]{2}(?=[^\\]|\\[^u]|\\u(?:[^d]|d[^c-f])))", re.IGNORECASE
-)
-"""Half of a character, behind which the other half is missing; not where the text breaks off."""
 
 
 def decode(body: bytes | str, kind: type[T], *, what: str = "body") -> T:
@@ -42,23 +32,9 @@ def decode(body: bytes | str, kind: type[T], *, what: str = "body") -> T:
     except msgspec.ValidationError as error:
         raise BadInput(_name_field(str(error), what)) from None
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise MalformedInput(f"{what} is not valid JSON: {_fault(body) or error}") from None
+        raise MalformedInput(f"{what} is not valid JSON: {error if body else 'it is empty'}") from None
     except RecursionError:
         raise MalformedInput(f"{what} is nested too deeply") from None
-
-
-def _fault(body: bytes | str) -> str | None:
-    """What is wrong with a text that is no JSON, where the parser's own words would mislead."""
-    if not body:
-        return "it is empty"
-    # Behind one half the parser looks for the other one, and calls the text truncated.
-    content = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
-    whole = _WHOLE.match(content)
-    half = _HALF.match(content, whole.end() if whole else 0)
-    if half is None:
-        return None
-    place = f"{half[0].decode()} (byte {half.start()})"
-    return f"{place} is half of a surrogate pair; give both halves, or leave it out"
 
 
 def _name_field(text: str, what: str) -> str:
