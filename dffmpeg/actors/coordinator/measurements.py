@@ -77,6 +77,11 @@ class Measurements:
         )
         for stream in _STREAMS.values():
             self._bytes.labels(stream)
+        self._fallbacks = Counter(
+            "dffmpeg_local_fallbacks",
+            "Runs of a local program in place of a job, as clients tell of them with their next job",
+            registry=self.registry,
+        )
         self._refused = Counter(
             "dffmpeg_refused_requests",
             "Requests that nobody has signed rightly, by what was wrong",
@@ -140,6 +145,10 @@ class Measurements:
             reason: one word of ours.
         """
         self._refused.labels(reason).inc()
+
+    def ran_locally(self, times: int) -> None:
+        """Count what a client has told of: it ran its local program so often in place of a job."""
+        self._fallbacks.inc(times)
 
     def carried(self, frames: Iterable[Frame]) -> None:
         """Count the bytes of what arrived."""
