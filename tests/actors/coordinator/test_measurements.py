@@ -90,6 +90,29 @@ async def test_local_fallbacks_are_counted_with_the_job_that_tells_them(tmp_path
         assert value(await scrape(coordinator), "dffmpeg_local_fallbacks_total") == 7
 
 
+async def test_a_worker_that_falls_back_to_another_downlink_is_counted_once(tmp_path: Path) -> None:
+    wanted, other = ["websocket", "http_polling"], ["http_polling", "websocket"]
+
+    async def counted() -> list[float]:
+        samples = await scrape(coordinator)
+        return [value(samples, "dffmpeg_downlink_fallbacks_total", downlink=name) for name in wanted]
+
+    async with open_coordinator(tmp_path) as coordinator:
+        worker, content = FakeWorker(coordinator, "w1"), FakeWorker(coordinator, "w2")
+        await content.register(supported_transports=other)
+        await content.register(supported_transports=["pigeon", "http_polling"])
+        assert (await worker.register(supported_transports=wanted)).transport == "websocket"
+        assert await counted() == [0, 0]
+        for _ in range(2):
+            reply = await worker.register(supported_transports=other, preferred_transports=wanted)
+            assert reply.transport == "http_polling"
+        assert await counted() == [1, 0]
+        # Back, and once more.
+        await worker.register(supported_transports=wanted)
+        await worker.register(supported_transports=other, preferred_transports=wanted)
+        assert await counted() == [2, 0]
+
+
 async def test_crash_is_counted_and_what_is_known_without_the_database_is_said(tmp_path: Path) -> None:
     async with open_coordinator(tmp_path) as coordinator:
         coordinator.handle.crash_child("coordinator/hooks")
