@@ -110,7 +110,7 @@ def coordinator_services(
     """
     opened = OpenStore()
     backlog = Backlog(config.scheduling.policy, clock)
-    measurements = Measurements(backlog, config.limits.live_jobs)
+    measurements = Measurements(backlog, config.limits.live_jobs, config.transports.enabled_transports)
     events = EventLog()
     opened.listeners += [measurements.take, events.take, chronicle.take]
     # Children refer to the services, and the services to where the children are.

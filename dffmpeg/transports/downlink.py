@@ -139,16 +139,28 @@ class Downlinks:
         Raises:
             BadInput: none of them is enabled.
         """
-        found = [self._by_name[name] for name in preferences or self._by_name if name in self._by_name]
+        found = self._enabled(preferences)
         for downlink in found:
             since = downlink.failing_since
             if since is None or (downlink.name == current and trio.current_time() < since + self._grace):
                 return downlink
+        return found[0]
+
+    def _enabled(self, preferences: Sequence[str]) -> Sequence[Downlink]:
+        found = [self._by_name[name] for name in preferences or self._by_name if name in self._by_name]
         if not found:
             raise BadInput(
                 f"supported_transports: none of {list(preferences)} is enabled here; enabled: {self.names}"
             )
-        return found[0]
+        return found
+
+    def preferred(self, preferences: Sequence[str]) -> str:
+        """The name of the first of the caller's list that is enabled, whether it can be used or not.
+
+        Raises:
+            BadInput: none of them is enabled.
+        """
+        return self._enabled(preferences)[0].name
 
     @property
     def names(self) -> list[str]:

@@ -34,6 +34,9 @@ Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
 Url = Annotated[str, msgspec.Meta(max_length=2000, pattern=r"^https?://")]
 
 
+MOST_FALLBACKS = 1_000_000
+"""As many runs of a local program as one submission may tell of."""
+
 DescriptorNumber = Annotated[int, msgspec.Meta(ge=0, le=1023)]
 InputNumber = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
@@ -105,7 +108,8 @@ class SubmitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     `arguments` and `working_directory` are in the `$Name` form; `client_paths` says which of the
     client's directories each name stands for: all of the client's, while `paths` are those
     that the job cannot do without. `job_id`, a ULID of the submitter's making, makes repeating a
-    submission harmless.
+    submission harmless. `local_fallbacks`: how often the submitter ran a local
+    program in place of a job since it told of that last; counted where this makes a job, and no part of it.
     """
 
     binary_name: Name
@@ -140,6 +144,7 @@ class SubmitRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     retention: Seconds | None = None
     hooks: Annotated[list[Url], msgspec.Meta(max_length=8)] = []
     traceparent: Traceparent | None = None
+    local_fallbacks: Annotated[int, msgspec.Meta(ge=0, le=MOST_FALLBACKS)] = 0
 
 
 class JobRecord(msgspec.Struct, kw_only=True):

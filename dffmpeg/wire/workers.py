@@ -58,6 +58,8 @@ class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     `instance` names the process that registers: while it is there, others of its identity are refused (409).
     `sole_on` names a lock that it has for itself: see `dffmpeg.model.instances.takes_over`.
     `read_only` are those of its `paths` in which it lets no job change anything.
+    `preferred_transports` is the order that the worker was configured with, where it asks for another one
+    because a downlink does not work for it.
     `load` is how many processes of its machine run or want to, for each processor, over the last minute.
     """
 
@@ -66,6 +68,7 @@ class RegisterRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     binaries: list[Name] = []
     paths: list[Name] = []
     supported_transports: list[str] = []
+    preferred_transports: Annotated[list[str], msgspec.Meta(max_length=64)] = []
     registration_interval: Seconds = 10.0
     version: str | None = None
     status: Literal["online", "draining"] = "online"

@@ -13,7 +13,7 @@ import trio
 from prometheus_client.parser import text_string_to_metric_families
 
 from dffmpeg.wire.jobs import JobRecord
-from tests.cluster.kit import GUARD, Cluster
+from tests.cluster.kit import GUARD, Cluster, program
 
 pytestmark = [pytest.mark.cluster, pytest.mark.ffmpeg]
 
@@ -80,3 +80,27 @@ async def test_a_job_as_those_see_it_who_watch(tmp_path: Path) -> None:
     assert changes[0]["trace"] == TRACE
     requests = [line for line in told if line["logger"] == "dffmpeg.web.requests"]
     assert all(line["request"] and line["route"] and line["status"] < 500 for line in requests)
+
+
+async def test_the_next_job_tells_of_local_fallbacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    local = program(tmp_path / "local", "echo local")
+    ours = ("-f", "lavfi", "-i", "nullsrc=s=16x16:d=0.1", "-f", "null", "-")
+    told = ("dffmpeg_local_fallbacks_total", frozenset[tuple[str, str]]())
+    with Cluster(tmp_path, "--workers", "1") as cluster:
+        file = cluster.data / "client.toml"
+        text = file.read_text().replace("[fallback]\n", '[fallback]\nwhen = "unreachable"\nafter = 0.5\n')
+        file.write_text(text.replace("[fallback.binaries]\n", f'[fallback.binaries]\nffmpeg = "{local}"\n'))
+        assert (await metrics(cluster.url))[told] == 0
+        cluster.kill("coordinator")
+        done = cluster.run(*ours)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"local\n", b"")
+        cluster.start("coordinator")
+        async with cluster.client() as client:
+            # It is repeated until the coordinator is there again; what it tells is the stand-ins' to tell.
+            await client.submit("ffmpeg", list(ours))
+        assert (await metrics(cluster.url))[told] == 0
+        for _ in range(2):
+            done = cluster.run(*ours)
+            assert (done.returncode, done.stdout) == (0, b"")
+            assert (await metrics(cluster.url))[told] == 1

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trio
 
+from dffmpeg.client.untold import Untold
 from dffmpeg.wire import control
 from dffmpeg.wire.jobs import Launch
 from tests.client.coordinator import Coordinator, free_port
@@ -89,6 +90,45 @@ async def test_a_job_that_nobody_takes_is_canceled_and_run_here(
     more = f'[fallback]\nwhen = "busy"\nafter = 0.2\nbinaries = {{ ffmpeg = "{local(tmp_path)}" }}'
     agents.configure(coordinator.url, more=more)
     assert await with_input(agents, "-version", env=WITHOUT) == (9, b"-version\ntyped\n", b"")
+
+
+async def test_the_next_job_tells_how_often_the_local_program_ran(
+    coordinator: Coordinator, agents: Agents, tmp_path: Path
+) -> None:
+    async def refuse(job: Job) -> None:
+        await job.canceled.wait()
+        job.finish("canceled")
+
+    more = f'[fallback]\nwhen = "busy"\nafter = 0.2\nbinaries = {{ ffmpeg = "{local(tmp_path)}" }}'
+    agents.configure(coordinator.url, more=more)
+    coordinator.behave = refuse
+    for _ in range(2):
+        assert (await with_input(agents, env=WITHOUT))[0] == 9
+    coordinator.behave = hello
+    for _ in range(2):
+        assert await agents.run_stand_in("ffmpeg", env=WITHOUT) == (0, b"hello\n", b"")
+    assert [one.local_fallbacks for one in coordinator.submitted] == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("transports", ['["websocket"]', '["http_polling"]'])
+async def test_what_a_refused_job_told_is_told_again(
+    coordinator: Coordinator,
+    agents: Agents,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    transports: str,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".local/state"))
+    Untold(coordinator.url).add(3)
+    coordinator.behave = hello
+    coordinator.refuse_submit = [503, 403]
+    agents.configure(coordinator.url, more=f"transports = {transports}")
+    code, out, _ = await agents.run_stand_in("ffmpeg", env=WITHOUT)
+    assert (code, out) == (122, b"")
+    assert (coordinator.refuse_submit, coordinator.submitted) == ([], [])
+    assert Untold(coordinator.url).waiting()
+    assert await agents.run_stand_in("ffmpeg", env=WITHOUT) == (0, b"hello\n", b"")
+    assert [one.local_fallbacks for one in coordinator.submitted] == [3]
 
 
 async def test_a_job_that_ran_is_never_run_here(

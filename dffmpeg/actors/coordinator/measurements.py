@@ -48,9 +48,10 @@ class Measurements:
     Args:
         backlog: asked how a job stood before a change.
         live_jobs: jobs that a worker has, at most.
+        downlinks: names of those that are enabled.
     """
 
-    def __init__(self, backlog: Backlog, live_jobs: int = 10_000) -> None:
+    def __init__(self, backlog: Backlog, live_jobs: int = 10_000, downlinks: Iterable[str] = ()) -> None:
         self._backlog = backlog
         self._limit = live_jobs
         # Of live jobs: since when they are in the state that they are in.
@@ -77,6 +78,19 @@ class Measurements:
         )
         for stream in _STREAMS.values():
             self._bytes.labels(stream)
+        self._fallbacks = Counter(
+            "dffmpeg_local_fallbacks",
+            "Runs of a local program in place of a job, as clients tell of them with their next job",
+            registry=self.registry,
+        )
+        self._downlink_fallbacks = Counter(
+            "dffmpeg_downlink_fallbacks",
+            "Times that a worker went over to another downlink since the one that it prefers did not work",
+            ["downlink"],
+            registry=self.registry,
+        )
+        for name in downlinks:
+            self._downlink_fallbacks.labels(name)
         self._refused = Counter(
             "dffmpeg_refused_requests",
             "Requests that nobody has signed rightly, by what was wrong",
@@ -140,6 +154,18 @@ class Measurements:
             reason: one word of ours.
         """
         self._refused.labels(reason).inc()
+
+    def ran_locally(self, times: int) -> None:
+        """Count what a client has told of: it ran its local program so often in place of a job."""
+        self._fallbacks.inc(times)
+
+    def downlink_fell_back(self, preferred: str) -> None:
+        """Count a worker that goes over to another downlink.
+
+        Args:
+            preferred: the one that it would rather have, of those that are enabled.
+        """
+        self._downlink_fallbacks.labels(preferred).inc()
 
     def carried(self, frames: Iterable[Frame]) -> None:
         """Count the bytes of what arrived."""

@@ -13,6 +13,7 @@ from dffmpeg.model.workers import Worker, WorkerState
 from dffmpeg.wire.workers import RegisterRequest
 
 ACTIVE = frozenset({WorkerState.ONLINE, WorkerState.DRAINING})
+_GONE = frozenset({WorkerState.OFFLINE, WorkerState.ERROR})
 
 
 def registered(
@@ -70,6 +71,18 @@ def registered(
         load=request.load,
         read_only=tuple(request.read_only),
     )
+
+
+def fell_back(before: Worker | None, chosen: str, preferred: str) -> bool:
+    """Whether a worker goes over to a downlink that is not the one it would rather have.
+
+    Args:
+        before: as it was, if there was one.
+        chosen: the name of the downlink that it uses from now on.
+        preferred: the name of the one that it would use if that worked.
+    """
+    used = before.transport if before is not None and before.state not in _GONE else None
+    return chosen not in (preferred, used)
 
 
 def _of_instance(metadata: Mapping[str, Any], instance: str | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import trio
 from dffmpeg.actors.coordinator.endurance import Endurance
 from dffmpeg.actors.coordinator.job.messages import Lost
 from dffmpeg.actors.coordinator.refusals import Conflict, Elsewhere, NotFound
-from dffmpeg.actors.coordinator.registrations import ACTIVE, offers_other, registered
+from dffmpeg.actors.coordinator.registrations import ACTIVE, fell_back, offers_other, registered
 from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.actors.coordinator.worker_messages import (
     Connected,
@@ -124,6 +124,11 @@ class WorkerActor(Actor[WorkerMessage]):
             now=time.time(),
         )
         await self._store(self._worker, new=before is None)
+        preferred = self._services.downlinks.preferred(
+            [*request.preferred_transports, *request.supported_transports]
+        )
+        if fell_back(before, transport, preferred):
+            self._services.measurements.downlink_fell_back(preferred)
         self._renewed_at = trio.current_time()
         await self._ask_for_token()
         offer: tuple[Job, ...] = ()

@@ -162,12 +162,14 @@ class RegistrationActor(Actor[RegistrationMessage]):
         named = digest(offered.abilities) if offered.abilities else None
         told = named == self._known_abilities
         running = await self._attempts.ask(BeginRegistration(), _ASK_SECONDS)
+        transports = self._negotiation.order()
         return RegisterRequest(
             worker_id=self._config.client_id,
             capabilities=offered.capabilities,
             binaries=sorted(offered.programs),
             paths=sorted(present),
-            supported_transports=self._negotiation.order(),
+            supported_transports=transports,
+            preferred_transports=[] if transports == self._config.transports else self._config.transports,
             registration_interval=self._config.registration_interval,
             version=__version__,
             status="draining" if self._draining else "online",

@@ -19,6 +19,7 @@ from dffmpeg.client.engine.relay import Relay
 from dffmpeg.client.engine.service import Service
 from dffmpeg.client.outcome import Outcome, hindered
 from dffmpeg.client.session import WEBSOCKET, Session
+from dffmpeg.client.untold import Telling, Untold
 from dffmpeg.errors import BadInput, DffmpegError, NotConnected, Refused, Unreachable, single_error
 from dffmpeg.shim import wire
 from dffmpeg.shim.ending import LOST
@@ -63,6 +64,7 @@ class Run:
         self._relay = Relay(port, call, self._changed)
         self._caller = caller.Caller(port, self._relay, pid)
         self._submission = trio.CancelScope()
+        self._telling = Telling(Untold(self._config.coordinator_url))
         self._news = trio.Event()
         self._sent = False
         self._busy = False
@@ -124,7 +126,11 @@ class Run:
             return
         with self._submission:
             await self._check_paths()
-            await self._submit_and_follow(session)
+            try:
+                await self._submit_and_follow(session)
+            finally:
+                if self._relay.record is None:
+                    await self._telling.give_back()
         if self._submission.cancelled_caught:
             raise Unreachable("canceled before it was submitted")
 
@@ -173,6 +179,7 @@ class Run:
             lease.reusable = session.over_first
 
     async def _run_over_http(self, session: Session, submission: SubmitRequest) -> None:
+        submission.local_fallbacks = await self._telling.claim()
         before, self._sent = self._sent, True
         try:
             record = await self._service.http().call("POST", "/jobs/submit", JobRecord, json=submission)
@@ -183,6 +190,7 @@ class Run:
         await self._follow(session)
 
     async def _submit(self, connection: JobConnection, submission: SubmitRequest) -> JobRecord:
+        submission.local_fallbacks = await self._telling.claim()
         self._sent = True
         await connection.send('{"submit":' + codec.encode(submission).decode("utf-8") + "}")
         while True:
@@ -340,6 +348,7 @@ class Run:
         except OSError as error:
             # The program runs all the same: it is what the caller waits for.
             self._note(f"{error.filename}: {error.strerror}")
+        await self._telling.fell_back()
         await self._port.send(wire.FALLBACK, path)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 
-from dffmpeg.actors.coordinator.operations import Forbidden
+from dffmpeg.actors.coordinator.operations import Conflict, Forbidden
+from dffmpeg.errors import BadInput
 from dffmpeg.supervisors import TreeHandle
 from dffmpeg.wire.frames import Frame, Kind
 from tests.actors.coordinator.tree import ALICE, PATIENCE, Coordinator, FakeWorker, open_coordinator
@@ -68,6 +70,47 @@ async def test_life_of_a_job_is_counted(tmp_path: Path) -> None:
             after, "dffmpeg_database_commit_seconds_count", of=name
         )
         assert value(after, "dffmpeg_database_up") == 1
+
+
+async def test_local_fallbacks_are_counted_with_the_job_that_tells_them(tmp_path: Path) -> None:
+    async with open_coordinator(tmp_path) as coordinator:
+        assert value(await scrape(coordinator), "dffmpeg_local_fallbacks_total") == 0
+        await coordinator.submit()
+        one: dict[str, Any] = {"job_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "monitor": True, "local_fallbacks": 3}
+        first = await coordinator.submit(**one)
+        # The answer was lost, and it is submitted once more.
+        assert await coordinator.submit(**one) == first
+        keyed = await coordinator.submit(idempotency_key="k", local_fallbacks=4)
+        # It says something else of them, and is the same work.
+        assert await coordinator.submit(idempotency_key="k", local_fallbacks=5) == keyed
+        with pytest.raises(Conflict):
+            await coordinator.submit(idempotency_key="k", arguments=["other"], local_fallbacks=6)
+        with pytest.raises(BadInput):
+            await coordinator.submit(binary_name="sh", local_fallbacks=7)
+        assert value(await scrape(coordinator), "dffmpeg_local_fallbacks_total") == 7
+
+
+async def test_a_worker_that_falls_back_to_another_downlink_is_counted_once(tmp_path: Path) -> None:
+    wanted, other = ["websocket", "http_polling"], ["http_polling", "websocket"]
+
+    async def counted() -> list[float]:
+        samples = await scrape(coordinator)
+        return [value(samples, "dffmpeg_downlink_fallbacks_total", downlink=name) for name in wanted]
+
+    async with open_coordinator(tmp_path) as coordinator:
+        worker, content = FakeWorker(coordinator, "w1"), FakeWorker(coordinator, "w2")
+        await content.register(supported_transports=other)
+        await content.register(supported_transports=["pigeon", "http_polling"])
+        assert (await worker.register(supported_transports=wanted)).transport == "websocket"
+        assert await counted() == [0, 0]
+        for _ in range(2):
+            reply = await worker.register(supported_transports=other, preferred_transports=wanted)
+            assert reply.transport == "http_polling"
+        assert await counted() == [1, 0]
+        # Back, and once more.
+        await worker.register(supported_transports=wanted)
+        await worker.register(supported_transports=other, preferred_transports=wanted)
+        assert await counted() == [2, 0]
 
 
 async def test_crash_is_counted_and_what_is_known_without_the_database_is_said(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from dffmpeg.actors.coordinator.operations import Operations
+from dffmpeg.actors.coordinator.services import Services
 from dffmpeg.configuration.coordinator import CoordinatorConfig, Transports
 from dffmpeg.configuration.worker import WorkerConfig
 from dffmpeg.supervisors import open_tree
@@ -36,6 +37,7 @@ async def test_the_coordinator_starts_without_its_broker(name: str, tmp_path: Pa
             job_id = await coordinator.submit()
             await worker.finish(await worker.take())
             await coordinator.until(job_id, "completed")
+        assert _fallbacks(coordinator.services, name) == 1
 
 
 @pytest.mark.parametrize("name", BROKERS)
@@ -91,3 +93,10 @@ async def _comes_online(site: Site, settings: dict[str, dict[str, Any]], transpo
                 await trio.sleep(0.05)
         record = await operations.worker(identity, site.name("worker1"))
         assert record.status == "online"
+        assert _fallbacks(site.services, site.kind.name) == 1
+
+
+def _fallbacks(services: Services, preferred: str) -> float | None:
+    """How often workers are counted as having fallen back from that downlink."""
+    labels = {"downlink": preferred}
+    return services.measurements.registry.get_sample_value("dffmpeg_downlink_fallbacks_total", labels)

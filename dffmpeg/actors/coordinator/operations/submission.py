@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 
@@ -27,6 +28,8 @@ from dffmpeg.wire.frames import MAX_PAYLOAD
 from dffmpeg.wire.jobs import JobRecord, SubmitRequest
 from dffmpeg.wire.records import job_record
 
+log = logging.getLogger(__name__)
+
 MAX_RECORD = MAX_PAYLOAD - 64 * 1024
 """Bytes of a job's record as JSON: it has to fit into a frame, and into a message to a worker, whatever
 reason it ends with."""
@@ -50,7 +53,9 @@ class SubmissionOperations(Base):
         job = self._new_job(who, request, downlink)
         if len(codec.encode(job_record(job))) > MAX_RECORD:
             raise BadInput(f"arguments: too much altogether: the job's record may have {MAX_RECORD} bytes")
-        stored = await self._store(who, job)
+        stored, is_new = await self._store(who, job)
+        if is_new:
+            self._count_fallbacks(who, request.local_fallbacks)
         if stored.requester_id != who.client_id:
             raise Conflict(f"there is another job {job.job_id}")
         if stored.job_id != job.job_id:
@@ -61,24 +66,30 @@ class SubmissionOperations(Base):
             return job_record(stored)
         return job_record(await judged(self._services, stored))
 
-    async def _store(self, who: Identity, job: Job) -> Job:
-        """The job as it is in the queue, or the one that was submitted so before."""
+    async def _store(self, who: Identity, job: Job) -> tuple[Job, bool]:
+        """The job as it is in the queue, or the one that was submitted so before; and whether it is new."""
         store = self._services.store
         if job.predecessors:
             # Those of what was taken before may have been removed since.
             known = await store.jobs.submitted(job)
             if known is not None:
-                return known
+                return known, False
             await self._check_predecessors(who, job.predecessors)
         try:
             with self._services.backlog.admitted(store, job):
-                return await store.jobs.add(job)
+                stored = await store.jobs.add(job)
         except (Duplicate, TooMany):
             # What was taken before is not refused when it is submitted again.
             known = await store.jobs.submitted(job)
             if known is None:
                 raise
-            return known
+            return known, False
+        return stored, stored.job_id == job.job_id
+
+    def _count_fallbacks(self, who: Identity, times: int) -> None:
+        if times:
+            self._services.measurements.ran_locally(times)
+            log.info("%s ran a local program in place of a job, %d times in all", who.client_id, times)
 
     async def _check_predecessors(self, who: Identity, job_ids: Iterable[str]) -> None:
         for job_id in job_ids:
