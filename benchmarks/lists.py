@@ -29,6 +29,7 @@ import sqlalchemy as sa
 import trio
 
 from dffmpeg.actors.coordinator import lookups
+from dffmpeg.latency import favor_latency
 from dffmpeg.model.abilities import Abilities
 from dffmpeg.model.jobs import Job, JobState
 from dffmpeg.model.pages import JobFilter, Key, PageRequest
@@ -295,6 +296,8 @@ def main() -> None:
         if options.only != "http":
             trio.run(measure, settings, options.jobs)
         if options.only != "store":
+            # As the coordinator's program does at its start.
+            favor_latency()
             trio.run(ask, settings, options.rounds)
 
 
