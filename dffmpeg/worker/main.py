@@ -55,16 +55,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_line.Parser(
         prog="dffmpeg-worker", description="Runs jobs on this machine for a dffmpeg coordinator."
     )
-    parser.add_argument("--config", "-c", type=Path, metavar="FILE", help="configuration file (TOML)")
+    config = "configuration file (TOML)"
+    parser.add_argument("--config", "-c", type=Path, metavar="FILE", help=config)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="instead of running jobs")
     joining.add(commands)
-    commands.add_parser(
+    check = commands.add_parser(
         "sandbox-check",
         help="print what this machine's kernel can see to of what jobs may touch",
         description="Print what this machine's kernel can see to of what jobs may touch, a line each, and "
         "whether the configured programs start there, if there is a configuration. Exit status 0 if they do "
         'and nothing is missing that sandbox = "required" asks for, else 1.',
     )
+    # Before the word or behind it; where it is not behind it, what stands before counts.
+    check.add_argument("--config", "-c", type=Path, metavar="FILE", default=argparse.SUPPRESS, help=config)
     parser.add_argument("--version", action="version", version=f"dffmpeg {__version__}")
     return parser
 

@@ -88,3 +88,12 @@ def test_the_check_names_what_is_missing(missing: str, capsys: pytest.CaptureFix
 def test_the_check_where_all_can_be_seen_to(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sandbox-check"]) == 0
     assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {"yes"}
+
+
+def test_the_check_is_told_its_file_before_the_word_or_behind_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = str(tmp_path / "none.toml")
+    for line in (["--config", missing, "sandbox-check"], ["sandbox-check", "--config", missing]):
+        assert main(line) == 2
+        assert missing in capsys.readouterr().err
