@@ -18,6 +18,7 @@ class UserRecord(msgspec.Struct, kw_only=True):
         role: `client`, `worker`, `admin` or `viewer`.
         networks: from where it may come, CIDRs; none is from anywhere.
         created_at: ISO 8601 UTC; null of one that was added by an earlier version, which did not note it.
+        expires_at: from when on it is not let in; null for never.
         signed_in_at: when it last signed in at the dashboard; null where it is not signed in.
         last_seen: when a worker last said that it is there; null for others, of whom it is not known.
     """
@@ -26,6 +27,7 @@ class UserRecord(msgspec.Struct, kw_only=True):
     role: str
     networks: list[str]
     created_at: str | None
+    expires_at: str | None = None
     signed_in_at: str | None = None
     last_seen: str | None = None
 

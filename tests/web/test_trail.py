@@ -290,7 +290,8 @@ async def change(site: Live, method: str, path: str, body: Any = None, name: str
 async def test_users(real: Live) -> None:
     found = (await get(real, "/api/v1/users")).json()
     assert [user["id"] for user in found["items"]] == ["admin", "client", "other", "viewer", "worker"]
-    assert set(found["items"][0]) == {"id", "role", "networks", "created_at", "signed_in_at", "last_seen"}
+    times = {"created_at", "expires_at", "signed_in_at", "last_seen"}
+    assert set(found["items"][0]) == {"id", "role", "networks", *times}
     assert found["next"] is None
     page = (await get(real, "/api/v1/users?limit=2")).json()
     rest = (await get(real, f"/api/v1/users?limit=9&cursor={page['next']}")).json()
@@ -300,6 +301,13 @@ async def test_users(real: Live) -> None:
     users = {user["id"]: user for user in (await get(real, "/api/v1/users")).json()["items"]}
     assert users["client"]["signed_in_at"] is not None
     assert users["other"]["signed_in_at"] is None
+
+
+async def test_until_when_a_user_is_let_in(real: Live) -> None:
+    await real.coordinator.services.store.identities.set_expiry("other", 4_000_000_000.0)
+    users = {user["id"]: user for user in (await get(real, "/api/v1/users")).json()["items"]}
+    assert users["other"]["expires_at"].startswith("2096-10-02T07:06:40")
+    assert users["client"]["expires_at"] is None
 
 
 async def test_networks_of_a_user(real: Live) -> None:

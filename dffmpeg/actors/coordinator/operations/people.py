@@ -106,6 +106,7 @@ class PeopleOperations(Base):
                 role=one.role.value,
                 networks=list(one.allowed_networks),
                 created_at=_time(one.created_at or None),
+                expires_at=_time(one.expires_at),
                 signed_in_at=_time(signed_in.get(one.client_id)),
                 last_seen=_time(workers.get(one.client_id)),
             )

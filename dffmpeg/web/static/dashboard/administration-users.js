@@ -35,7 +35,7 @@ export function users(signal, changed) {
     key: (user) => user.id,
     columns: [
       textColumn("User", (user) => (user.id === session().client_id ? `${user.id} (you)` : user.id), { class: "wide" }),
-      textColumn("Role", (user) => user.role),
+      textColumn("Role", roleOf),
       textColumn("May come from", (user) => user.networks.join(", ") || "anywhere", { class: "networks" }),
       { name: "Added", class: "narrow", make: () => h("span"), show: (node, user) => showTime(node, user.created_at) },
       { name: "Seen", class: "narrow", make: () => h("span"), show: showSeen },
@@ -127,6 +127,12 @@ export function users(signal, changed) {
       h("dl", { class: "commands" }, COMMANDS.map(([what, line]) => h("div", {}, h("dt", { text: what }), h("dd", {}, h("code", { text: line }))))),
     ),
   );
+}
+
+function roleOf(user) {
+  if (!user.expires_at) return user.role;
+  const over = Date.parse(user.expires_at) <= Date.now();
+  return `${user.role}, ${over ? "expired" : "until"} ${user.expires_at.slice(0, 10)}`;
 }
 
 function showTime(node, iso) {
