@@ -251,7 +251,7 @@ async def test_a_poll_is_refused(running: Live) -> None:
                 await trio.lowlevel.checkpoint()
         await running.coordinator.services.store.identities.delete("client")
     assert answers[0].status_code == 401
-    assert "not a user any more" in answers[0].json()["detail"]
+    assert "not let in any more" in answers[0].json()["detail"]
 
 
 async def test_a_database_that_is_away_ends_nothing(running: Live, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ class Revoked(SignatureError):
     """Whoever has it open may not have it any more."""
 
     def __init__(self) -> None:
-        super().__init__("signed out, or not a user any more: sign in again")
+        super().__init__("not let in any more: signed out, or the user, its key or its networks have changed")
 
 
 class Revocation:
