@@ -25,6 +25,9 @@ EXAMPLE = Path(__file__).parents[2] / "config/galera/galera.cnf"
 PATIENCE = 40.0
 """Seconds that a node gets to find its way back by itself."""
 
+JOINS = 3
+"""Times that a node may try to join."""
+
 SYNCED = "4"
 """`wsrep_local_state` of a node that takes writes; others answer every statement with an error."""
 
@@ -40,9 +43,22 @@ class _Ports:
 class Node(mariadb.MariaDB):
     """One node: to be killed and to come back, to be isolated and to rejoin, to be frozen and thawed."""
 
-    async def come_back(self) -> None:
-        """Start it after its end; returns when it has what it missed and takes writes."""
-        await self.process.start()
+    async def join(self) -> None:
+        """Start it beside the others, or after its end; returns when it has what it missed and takes writes.
+
+        One that cannot join aborts, and is started again, as by its package's unit (`Restart=on-abnormal`).
+
+        Raises:
+            ServerFailed: it does not start, or aborts each time.
+        """
+        for tried in range(1, JOINS + 1):
+            try:
+                await self.process.start()
+            except ServerFailed:
+                if tried == JOINS or not self.process.aborted:
+                    raise
+            else:
+                return
 
     async def isolate(self) -> None:
         """Cut it off from the other nodes, not from its clients.
@@ -104,7 +120,7 @@ class Galera:
             await self.whole()
             return
         await node.process.kill()
-        await node.process.start()
+        await node.join()
         await self.whole()
 
     async def _agreed(self) -> bool:
@@ -195,7 +211,7 @@ async def _form(account: Account, members: Sequence[_Member]) -> None:
     # One after the other: each gets everything, and whoever gives it must not be busy giving.
     for member in others:
         account.subfolder(member.folder / "data")
-        await member.node.process.start()
+        await member.node.join()
     async with trio.open_nursery() as nursery:
         for member in members:
             nursery.start_soon(member.node.size, len(members))

@@ -62,6 +62,11 @@ class ServerProcess:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def aborted(self) -> bool:
+        """Whether it has ended by abort(3)."""
+        return self._process is not None and self._process.poll() == -signal.SIGABRT
+
     async def start(self) -> None:
         """Start it and return when it is ready.
 

@@ -48,7 +48,7 @@ async def test_a_node_that_is_away_gets_what_it_missed(galera: Galera) -> None:
     await first.process.kill()
     await second.size(2)
     await second.run(f"INSERT INTO {TABLE} VALUES (1)")
-    await first.come_back()
+    await first.join()
     assert await noted(first) == [(1,)]
     assert "IST received" in Path(first.process.log).read_text()
 
