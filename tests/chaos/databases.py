@@ -70,7 +70,7 @@ async def open_galera_cluster(_folder: Path) -> AsyncIterator[Database]:
 
 def _ways(cluster: Galera, node: Node) -> list[Way]:
     async def start() -> None:
-        await node.process.start()
+        await node.join()
         await cluster.whole()
 
     async def recover() -> None:
