@@ -239,6 +239,7 @@ class Instance:
         except trio.Cancelled:
             raise
         except BaseException as error:
+            # Whoever asked is told; the error goes on, and crashes the actor.
             if answer is not None:
                 crashed = ActorCrashed(f"{self.mailbox.name} crashed")
                 crashed.__cause__ = error

@@ -140,7 +140,6 @@ def _worker(file: Path, url: str, name: str, options: Options, binaries: dict[st
     values = {**_connection(previous, url, name), "binaries": binaries}
     if options.slots is not None:
         values["slots"] = options.slots
-    # Whoever can ask for jobs here can run the same programs himself.
     # Who can ask for jobs here can run the same programs himself, so they get the network; and where nobody
     # says what is mapped, any path of this machine's may be named.
     values.setdefault("sandbox", "off" if options.paths is None else {"mode": "auto", "network": "allow"})

@@ -21,7 +21,6 @@ class Kind(Enum):
 
     INTERNAL = "internal"
     CLIENT = "client"
-    PRODUCER = "producer"
     CONSUMER = "consumer"
 
 

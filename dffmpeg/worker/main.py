@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 after a clean stop, 1 if its tree could not be healed, 2 for a
         configuration that cannot be used. `join`: 0 when the file is written,
         1 if it was refused or nobody answered, 2 for what makes no sense.
+        `sandbox-check`: 0 if nothing is missing that is needed, else 1.
     """
     options = _parser().parse_args(arguments)
     if options.command == "sandbox-check":

@@ -46,6 +46,7 @@ class Endurance:
         try:
             return await work(message)
         except Exception as error:
+            # It may be a nursery's group of them, too; whatever else it is goes on.
             if not is_gone(error) or not self._consistent():
                 raise
             reason = error

@@ -13,7 +13,6 @@ from dffmpeg.model.workers import Worker, WorkerState
 from dffmpeg.wire.workers import RegisterRequest
 
 ACTIVE = frozenset({WorkerState.ONLINE, WorkerState.DRAINING})
-_GONE = frozenset({WorkerState.OFFLINE, WorkerState.ERROR})
 
 
 def registered(
@@ -81,7 +80,7 @@ def fell_back(before: Worker | None, chosen: str, preferred: str) -> bool:
         chosen: the name of the downlink that it uses from now on.
         preferred: the name of the one that it would use if that worked.
     """
-    used = before.transport if before is not None and before.state not in _GONE else None
+    used = before.transport if before is not None and before.state in instances.PRESENT else None
     return chosen not in (preferred, used)
 
 

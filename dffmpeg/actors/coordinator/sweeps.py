@@ -145,9 +145,8 @@ class Sweeps:
 
     async def _forget_nonces(self) -> None:
         """Of requests whose signatures are too old by now. Clocks of coordinators may differ a little."""
-        for _ in range(MANY):
-            if await self._services.store.nonces.prune(time.time() - NONCE_SPARE, BATCH) < BATCH:
-                break
+        nonces = self._services.store.nonces
+        await _repeated(MANY, lambda: nonces.prune(time.time() - NONCE_SPARE, BATCH))
 
     async def _heal_successors(self) -> int:
         """Repair what jobs wait for, and have those that will never begin looked at."""

@@ -70,20 +70,19 @@ class EndedJobs:
         return {state: self._counts[state] for state in TERMINAL}
 
     async def keep_true(self, store: Store) -> None:
-        """Count where that is wanted, for as long as it is not cancelled.
+        """Count once, as soon as that is due and wanted.
 
         Raises:
             StoreUnavailable: rows cannot be read.
         """
-        while True:
-            await trio.sleep_until(self._next)
-            if self._known.is_set():
-                await self._wanted.wait()
-            self._wanted = trio.Event()
-            began, changes = time.monotonic(), self._changes
-            found = await store.jobs.counts(TERMINAL)
-            self._counts = Counter({state: found.get(state, 0) for state in TERMINAL})
-            # What changed while it was counted may be in it or not: then it is only nearly right.
-            self._doubtful = changes != self._changes
-            self._known.set()
-            self._next = trio.current_time() + max(RECOUNT, (time.monotonic() - began) / SHARE)
+        await trio.sleep_until(self._next)
+        if self._known.is_set():
+            await self._wanted.wait()
+        self._wanted = trio.Event()
+        began, changes = time.monotonic(), self._changes
+        found = await store.jobs.counts(TERMINAL)
+        self._counts = Counter({state: found.get(state, 0) for state in TERMINAL})
+        # What changed while it was counted may be in it or not: then it is only nearly right.
+        self._doubtful = changes != self._changes
+        self._known.set()
+        self._next = trio.current_time() + max(RECOUNT, (time.monotonic() - began) / SHARE)

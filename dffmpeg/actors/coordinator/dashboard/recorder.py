@@ -102,6 +102,7 @@ class Recorder(Actor[None]):
         while True:
             try:
                 await self._services.dashboard.ended.keep_true(self._services.store)
+                outage.over()
             except StoreUnavailable as error:
                 outage.failed(error)
                 await trio.sleep(TICK)

@@ -99,7 +99,7 @@ class PeopleOperations(Base):
     async def _records(self, page: Sequence[Identity]) -> list[UserRecord]:
         store = self._services.store
         signed_in = await store.sessions.signed_in([one.client_id for one in page])
-        workers = {one.worker_id: one.last_seen for one in await store.workers.list(None)}
+        workers = {one.worker_id: one.last_seen for one in await store.workers.list(None, abilities=False)}
         return [
             UserRecord(
                 id=one.client_id,

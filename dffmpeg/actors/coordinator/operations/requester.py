@@ -182,8 +182,8 @@ class RequesterOperations(SubmissionOperations):
             # Purged since we looked. That there was output, and how much, is not known any more.
             raise NotFound(f"there is no job {job.job_id} any more")
         told = (last.outputs if last is not None else None) or {}
-        wanted = descriptors.outputs(launch_of(job)).intersection(*([] if only is None else [only]))
-        lengths = {number: told.get(number) for number in wanted}
+        wanted = descriptors.outputs(launch_of(job))
+        lengths = {number: told.get(number) for number in wanted if only is None or number in only}
         frames = await ended_frames(job, cursor, self._services.store.streams, lengths)
         return [*frames, status_frame(job)] if all(frame.eof for frame in frames) else frames
 
