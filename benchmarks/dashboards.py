@@ -28,7 +28,7 @@ from dffmpeg.configuration.client import ClientConfig
 from dffmpeg.wire import signature
 from tests.cluster.kit import Cluster
 
-PAGES = {"overview": "overview,alerts", "jobs": "job,worker,progress,alerts"}
+PAGES = {"overview": "overview,job,progress", "jobs": "job,progress"}
 EVENTS = "/api/v1/events"
 RATE = 20.0
 SAMPLES = 20
@@ -120,7 +120,7 @@ async def work(cluster: Cluster, seconds: float) -> Spent:
 
 
 async def heard(cluster: Cluster) -> float:
-    """Seconds from a submission's answer until a dashboard has the job's id on its screen."""
+    """Seconds from a submission's answer until a dashboard is told of the job's id."""
     stream = await connect(cluster, PAGES["jobs"])
     text = b""
     async with stream, cluster.client() as client:

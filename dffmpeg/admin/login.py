@@ -30,6 +30,8 @@ def link(options: argparse.Namespace) -> None:
         identity = await _only_admin(store) if options.who is None else await the_user(store, options.who)
         if identity.role is Role.WORKER:
             raise NotDone(f"{identity.client_id} is a worker: those do not sign in")
+        if not identity.keys(now):
+            raise NotDone(f"{identity.client_id} has expired; see user set-expiry")
         token = Token(
             digest=sessions.digest_of(secret),
             purpose=LOGIN,

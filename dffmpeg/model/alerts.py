@@ -61,14 +61,12 @@ class Stranded:
         program: that they run.
         why: a short clause.
         possible: some known worker could, if it were there.
-        since: when the first of them was queued, Unix seconds; None where that is not known.
     """
 
     program: str
     jobs: int
     why: str
     possible: bool
-    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,18 +211,18 @@ def _stranded(facts: Facts) -> Iterator[Alert]:
         found.sort(key=lambda one: (-one.jobs, one.why))
         jobs = sum(one.jobs for one in found)
         what = f"{jobs} {program} job waits" if jobs == 1 else f"{jobs} {program} jobs wait"
-        why = "; ".join(dict.fromkeys(one.why for one in found[:_TOLD]))
+        # Of rare kinds it was not looked why.
+        reasons = "; ".join(dict.fromkeys(one.why for one in found[:_TOLD] if one.why))
+        why = f": {reasons}" if reasons else ""
         if any(one.possible for one in found):
             remedy = "Start or resume a worker that can, or look at why it is not there."
         else:
             remedy = "Add a worker that can, or cancel them."
-        since = [one.since for one in found if one.since is not None]
         yield Alert(
             kind="no_worker",
             severity="error",
             subject=program,
-            text=f"{what}, and no worker takes {'it' if jobs == 1 else 'them'}: {why}. {remedy}",
-            since=min(since, default=None),
+            text=f"{what}, and no worker takes {'it' if jobs == 1 else 'them'}{why}. {remedy}",
         )
 
 

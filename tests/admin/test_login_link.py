@@ -29,6 +29,15 @@ def redeemed(link: str, at: float | None = None) -> Token | None:
     return trio.run(run)
 
 
+def expire(client_id: str) -> None:
+    async def run() -> None:
+        settings = store_settings(load(CoordinatorConfig, "coordinator", None))
+        async with open_store(settings, upgrade=False) as store:
+            await store.identities.set_expiry(client_id, 1.0)
+
+    trio.run(run)
+
+
 def configure(folder: Path, text: str) -> None:
     (folder / "dffmpeg-coordinator.toml").write_text(text)
 
@@ -67,6 +76,9 @@ def test_what_cannot_be_is_one_line(admin: Admin, folder: Path) -> None:
     assert "there is no user 'nobody'" in admin("login-link", "--as", "nobody", status=3)
     admin("user", "add", "a", "--role", "admin")
     admin("user", "add", "b", "--role", "admin")
+    expire("b")
+    assert "b has expired" in admin("login-link", "--as", "b", status=4)
+    admin("user", "set-expiry", "b", "--never")
     assert "--as names the one to sign in: a, b" in admin("login-link", status=4)
     assert "--url: expected a URL" in admin("login-link", "--as", "a", "--url", "media", status=2)
     configure(folder, "web_dashboard_enabled = false\n")

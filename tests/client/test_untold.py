@@ -83,7 +83,7 @@ def test_processes_at_once_lose_nothing_and_tell_nothing_twice(untold: Untold) -
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
-        said = [process.communicate(timeout=60)[0].split() for process in processes]
+        said = [process.communicate(timeout=600)[0].split() for process in processes]
     finally:
         for process in processes:
             process.kill()

@@ -7,6 +7,7 @@ used again the next time; a crash is a file in that folder, and the exit code 1.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import shlex
 import subprocess
 import sys
@@ -28,6 +29,9 @@ def main() -> None:
     unknown = set(options.targets) - set(TARGETS)
     if unknown:
         parser.error(f"no target {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
+    if importlib.util.find_spec("atheris") is None:
+        print("nothing is fuzzed: there is no atheris for this machine")
+        return
     failed = [name for name in options.targets or TARGETS if not _fuzz(name, options)]
     if failed:
         sys.exit(f"found something: {', '.join(failed)}; see {options.work}")

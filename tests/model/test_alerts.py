@@ -149,3 +149,12 @@ def test_errors_come_first_and_then_the_oldest() -> None:
     )
     standing = follow({}, found, 50.0)
     assert [alert.subject for alert in alerts.shown(standing)] == ["mqtt", "w1", "w2"]
+
+
+def test_jobs_of_which_nobody_looked_why() -> None:
+    found = conditions(Facts(stranded=[stranded(2, "")]))
+    assert found[0].text.startswith("2 ffmpeg jobs wait, and no worker takes them. Add a worker")
+    found = conditions(Facts(stranded=[stranded(2, "it lacks the label gpu"), stranded(1, "")]))
+    assert found[0].text.startswith(
+        "3 ffmpeg jobs wait, and no worker takes them: it lacks the label gpu. Add"
+    )
