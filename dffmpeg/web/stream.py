@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 
 from dffmpeg.transports import messages
-from dffmpeg.web.addresses import parse_address
 
 CHUNK = 256 * 1024
 """Bytes that have to be taken within the time limit."""
@@ -28,12 +27,6 @@ class BoundedStream:
         stream: owned from here on; over TLS, one whose handshake is done.
         socket: what is below it.
         write_timeout: seconds in which a client has to take the next `CHUNK` bytes.
-
-    Attributes:
-        peer: the address at its other end.
-
-    Raises:
-        OSError: it is closed already.
     """
 
     def __init__(self, stream: trio.abc.Stream, socket: trio.socket.SocketType, write_timeout: float) -> None:
@@ -43,7 +36,6 @@ class BoundedStream:
         # the client's close while the application's task is sending its own.
         self._sending = trio.Lock()
         self.socket = socket
-        self.peer = parse_address(str(socket.getpeername()[0]))
         self._much = False
         self._returned = b""
         self._diverted: Callable[[bytes], Awaitable[None]] | None = None

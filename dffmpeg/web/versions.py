@@ -104,7 +104,7 @@ def _taggable(asked: Request, response: Response) -> bool:
     return (
         asked.method in ("GET", "HEAD")
         and versioned(asked.path)
-        and asked.path not in UNTAGGED
+        and asked.path.rstrip("/") not in UNTAGGED
         and response.status_code == HTTPStatus.OK
         and response.mimetype == "application/json"
     )

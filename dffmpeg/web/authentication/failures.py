@@ -23,7 +23,7 @@ logger = logging.getLogger("dffmpeg.web.authentication")
 PERIOD = 60.0
 """Seconds."""
 
-GUESSES = frozenset({"signature", "expired", "address", "replayed", "digest", "key"})
+GUESSES = frozenset({"signature", "expired", "address", "replayed", "digest"})
 """Reasons that an attacker would meet. A clock that is off, or no signature at all, is only told so."""
 
 

@@ -36,8 +36,11 @@ class Guesses:
         self._count = count
         self._good: OrderedDict[str, None] = OrderedDict()
 
-    def admit(self, address: Address | None, digest: str) -> None:
-        """Before a look: take a try, which `good` gives back.
+    def admit(self, address: Address | None, digest: str) -> bool:
+        """Before a look: take a try, if there is one.
+
+        Returns:
+            Whether one was taken, which `good` gives back.
 
         Raises:
             TooMany: as many have failed as may, and this one was never good here.
@@ -46,10 +49,12 @@ class Guesses:
         if wait and digest not in self._good:
             self._count("session")
             raise TooMany("too many cookies were no session's; sign in again", retry_after=wait)
+        return not wait
 
-    def good(self, address: Address | None, digest: str) -> None:
-        """It is somebody's session."""
-        self._limit.give_back(neighbourhood(address))
+    def good(self, address: Address | None, digest: str, *, tried: bool) -> None:
+        """It is somebody's session; `tried` is what `admit` said of it."""
+        if tried:
+            self._limit.give_back(neighbourhood(address))
         self.remember(digest)
 
     def remember(self, digest: str) -> None:

@@ -64,7 +64,7 @@ class Replays:
         """Take note of a request whose signature is right.
 
         Args:
-            method: GET for a WebSocket's handshake.
+            method: of a WebSocket's handshake neither GET nor HEAD: it is remembered in version 1 too.
             passage: how it came from another coordinator, which has checked all this.
 
         Raises:

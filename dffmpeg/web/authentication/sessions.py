@@ -87,13 +87,13 @@ class Sessions:
         if secret is None:
             return None
         digest = sessions.digest_of(secret)
-        self._guesses.admit(found.address, digest)
+        tried = self._guesses.admit(found.address, digest)
         session = await self._repository.get(digest)
         identity = None if session is None else await self._identities.get(session.client_id)
         if session is None or identity is None or not sessions.holds(session, identity, self._clock()):
             self._guesses.bad(digest)
             return None
-        self._guesses.good(found.address, digest)
+        self._guesses.good(found.address, digest, tried=tried)
         _require_place(identity, found.address)
         if scope["type"] == "websocket" or scope["method"] not in _SAFE:
             self._sites.require_same(scope)
